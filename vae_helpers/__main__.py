@@ -1,0 +1,199 @@
+"""The shell's door: `python -m vae_helpers COMMAND`. Each command calls what the notebooks call."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from vae_helpers.errors import InputError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, or 2 after one sentence on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run_command(options)
+    except InputError as problem:
+        print(f"vae_helpers {options.command}: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"vae_helpers {options.command}: stopped before it was done.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m vae_helpers", description="Train a β-VAE on a folder of pictures and move "
+                     "through its latent space.", epilog="Start with: python -m vae_helpers tour")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run_command, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".",
+                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        sub.set_defaults(run_command=run_command)
+        sub.add_argument("--out", default="VAE", metavar="DIR", help="folder that holds models/, plots/ and the rest")
+        sub.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps; the fastest one unless said")
+        return sub
+
+    tour = command("tour", _tour, "the whole path in minutes: train, reconstruct, sample, interpolate, traverse")
+    train = command("train", _train, "train a run, or go on with one")
+    for sub in (tour, train):
+        _training_options(sub)
+    train.add_argument("--preset", choices=("quick",), help="quick: the recipe for minutes on a CPU")
+    train.add_argument("--resume", action="store_true", help="go on with the run of this name")
+
+    reconstruct = command("reconstruct", _reconstruct, "held-out pictures beside their reconstructions, with scores")
+    interpolate = command("interpolate", _interpolate, "the path between two pictures")
+    interpolate.add_argument("pictures", nargs=2, metavar="PICTURE",
+                             help="a picture file, or the number of a held-out picture of the run's own set")
+    interpolate.add_argument("--steps", type=int, default=12, help="frames on the path, both ends included")
+    interpolate.add_argument("--method", choices=("lerp", "slerp"), default="lerp", help="straight line, or arc")
+    traverse = command("traverse", _traverse, "sweeps along the latents that carry most, from one picture")
+    traverse.add_argument("--image", default="0", metavar="PICTURE",
+                          help="a picture file, or the number of a held-out picture of the run's own set")
+    traverse.add_argument("--rows", type=int, default=8, help="how many latents, highest KL first")
+    for sub in (reconstruct, interpolate, traverse):
+        sub.add_argument("--run", required=True, metavar="RUN", help="name of a trained run")
+    for sub in (interpolate, traverse):
+        sub.add_argument("--save", type=Path, metavar="FILE", help="where to: .png (stills), .gif or .webp (animation); "
+                         "default: VAE/plots/RUN")
+    return parser
+
+
+def _training_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--data", default="synthetic", metavar="DIR|NAME",
+                     help="a folder of pictures, or synthetic, animals, butterfly, animal")
+    sub.add_argument("--limit", type=int, metavar="N", help="take at most N pictures")
+    sub.add_argument("--image-size", type=int, default=128, metavar="PX", help="side of the squares: 64, 128, 256")
+    sub.add_argument("--latent-dim", type=int, default=128, metavar="Z", help="latents")
+    sub.add_argument("--decoder-norm", default="instance", metavar="KIND", help="instance, adaptive or batch")
+    sub.add_argument("--name", metavar="RUN", help="name of the run; default: DATASET_ns_SAMPLES")
+    # The recipe's own values stand where None is left here, so that a preset and the user do not fight.
+    recipe = dict(default=argparse.SUPPRESS)
+    sub.add_argument("--epochs", type=int, metavar="N", help="passes over the training pictures (250; quick: 8)", **recipe)
+    sub.add_argument("--batch-size", type=int, metavar="B", help="pictures a step (128, fewer for many samples; quick: 32)",
+                     **recipe)
+    sub.add_argument("--lr", type=float, metavar="LR", help="learning rate (0.005; quick: 0.002)", **recipe)
+    sub.add_argument("--beta", type=float, metavar="B", help="weight of the KL (1)", **recipe)
+    sub.add_argument("--num-samples", type=int, metavar="K", help="latent samples a picture (1)", **recipe)
+    sub.add_argument("--seed", type=int, metavar="S", help="decides weights, order and noise (0)", **recipe)
+
+
+def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
+    """Open the pictures and train: what `train` and `tour` share."""
+    from vae_helpers.checkpoint import Run, run_name
+    from vae_helpers.data import open_pictures
+    from vae_helpers.model import VAEConfig
+    from vae_helpers.train import TrainConfig, fit
+
+    names = ("epochs", "batch_size", "lr", "beta", "num_samples", "seed")
+    given = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    config = TrainConfig.quick(**given) if quick else TrainConfig(**given)
+    model_config = VAEConfig(options.image_size, options.latent_dim, decoder_norm=options.decoder_norm)
+    pictures = open_pictures(options.data, options.image_size, limit=options.limit)
+    run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
+    result = fit(pictures, run, config, model_config, device=options.device, resume=resume and run.exists())
+    return pictures, run, result
+
+
+def _report(run, result, pictures) -> None:
+    s = result.scores
+    print(f"{run.name}: held-out PSNR {s.psnr:.2f} dB over {s.pictures:,} pictures, reconstruction {s.reconstruction:,.0f} "
+          f"and KL {s.kl:,.0f} nats a picture, {s.active_units} of {result.model.config.latent_dim} latents active")
+
+
+def _list_files(files) -> None:
+    here = Path.cwd()
+    for file in files:
+        print(f"  {file.relative_to(here) if file.is_relative_to(here) else file}")
+
+
+def _train(options: argparse.Namespace) -> None:
+    pictures, run, result = _fit(options, options.preset == "quick", "", options.resume)
+    _report(run, result, pictures)
+    print("Written:")
+    _list_files(sorted(run.models.glob("*.pt")) + [run.tensorboard, run.generated_images])
+
+
+def _tour(options: argparse.Namespace) -> None:
+    from vae_helpers.tour import save_all
+
+    began = time.monotonic()
+    pictures, run, result = _fit(options, True, "tour", True)
+    if not result.finished:
+        return
+    files = save_all(result.model, pictures, run, result.scores)
+    _report(run, result, pictures)
+    print(f"The tour took {(time.monotonic() - began) / 60:.1f} minutes. Look at:")
+    _list_files(files + [run.generated_images])
+    print(f"Loss curves:   tensorboard --logdir {run.tensorboard.parent}")
+    print("Go on by hand: jupyter lab notebooks/04_traverse.ipynb")
+
+
+def _open_run(options: argparse.Namespace):
+    from vae_helpers.checkpoint import Run, load_run
+    from vae_helpers.data import open_pictures
+    from vae_helpers.train import pick_device
+
+    run = Run(options.run, options.out)
+    model, saved = load_run(run, pick_device(options.device))
+    return run, model, saved, open_pictures(**saved["data"]["request"])
+
+
+def _picture(text: str, model, pictures):
+    """A picture file, or the number of a held-out picture."""
+    from vae_helpers.data import read_picture
+
+    if text.isdigit() and not Path(text).exists():
+        rows = pictures.split.validation
+        if int(text) >= len(rows):
+            raise InputError(f"there is no held-out picture {text}: this set has numbers 0 to {len(rows) - 1}.")
+        return pictures.pictures[rows[int(text)]]
+    return read_picture(text, model.config.image_size)
+
+
+def _reconstruct(options: argparse.Namespace) -> None:
+    from vae_helpers.metrics import evaluate
+    from vae_helpers.tour import save_reconstructions
+    from vae_helpers.train import Fit
+
+    run, model, saved, pictures = _open_run(options)
+    held_out = pictures.split.validation
+    scores = evaluate(model, pictures.pictures, held_out, saved["train_config"]["beta"])
+    _report(run, Fit(model, scores, True), pictures)
+    _list_files([save_reconstructions(model, pictures.pictures[held_out], run)])
+
+
+def _summary(model, pictures):
+    from vae_helpers.latent import encode_pictures, summarise
+
+    return summarise(*encode_pictures(model, pictures.pictures[pictures.split.validation]))
+
+
+def _interpolate(options: argparse.Namespace) -> None:
+    from vae_helpers.export import save_frames
+    from vae_helpers.latent import interpolate
+
+    run, model, _, pictures = _open_run(options)
+    a, b = (_picture(text, model, pictures) for text in options.pictures)
+    path = interpolate(model, a, b, options.steps, options.method, _summary(model, pictures).active)
+    _list_files([save_frames(path.frames, options.save or run.plots / f"{options.method}.png")])
+
+
+def _traverse(options: argparse.Namespace) -> None:
+    from vae_helpers.tour import save_traversals
+
+    run, model, _, pictures = _open_run(options)
+    picture = _picture(options.image, model, pictures)
+    _list_files([save_traversals(model, picture, run, _summary(model, pictures), options.save, options.rows)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Where a run's files live, and how a model goes to disk and comes back from the file alone."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from vae_helpers.data import project_root
+from vae_helpers.errors import InputError
+from vae_helpers.model import BetaVAE, VAEConfig
+
+FORMAT = "vae_helpers-1"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A named run and its four folders below `out` (default: VAE/ of the project)."""
+
+    name: str
+    out: Path | str = "VAE"
+
+    def __post_init__(self):
+        if not self.name or self.name in (".", "..") or any(c in self.name for c in "/\\:*?\"<>|\0"):
+            raise InputError(f"{self.name!r} cannot name a run, because files are called after it: "
+                             "use letters, digits, dots, dashes and underscores.")
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds models/, generated_images/, tensorboard/ and plots/."""
+        return Path(self.out) if Path(self.out).is_absolute() else project_root() / self.out
+
+    @property
+    def models(self) -> Path:
+        """Checkpoints: last.pt and best.pt."""
+        return self.root / "models" / self.name
+
+    @property
+    def generated_images(self) -> Path:
+        """Samples and reconstructions drawn during training."""
+        return self.root / "generated_images" / self.name
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.root / "tensorboard" / self.name
+
+    @property
+    def plots(self) -> Path:
+        """Figures and animations."""
+        return self.root / "plots" / self.name
+
+    @property
+    def last(self) -> Path:
+        """The newest state, to resume from."""
+        return self.models / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The state with the lowest held-out loss, to look at."""
+        return self.models / "best.pt"
+
+    def exists(self) -> bool:
+        """Whether the run has left a checkpoint."""
+        return self.last.is_file() or self.best.is_file()
+
+
+def run_name(dataset: str, num_samples: int = 1, tag: str = "") -> str:
+    """`{dataset}_ns_{num_samples}{_tag}`, the name of a run unless another is given."""
+    return f"{dataset}_ns_{num_samples}{'_' + tag if tag else ''}"
+
+
+def list_runs(out: Path | str = "VAE") -> list[str]:
+    """Names of the runs below `out` that have a checkpoint, newest first."""
+    found = {}
+    for pattern in ("*/last.pt", "*/best.pt"):
+        for file in (Run("x", out).root / "models").glob(pattern):
+            found[file.parent.name] = max(found.get(file.parent.name, 0.0), file.stat().st_mtime)
+    return sorted(found, key=found.get, reverse=True)
+
+
+def save_checkpoint(path: Path, model: BetaVAE, **entries) -> None:
+    """Write weights, the model's config and `entries` (plain types and tensors) to `path`, all or nothing.
+
+    The file is written aside, flushed to disk and renamed, so a crash leaves the previous one whole.
+    Raises InputError when the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(aside, "wb") as file:
+            torch.save({"format": FORMAT, "config": model.config.as_dict(), "model": model.state_dict(), **entries}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except (OSError, RuntimeError) as problem:
+        aside.unlink(missing_ok=True)
+        full = getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or isinstance(problem, RuntimeError)
+        reason = "the disk is full" if full else problem.strerror
+        raise InputError(f"{path} could not be saved, because {reason}; the previous checkpoint, if any, is untouched: "
+                         "free some space and resume the run.") from None
+
+
+def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
+    """Rebuild the model of a checkpoint on `device`, in eval mode; also the file's other entries.
+
+    Only weights and plain types are read (`weights_only=True`): a file that carries code is refused unopened.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path}: train a run first, or check the name.")
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError as problem:
+        if "weights_only" in str(problem).lower() or "unsupported" in str(problem).lower():
+            raise InputError(f"{path} is refused, because it carries code besides weights, which loading would run: "
+                             "use a checkpoint that this project wrote.") from None
+        raise _unreadable(path) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile):
+        raise _unreadable(path) from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is not a checkpoint of this project (its format mark {FORMAT!r} is missing): "
+                         "train a run with notebook 02 or `python -m vae_helpers train`.")
+    try:
+        model = BetaVAE(VAEConfig(**content["config"])).to(device)
+        model.load_state_dict(content["model"])
+    except (RuntimeError, TypeError, KeyError):
+        raise InputError(f"{path} holds weights that do not fit its own description of the model: "
+                         "the file was changed or is from another version; train the run again.") from None
+    return model.eval(), {k: v for k, v in content.items() if k != "model"}
+
+
+def load_run(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
+    """The model of a run that people look at: the best checkpoint, or the last if there is no best yet."""
+    if not run.exists():
+        known = ", ".join(list_runs(run.out)[:5]) or "none yet"
+        raise InputError(f"there is no run {run.name!r} in {run.root / 'models'} (found: {known}): train it with "
+                         f"notebook 02 or `python -m vae_helpers train --name {run.name}`.")
+    return load_checkpoint(run.best if run.best.is_file() else run.last, device)
+
+
+def _unreadable(path: Path) -> InputError:
+    return InputError(f"{path} cannot be read as a checkpoint, because the file is damaged, cut short or of another kind: "
+                      "use another checkpoint or train the run again.")

@@ -1,0 +1,167 @@
+"""Moving through the latent space: encode, decode, paths between pictures, sweeps along one latent.
+
+Everything here uses the mean μ, never a sample, so that looking twice shows the same thing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_helpers.data import to_float, to_uint8
+from vae_helpers.errors import InputError
+from vae_helpers.losses import kl_per_dimension
+from vae_helpers.model import BetaVAE
+
+METHODS = ("lerp", "slerp")
+
+# Pictures pass through the networks in chunks of one constant size, padded if need be. A matrix product may round
+# differently for another number of rows; with constant shapes a picture decodes to the same bits alone or in company,
+# so that the end of a path equals the reconstruction exactly. Small for decoding, because a slider waits for it.
+_ENCODE_CHUNK, _DECODE_CHUNK = 32, 4
+
+
+class Path(NamedTuple):
+    """A path between two pictures: codes (steps, latent_dim) and their decoded frames, uint8 (steps, H, W, 3)."""
+
+    codes: Tensor
+    frames: np.ndarray
+
+
+class LatentSummary(NamedTuple):
+    """What each latent carries over a set of pictures; every field has shape (latent_dim,)."""
+
+    kl: np.ndarray  # mean KL(q(z_j|x) ‖ p) in nats: what the latent tells about a picture
+    variance: np.ndarray  # variance of μ_j over pictures
+    mean: np.ndarray  # centre of the aggregate posterior
+    spread: np.ndarray  # its standard deviation, √(Var(μ_j) + E[σ_j²])
+
+    @property
+    def active(self) -> np.ndarray:
+        """Indices of the active latents, by KL, highest first (active: `Var_x(μ_j) > 0.01`, Burda 2016, sec. 5.2)."""
+        by_kl = np.argsort(-self.kl, kind="stable")
+        return by_kl[self.variance[by_kl] > 0.01]
+
+
+@torch.no_grad()
+def encode_pictures(model: BetaVAE, pictures: np.ndarray) -> tuple[Tensor, Tensor]:
+    """uint8 pictures (N, H, W, 3) => `(mu, logvar)` on the CPU, each (N, latent_dim)."""
+    _require_eval(model)
+    pictures = np.asarray(pictures)
+    if pictures.ndim != 4 or pictures.dtype != np.uint8:
+        raise InputError(f"pictures must be uint8 of shape (N, H, W, 3), but these are {pictures.dtype} "
+                         f"of shape {pictures.shape}: open them with open_pictures.")
+    heads = [model.encode(chunk) for chunk in _chunks(to_float(pictures), _ENCODE_CHUNK, model)]
+    mu, logvar = (torch.cat(parts)[:len(pictures)].cpu() for parts in zip(*heads))
+    return mu, logvar
+
+
+@torch.no_grad()
+def decode_codes(model: BetaVAE, codes: Tensor) -> np.ndarray:
+    """Latent codes (N, latent_dim) => uint8 pictures (N, H, W, 3)."""
+    _require_eval(model)
+    codes = torch.as_tensor(codes, dtype=torch.float32)
+    decoded = [model.decode(chunk) for chunk in _chunks(codes, _DECODE_CHUNK, model)]
+    return np.concatenate([to_uint8(x) for x in decoded])[:len(codes)]
+
+
+def reconstruct(model: BetaVAE, pictures: np.ndarray) -> np.ndarray:
+    """uint8 pictures (N, H, W, 3) => what the decoder makes of their μ, same shape and type."""
+    return decode_codes(model, encode_pictures(model, pictures)[0])
+
+
+def sample_prior(model: BetaVAE, n: int, seed: int = 0) -> np.ndarray:
+    """Decode n codes drawn from the prior N(0, 1): uint8 (n, H, W, 3)."""
+    generator = torch.Generator().manual_seed(seed)
+    return decode_codes(model, torch.randn(n, model.config.latent_dim, generator=generator))
+
+
+def summarise(mu: Tensor, logvar: Tensor) -> LatentSummary:
+    """What each latent carries over the encoded pictures mu, logvar, each (N, latent_dim)."""
+    if not len(mu):
+        raise InputError("no pictures were encoded, so there is nothing to summarise: check the split.")
+    variance = mu.var(dim=0, correction=0)
+    spread = (variance + logvar.exp().mean(dim=0)).sqrt()
+    kl = kl_per_dimension(mu, logvar).mean(dim=0)
+    return LatentSummary(*(t.double().numpy() for t in (kl, variance, mu.mean(dim=0), spread)))
+
+
+def lerp(a: Tensor, b: Tensor, steps: int) -> Tensor:
+    """The straight line from code a to code b, (latent_dim,) each => (steps, latent_dim), ends included."""
+    t = _fractions(steps)
+    return (1 - t) * a + t * b  # exact at both ends
+
+
+def slerp(a: Tensor, b: Tensor, steps: int, active: np.ndarray | None = None) -> Tensor:
+    """The arc from a to b: the direction turns at constant speed while the norm goes linearly (White 2016).
+
+    The angle is taken over the `active` latents only, (default: all); the others carry noise that would bend the
+    arc, and go straight. Nearly parallel or opposite codes, whose arc is not defined, go straight too.
+    """
+    path = lerp(a, b, steps)
+    dims = torch.arange(len(a)) if active is None else torch.as_tensor(np.ascontiguousarray(active))
+    u, v = a[dims].double(), b[dims].double()
+    norm_u, norm_v = u.norm(), v.norm()
+    cosine = (u @ v / (norm_u * norm_v)).clamp(-1, 1)
+    if len(dims) < 2 or not torch.isfinite(cosine) or abs(cosine) > 1 - 1e-7:
+        return path
+    angle, t = torch.arccos(cosine), _fractions(steps).double()
+    direction = (torch.sin((1 - t) * angle) * u / norm_u + torch.sin(t * angle) * v / norm_v) / torch.sin(angle)
+    path[1:-1, dims] = (((1 - t) * norm_u + t * norm_v) * direction)[1:-1].float()
+    return path
+
+
+def path_between(a: Tensor, b: Tensor, steps: int, method: str = "lerp", active: np.ndarray | None = None) -> Tensor:
+    """Codes from a to b by the named method, (steps, latent_dim)."""
+    if method not in METHODS:
+        raise InputError(f"{method!r} is not a way between two pictures; choose one of {', '.join(METHODS)}.")
+    return lerp(a, b, steps) if method == "lerp" else slerp(a, b, steps, active)
+
+
+def interpolate(model: BetaVAE, picture_a: np.ndarray, picture_b: np.ndarray, steps: int = 12,
+                method: str = "lerp", active: np.ndarray | None = None) -> Path:
+    """The decoded path between two uint8 pictures (H, W, 3); its ends are their reconstructions, bit for bit."""
+    mu, _ = encode_pictures(model, np.stack([picture_a, picture_b]))
+    codes = path_between(mu[0], mu[1], steps, method, active)
+    return Path(codes, decode_codes(model, codes))
+
+
+def traverse(model: BetaVAE, code: Tensor, dimension: int, values: np.ndarray | Tensor) -> np.ndarray:
+    """Sweep one latent of a code (latent_dim,) over `values`, all others held: uint8 (len(values), H, W, 3)."""
+    if not 0 <= dimension < len(code):
+        raise InputError(f"latent {dimension} does not exist: this model has latents 0 to {len(code) - 1}.")
+    values = torch.as_tensor(np.asarray(values), dtype=torch.float32)
+    codes = code.repeat(len(values), 1)
+    codes[:, dimension] = values
+    return decode_codes(model, codes)
+
+
+def traversal_range(summary: LatentSummary, dimension: int, steps: int, width: float = 2.5) -> np.ndarray:
+    """`steps` values across ± `width` spreads of the aggregate posterior, centred on its mean (not on 0)."""
+    centre, reach = summary.mean[dimension], width * summary.spread[dimension]
+    return np.linspace(centre - reach, centre + reach, steps)
+
+
+def _fractions(steps: int) -> Tensor:
+    if steps < 2:
+        raise InputError(f"a path of {steps} step has no two ends: ask for at least 2.")
+    return torch.linspace(0, 1, steps)[:, None]
+
+
+def _require_eval(model: BetaVAE) -> None:
+    if model.training:
+        raise InputError("the model is in training mode, where BatchNorm mixes the pictures of a batch: "
+                         "call model.eval() first.")
+
+
+def _chunks(tensor: Tensor, size: int, model: BetaVAE):
+    """Chunks of one constant size on the model's device, the last one padded with its own first row."""
+    device = next(model.parameters()).device
+    for start in range(0, len(tensor), size):
+        chunk = tensor[start:start + size]
+        if len(chunk) < size:
+            chunk = torch.cat([chunk, chunk[:1].expand(size - len(chunk), *chunk.shape[1:])])
+        yield chunk.to(device)

@@ -1,0 +1,73 @@
+"""Scores on held-out pictures: picture quality, the terms of the objective, and how many latents are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_helpers.data import to_float
+from vae_helpers.errors import InputError
+from vae_helpers.latent import LatentSummary, summarise
+from vae_helpers.losses import beta_vae_loss, squared_error
+from vae_helpers.model import BetaVAE
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How a model does on a set of pictures; loss terms in nats per picture, PSNR in dB."""
+
+    total: float
+    reconstruction: float
+    kl: float
+    psnr: float  # of the reconstruction from μ, mean over pictures
+    active_units: int
+    pictures: int
+    summary: LatentSummary
+
+    def as_dict(self) -> dict[str, float]:
+        """The numbers, without the per-latent summary."""
+        return {k: getattr(self, k) for k in ("total", "reconstruction", "kl", "psnr", "active_units", "pictures")}
+
+
+def psnr(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB of each picture, (..., 3, H, W) in [-1, 1] => (...).
+
+    `10·log10(1 / MSE)` on [0, 1] pixels, which is the usual scale: on [-1, 1] the MSE is 4 times larger.
+    """
+    mse = squared_error(x_hat, x) / x.shape[-3:].numel() / 4
+    return -10 * torch.log10(mse.clamp_min(1e-10))  # 100 dB stands for "equal"
+
+
+def psnr_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
+    """PSNR in dB of each uint8 picture, (N, H, W, 3) both => (N,)."""
+    return psnr(to_float(drawn), to_float(originals)).numpy()
+
+
+@torch.no_grad()
+def evaluate(model: BetaVAE, pictures: np.ndarray, indices: np.ndarray, beta: float = 1.0,
+             batch_size: int = 64, seed: int = 0) -> Scores:
+    """Score `model` (in eval mode) on `pictures[indices]`, uint8 (N, H, W, 3).
+
+    The loss terms use one sample per picture, its noise fixed by `seed`, so that two calls agree; PSNR uses μ.
+    """
+    if model.training:
+        raise InputError("the model is in training mode: call model.eval() before scoring it.")
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(seed)
+    sums, quality, mus, logvars = torch.zeros(3, dtype=torch.float64), [], [], []
+    for start in range(0, len(indices), batch_size):
+        batch = indices[start:start + batch_size]
+        x = to_float(torch.from_numpy(np.ascontiguousarray(pictures[batch])), device)
+        mu, logvar = model.encode(x)
+        noise = torch.randn(len(batch), mu.shape[1], generator=generator).to(device)
+        sampled, from_mu = model.decode(torch.stack([model.reparameterize(mu, logvar, noise), mu]))
+        terms = beta_vae_loss(sampled[None], x, mu, logvar, beta)
+        sums += torch.stack(terms).double().cpu() * len(batch)
+        quality.append(psnr(from_mu, x).cpu())
+        mus.append(mu.cpu()), logvars.append(logvar.cpu())
+    summary = summarise(torch.cat(mus), torch.cat(logvars))
+    total, reconstruction, kl = (sums / len(indices)).tolist()
+    return Scores(total, reconstruction, kl, torch.cat(quality).mean().item(), len(summary.active), len(indices), summary)

@@ -1,0 +1,233 @@
+"""The β-VAE: a convolutional encoder to a diagonal Gaussian, and a decoder back to a picture.
+
+Parameters are those of the plain architecture (every upsample+conv keeps its 3×3 weights);
+only the arithmetic of the forward pass is rearranged for speed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vae_helpers.errors import InputError
+
+DECODER_NORMS = ("instance", "adaptive", "batch")
+_WIDTHS = (32, 64, 128, 256, 512)
+_LOGVAR_BOUND = 10.0
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Everything that decides a model's shape; enough to rebuild it from a checkpoint.
+
+    `widths=None` derives the channels from `image_size`: one block per halving down to 4×4,
+    so 64 px has four blocks, 128 px five and 256 px six (the last width repeats).
+    """
+
+    image_size: int = 128  # pictures are 3 × image_size × image_size
+    latent_dim: int = 128
+    widths: tuple[int, ...] | None = None  # channels after each encoder block; (32, 64, 128, 256, 512) at 128 px
+    decoder_norm: str = "instance"  # "adaptive" and "batch" keep image-wide colour better (notebook 02)
+
+    def __post_init__(self):
+        size = self.image_size
+        if not isinstance(size, int) or size < 8 or size & (size - 1):
+            raise InputError(f"image_size {size!r} does not fit: the encoder halves the picture down to 4×4, "
+                             "so use a power of two from 8 up, such as 64, 128 or 256.")
+        blocks = size.bit_length() - 3
+        widths = tuple(self.widths) if self.widths else (_WIDTHS + _WIDTHS[-1:] * blocks)[:blocks]
+        object.__setattr__(self, "widths", widths)
+        if len(widths) != blocks:
+            raise InputError(f"widths {widths} do not fit image_size {size}: {blocks} halvings lead to 4×4, "
+                             f"so give {blocks} widths or none.")
+        if self.latent_dim < 1 or min(widths) < 1:
+            raise InputError(f"latent_dim {self.latent_dim} and widths {widths} must be positive whole numbers.")
+        if self.decoder_norm not in DECODER_NORMS:
+            raise InputError(f"decoder_norm {self.decoder_norm!r} is unknown; choose one of {', '.join(DECODER_NORMS)}.")
+
+    def as_dict(self) -> dict:
+        """Plain types only, for a checkpoint."""
+        return {**asdict(self), "widths": list(self.widths)}
+
+
+class UpConv(nn.Conv2d):
+    """Nearest upsample ×2, then a 3×3 convolution with padding 1, computed as one transposed convolution.
+
+    Exact: every 2×2 block of an upsampled picture is constant, so a 3×3 window on it sees only 2×2 different
+    values, and the taps that fall on the same value can be added beforehand. The summed 4×4 kernel of stride 2
+    does 1.8 times less arithmetic and never stores the enlarged picture. Shapes: (N, C, H, W) => (N, C', 2H, 2W).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__(channels_in, channels_out, kernel_size=3, padding=1)
+        # Row a of the 4×4 kernel gathers these rows of the 3×3 one.
+        fold = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+        self.register_buffer("fold", fold.to(self.weight.dtype), persistent=False)
+
+    def folded_weight(self) -> Tensor:
+        """The 4×4 kernel, (channels_in, channels_out, 4, 4), as `conv_transpose2d` wants it."""
+        return torch.einsum("am,bn,oimn->ioab", self.fold, self.fold, self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose2d(x, self.folded_weight(), self.bias, stride=2, padding=1)
+
+
+class InstanceNorm(nn.Module):
+    """Each channel of each picture to mean 0 and variance 1 (Ulyanov 2016), optionally scaled and shifted from z.
+
+    With `latent_dim` the scale and shift come from the latent code (adaptive instance norm, Huang & Belongie 2017),
+    which hands image-wide colour back to the decoder. `nn.InstanceNorm2d` would copy out of channels-last.
+    """
+
+    def __init__(self, channels: int, latent_dim: int | None = None, eps: float = 1e-5):
+        super().__init__()
+        self.eps = eps
+        self.style = nn.Linear(latent_dim, 2 * channels) if latent_dim else None
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        var, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)  # float32 even under autocast
+        scale = torch.rsqrt(var + self.eps)
+        shift = -mean * scale
+        if self.style is not None:
+            gain, bias = self.style(z.float())[..., None, None].chunk(2, dim=1)
+            scale, shift = scale * (1 + gain), shift * (1 + gain) + bias
+        return x * scale.to(x.dtype) + shift.to(x.dtype)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """`nn.BatchNorm2d` that takes (and ignores) the latent code, as its siblings do."""
+
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        return super().forward(x)
+
+
+class EncoderBlock(nn.Module):
+    """(N, C, H, W) => (N, C', H/2, W/2): conv 4×4 stride 2, BatchNorm, LeakyReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel_size=4, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(self.norm(self.conv(x)))
+
+
+class DecoderBlock(nn.Module):
+    """(N, C, H, W) => (N, C', 2H, 2W): nearest upsample ×2 and conv 3×3, norm, LeakyReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int, config: VAEConfig):
+        super().__init__()
+        self.conv = UpConv(channels_in, channels_out)
+        if config.decoder_norm == "batch":
+            self.norm = BatchNorm(channels_out)
+        else:
+            self.norm = InstanceNorm(channels_out, config.latent_dim if config.decoder_norm == "adaptive" else None)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        return F.leaky_relu(self.norm(self.conv(x), z))
+
+
+class _HalfPrecision(nn.Module):
+    """Runs the convolutions, and nothing else, in `half` (None, torch.bfloat16 or torch.float16)."""
+
+    half: torch.dtype | None = None  # a property of a session, not of a model: never in a checkpoint
+
+    def autocast(self, x: Tensor):
+        """The context for the conv stack; heads, norm statistics, tanh and losses stay in float32 outside it."""
+        return torch.autocast(x.device.type, dtype=self.half or torch.bfloat16, enabled=self.half is not None)
+
+
+class Encoder(_HalfPrecision):
+    """Pictures (N, 3, S, S) in [-1, 1] => the mean and log-variance of q(z|x), each (N, latent_dim)."""
+
+    def __init__(self, config: VAEConfig):
+        super().__init__()
+        channels = (3, *config.widths)
+        self.blocks = nn.ModuleList(EncoderBlock(a, b) for a, b in zip(channels, channels[1:]))
+        self.mu = nn.Linear(config.widths[-1] * 4 * 4, config.latent_dim)
+        self.logvar = nn.Linear(config.widths[-1] * 4 * 4, config.latent_dim)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        with self.autocast(x):
+            for block in self.blocks:
+                x = block(x)                        # 128 => 64 => 32 => 16 => 8 => 4
+        x = x.float().flatten(1)                    # 512 × 4 × 4 => 8192
+        # A log-variance that may run anywhere overflows exp() in the first steps at a high learning rate.
+        # tanh keeps σ between e^-5 and e^5 with a gradient everywhere, and is the identity near 0.
+        logvar = _LOGVAR_BOUND * torch.tanh(self.logvar(x) / _LOGVAR_BOUND)
+        return self.mu(x), logvar
+
+
+class Decoder(_HalfPrecision):
+    """Latent codes (N, latent_dim) => pictures (N, 3, S, S) in (-1, 1)."""
+
+    def __init__(self, config: VAEConfig):
+        super().__init__()
+        channels = config.widths[::-1]
+        self.channels = channels[0]
+        self.linear = nn.Linear(config.latent_dim, channels[0] * 4 * 4)
+        self.blocks = nn.ModuleList(DecoderBlock(a, b, config) for a, b in zip(channels, channels[1:]))
+        self.out = UpConv(channels[-1], 3)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.linear(z).view(-1, self.channels, 4, 4)  # latent => 8192 => 512 × 4 × 4
+        x = x.contiguous(memory_format=torch.channels_last)
+        with self.autocast(x):
+            for block in self.blocks:
+                x = block(x, z)                     # 4 => 8 => 16 => 32 => 64
+            x = self.out(x)                         # 64 => 128
+        return torch.tanh(x.float())
+
+
+class BetaVAE(nn.Module):
+    """A variational autoencoder (Kingma & Welling 2014) for colour pictures; β enters only in the loss."""
+
+    def __init__(self, config: VAEConfig | None = None):
+        super().__init__()
+        self.config = config or VAEConfig()
+        self.encoder = Encoder(self.config)
+        self.decoder = Decoder(self.config)
+        self.to(memory_format=torch.channels_last)
+
+    def set_half(self, half: torch.dtype | None) -> "BetaVAE":
+        """Run both conv stacks in bfloat16 or float16, or (None) everything in float32."""
+        self.encoder.half = self.decoder.half = half
+        return self
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures (N, 3, S, S) in [-1, 1] => `(mu, logvar)` of q(z|x), each (N, latent_dim)."""
+        size = self.config.image_size
+        if x.dim() != 4 or tuple(x.shape[1:]) != (3, size, size):
+            raise InputError(f"pictures of shape {tuple(x.shape)} do not fit this model, which takes (N, 3, {size}, {size}): "
+                             f"open them with image_size={size}.")
+        return self.encoder(x)
+
+    @staticmethod
+    def reparameterize(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+        """`z = μ + σ·ε` (Kingma & Welling 2014, eq. 4): noise (K, N, latent_dim) ~ N(0, 1) gives z of that shape.
+
+        The randomness comes from outside, so gradients reach μ and σ and a run can be repeated.
+        """
+        return mu + torch.exp(0.5 * logvar) * noise
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latent codes (..., latent_dim) => pictures (..., 3, S, S) in (-1, 1)."""
+        if z.shape[-1] != self.config.latent_dim:
+            raise InputError(f"codes of shape {tuple(z.shape)} do not fit this model: it has {self.config.latent_dim} latents.")
+        x = self.decoder(z.reshape(-1, z.shape[-1]))
+        return x.reshape(*z.shape[:-1], *x.shape[1:])
+
+    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode, sample K codes per picture, decode: `(x_hat, mu, logvar)`, x_hat (K, N, 3, S, S)."""
+        mu, logvar = self.encode(x)
+        return self.decode(self.reparameterize(mu, logvar, noise)), mu, logvar
+
+    def __repr__(self) -> str:
+        n = sum(p.numel() for p in self.parameters())
+        c = self.config
+        return (f"BetaVAE: {c.image_size}×{c.image_size} pictures, {c.latent_dim} latents, widths {c.widths}, "
+                f"{c.decoder_norm} norm in the decoder, {n / 1e6:.2f} M parameters")

@@ -1,0 +1,84 @@
+"""The whole path in one call: pictures, training, reconstructions, samples, paths, sweeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vae_helpers import figures
+from vae_helpers.checkpoint import Run
+from vae_helpers.data import PictureSet
+from vae_helpers.errors import InputError
+from vae_helpers.export import save_frames
+from vae_helpers.latent import (LatentSummary, decode_codes, encode_pictures, interpolate, lerp, reconstruct, sample_prior,
+                                traversal_range, traverse)
+from vae_helpers.logbook import read_scalars
+from vae_helpers.metrics import Scores, psnr_of
+from vae_helpers.model import BetaVAE
+
+
+def pick_pairs(model: BetaVAE, pictures: np.ndarray, count: int) -> np.ndarray:
+    """`count` pairs of rows, (count, 2), that lie far apart in latent space, so that a path has something to show."""
+    if len(pictures) < 2:
+        raise InputError(f"{len(pictures)} picture makes no pair: a path needs two.")
+    mu, _ = encode_pictures(model, pictures)
+    distance = torch.cdist(mu, mu)
+    pairs = []
+    for _ in range(min(count, len(mu) // 2)):
+        a, b = divmod(int(distance.argmax()), len(mu))
+        pairs.append((a, b))
+        distance[[a, b]] = distance[:, [a, b]] = -1  # each picture is used once
+    return np.array(pairs)
+
+
+def save_reconstructions(model: BetaVAE, pictures: np.ndarray, run: Run, count: int = 10) -> Path:
+    """Originals over reconstructions over differences of the first `count` uint8 pictures (N, H, W, 3)."""
+    originals = pictures[:count]
+    drawn = reconstruct(model, originals)
+    figure = figures.show_reconstructions(originals, drawn, psnr_of(drawn, originals))
+    return figures.save(figure, run.plots / "reconstructions.png")
+
+
+def save_paths(model: BetaVAE, pictures: np.ndarray, run: Run, active: np.ndarray, steps: int = 10) -> list[Path]:
+    """Straight paths between four pairs of pictures, one pair both ways, and an animation through all of them."""
+    pairs = pick_pairs(model, pictures, 4)
+    paths = {f"pair {i + 1}": interpolate(model, pictures[a], pictures[b], steps).frames for i, (a, b) in enumerate(pairs)}
+    written = [figures.save(figures.show_rows(list(paths.values()), list(paths)), run.plots / "interpolations.png")]
+    a, b = pictures[pairs[0][0]], pictures[pairs[0][1]]
+    both = {method: interpolate(model, a, b, steps, method, active).frames for method in ("lerp", "slerp")}
+    written.append(figures.save(figures.show_paths(both, (a, b)), run.plots / "lerp_and_slerp.png"))
+    stops, _ = encode_pictures(model, pictures[pairs.ravel()])
+    loop = torch.cat([lerp(stops[i], stops[(i + 1) % len(stops)], 13)[:-1] for i in range(len(stops))])
+    frames = decode_codes(model, loop)
+    return written + [save_frames(frames, run.plots / name, ping_pong=False) for name in ("path.gif", "path.webp")]
+
+
+def save_traversals(model: BetaVAE, picture: np.ndarray, run: Run, summary: LatentSummary, path: Path | None = None,
+                    rows: int = 8, steps: int = 9) -> Path:
+    """Sweeps of the `rows` latents with the highest KL, starting from one uint8 picture (H, W, 3)."""
+    code = encode_pictures(model, picture[None])[0][0]
+    dimensions = summary.active[:rows]
+    if not len(dimensions):
+        raise InputError("no latent is active, so there is nothing to sweep: train longer, or with a smaller beta.")
+    swept = [traverse(model, code, d, traversal_range(summary, d, steps)) for d in dimensions]
+    path = path or run.plots / "traversals.png"
+    if path.suffix.lower() == ".png":
+        return figures.save(figures.show_traversals(swept, dimensions, summary), path)
+    return save_frames(np.concatenate([np.concatenate([s, s[-2:0:-1]]) for s in swept]), path, ping_pong=False)
+
+
+def save_all(model: BetaVAE, pictures: PictureSet, run: Run, scores: Scores) -> list[Path]:
+    """Every still and animation of a trained run, from its held-out pictures; returns the files written."""
+    held_out = pictures.pictures[pictures.split.validation]
+    written = [figures.save(figures.show_grid(pictures.pictures[pictures.split.train[:32]]), run.plots / "pictures.png"),
+               figures.save(figures.show_losses(read_scalars(run.tensorboard)), run.plots / "losses.png"),
+               save_reconstructions(model, held_out, run),
+               figures.save(figures.show_grid(sample_prior(model, 32)), run.plots / "samples.png")]
+    written.append(figures.save(figures.show_latent_use(scores.summary), run.plots / "latent_use.png"))
+    if len(held_out) > 1:
+        written += save_paths(model, held_out[:64], run, scores.summary.active)
+    if len(scores.summary.active):
+        written.append(save_traversals(model, held_out[0], run, scores.summary))
+    return written
