@@ -91,15 +91,16 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
     from vae_helpers.checkpoint import Run, run_name
     from vae_helpers.data import open_pictures
     from vae_helpers.model import VAEConfig
-    from vae_helpers.train import TrainConfig, fit
+    from vae_helpers.train import TrainConfig, fit, pick_device
 
     names = ("epochs", "batch_size", "lr", "beta", "num_samples", "seed")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     config = TrainConfig.quick(**given) if quick else TrainConfig(**given)
     model_config = VAEConfig(options.image_size, options.latent_dim, decoder_norm=options.decoder_norm)
+    device = pick_device(options.device)  # whatever can be refused is refused before pictures are decoded
     pictures = open_pictures(options.data, options.image_size, limit=options.limit)
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
-    result = fit(pictures, run, config, model_config, device=options.device, resume=resume and run.exists())
+    result = fit(pictures, run, config, model_config, device=device, resume=resume and run.exists())
     return pictures, run, result
 
 

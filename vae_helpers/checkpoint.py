@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,15 @@ def list_runs(out: Path | str = "VAE") -> list[str]:
     return sorted(found, key=found.get, reverse=True)
 
 
+def newest_run(out: Path | str = "VAE") -> str:
+    """The name of the run below `out` whose checkpoint is newest."""
+    names = list_runs(out)
+    if not names:
+        raise InputError(f"no run has been trained yet in {Run('x', out).root / 'models'}: run notebook 02, or "
+                         "`python -m vae_helpers tour`.")
+    return names[0]
+
+
 def save_checkpoint(path: Path, model: BetaVAE, **entries) -> None:
     """Write weights, the model's config and `entries` (plain types and tensors) to `path`, all or nothing.
 
@@ -115,7 +125,9 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tup
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path}: train a run first, or check the name.")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings():  # about a foreign pickle's dialect; the sentences below say more
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError as problem:
         if "weights_only" in str(problem).lower() or "unsupported" in str(problem).lower():
             raise InputError(f"{path} is refused, because it carries code besides weights, which loading would run: "
@@ -127,7 +139,8 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tup
         raise InputError(f"{path} is not a checkpoint of this project (its format mark {FORMAT!r} is missing): "
                          "train a run with notebook 02 or `python -m vae_helpers train`.")
     try:
-        model = BetaVAE(VAEConfig(**content["config"])).to(device)
+        with torch.random.fork_rng(devices=[]):  # its first weights are thrown away: they must cost the session no dice
+            model = BetaVAE(VAEConfig(**content["config"])).to(device)
         model.load_state_dict(content["model"])
     except (RuntimeError, TypeError, KeyError):
         raise InputError(f"{path} holds weights that do not fit its own description of the model: "

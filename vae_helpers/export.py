@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image
 from vae_helpers.errors import InputError
 
 _STILL, _MOVING = (".png",), (".gif", ".webp")
+# For the screen: no chroma subsampling, which smears the edges of small pictures.
+_BYTES = {"jpeg": {"quality": 92, "subsampling": 0}, "webp": {"quality": 90, "method": 2}, "png": {"compress_level": 4}}
 
 
 def tile(pictures: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
@@ -29,6 +32,23 @@ def save_png(picture: np.ndarray, path: Path | str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(path)
     return path
+
+
+def to_bytes(picture: np.ndarray, kind: str = "jpeg", scale: float = 1) -> bytes:
+    """One uint8 picture (H, W, 3) as the bytes of a "jpeg", "webp" or "png" file, made `scale` times as large.
+
+    Raises InputError for another kind, or a scale that is not positive.
+    """
+    if kind not in _BYTES:
+        raise InputError(f"{kind!r} is not a kind of picture this can encode: choose one of {', '.join(_BYTES)}.")
+    if not scale > 0:
+        raise InputError(f"a picture cannot be made {scale} times as large: give a scale above 0.")
+    image = Image.fromarray(picture)
+    if scale != 1:
+        image = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **_BYTES[kind])
+    return buffer.getvalue()
 
 
 def save_frames(frames: np.ndarray, path: Path | str, fps: float = 12, ping_pong: bool = True) -> Path:

@@ -73,6 +73,13 @@ def reconstruct(model: BetaVAE, pictures: np.ndarray) -> np.ndarray:
     return decode_codes(model, encode_pictures(model, pictures)[0])
 
 
+def sample_posterior(model: BetaVAE, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Like `reconstruct`, but from one random point of each q(z|x) instead of its centre."""
+    mu, logvar = encode_pictures(model, pictures)
+    noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(seed))
+    return decode_codes(model, model.reparameterize(mu, logvar, noise))
+
+
 def sample_prior(model: BetaVAE, n: int, seed: int = 0) -> np.ndarray:
     """Decode n codes drawn from the prior N(0, 1): uint8 (n, H, W, 3)."""
     generator = torch.Generator().manual_seed(seed)
@@ -127,6 +134,20 @@ def interpolate(model: BetaVAE, picture_a: np.ndarray, picture_b: np.ndarray, st
     mu, _ = encode_pictures(model, np.stack([picture_a, picture_b]))
     codes = path_between(mu[0], mu[1], steps, method, active)
     return Path(codes, decode_codes(model, codes))
+
+
+def pick_pairs(model: BetaVAE, pictures: np.ndarray, count: int) -> np.ndarray:
+    """`count` pairs of rows, (count, 2), that lie far apart in latent space, so that a path has something to show."""
+    if len(pictures) < 2:
+        raise InputError(f"{len(pictures)} picture makes no pair: a path needs two.")
+    mu, _ = encode_pictures(model, pictures)
+    distance = torch.cdist(mu, mu)
+    pairs = []
+    for _ in range(min(count, len(mu) // 2)):
+        a, b = divmod(int(distance.argmax()), len(mu))
+        pairs.append((a, b))
+        distance[[a, b]] = distance[:, [a, b]] = -1  # each picture is used once
+    return np.array(pairs)
 
 
 def traverse(model: BetaVAE, code: Tensor, dimension: int, values: np.ndarray | Tensor) -> np.ndarray:

@@ -12,25 +12,11 @@ from vae_helpers.checkpoint import Run
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.export import save_frames
-from vae_helpers.latent import (LatentSummary, decode_codes, encode_pictures, interpolate, lerp, reconstruct, sample_prior,
-                                traversal_range, traverse)
+from vae_helpers.latent import (LatentSummary, decode_codes, encode_pictures, interpolate, lerp, pick_pairs,
+                                reconstruct, sample_prior, traversal_range, traverse)
 from vae_helpers.logbook import read_scalars
 from vae_helpers.metrics import Scores, psnr_of
 from vae_helpers.model import BetaVAE
-
-
-def pick_pairs(model: BetaVAE, pictures: np.ndarray, count: int) -> np.ndarray:
-    """`count` pairs of rows, (count, 2), that lie far apart in latent space, so that a path has something to show."""
-    if len(pictures) < 2:
-        raise InputError(f"{len(pictures)} picture makes no pair: a path needs two.")
-    mu, _ = encode_pictures(model, pictures)
-    distance = torch.cdist(mu, mu)
-    pairs = []
-    for _ in range(min(count, len(mu) // 2)):
-        a, b = divmod(int(distance.argmax()), len(mu))
-        pairs.append((a, b))
-        distance[[a, b]] = distance[:, [a, b]] = -1  # each picture is used once
-    return np.array(pairs)
 
 
 def save_reconstructions(model: BetaVAE, pictures: np.ndarray, run: Run, count: int = 10) -> Path:

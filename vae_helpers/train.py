@@ -75,14 +75,14 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
     return config.lr * min(1.0, (progress + 1e-3) / config.warmup) * 0.5 ** int(3 * progress)
 
 
-def pick_device(name: str | None = None) -> torch.device:
+def pick_device(name: str | torch.device | None = None) -> torch.device:
     """The named device, or the fastest one here: CUDA, then Apple's MPS, then the CPU."""
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError):
-        raise InputError(f"device {name!r} is not available on this machine: use 'cpu', or leave it out.") from None
+        raise InputError(f"device {str(name)!r} is not available on this machine: use 'cpu', or leave it out.") from None
     return torch.device(name)
 
 
@@ -118,7 +118,7 @@ class Fit(NamedTuple):
 
 
 def fit(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model_config: VAEConfig | None = None, *,
-        device: str | None = None, resume: bool = False, progress: bool = True) -> Fit:
+        device: str | torch.device | None = None, resume: bool = False, progress: bool = True) -> Fit:
     """Train a β-VAE on `pictures`, leaving checkpoints, a TensorBoard log and picture sheets under the run's name.
 
     A run whose name exists is continued with `resume` (its own settings count, only `epochs` may be raised) and

@@ -1,0 +1,45 @@
+"""What many tests share: a small drawn set, a run trained on it for seconds, and a folder of their own."""
+
+import numpy as np
+import pytest
+import torch
+
+from vae_helpers.checkpoint import Run
+from vae_helpers.data import open_pictures
+from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.train import TrainConfig, fit
+
+SMALL = VAEConfig(image_size=32, latent_dim=8, widths=(8, 16, 32))
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """Every test runs in an empty folder, so nothing lands in the project or depends on it."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def small_set(tmp_path_factory):
+    """120 drawn butterflies of 32 pixels."""
+    return open_pictures("butterflies", 32, limit=120, cache_dir=tmp_path_factory.mktemp("cache"), progress=False)
+
+
+@pytest.fixture
+def small_model():
+    """An untrained model for 32-pixel pictures, with 8 latents, in eval mode."""
+    torch.manual_seed(0)
+    return BetaVAE(SMALL).eval()
+
+
+@pytest.fixture(scope="session")
+def trained(small_set, tmp_path_factory):
+    """`(run, fit)` of a few seconds' training; not to be changed by a test."""
+    run = Run("small", tmp_path_factory.mktemp("VAE"))
+    config = TrainConfig.quick(epochs=3, batch_size=16, pictures_every=3)
+    return run, fit(small_set, run, config, SMALL, device="cpu", progress=False)
+
+
+@pytest.fixture
+def noise_pictures():
+    """Twelve uint8 pictures of 32 pixels."""
+    return np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)

@@ -1,0 +1,109 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_helpers.__main__ import main
+
+PROJECT = Path(__file__).resolve().parents[1]
+TINY = "--image-size 32 --latent-dim 8 --limit 60 --epochs 1 --batch-size 16 --out VAE --device cpu".split()
+
+
+def run(capsys, *arguments):
+    """`(status, standard output, standard error)` of one command."""
+    try:
+        status = main([str(a) for a in arguments])
+    except SystemExit as stop:  # argparse leaves this way
+        status = stop.code
+    return status, *capsys.readouterr()
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of 24 JPEG pictures in two sub-folders."""
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        file = tmp_path / "photos" / ("cat", "dog")[i % 2] / f"{i}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.kron(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))).save(file)
+    return tmp_path / "photos"
+
+
+def test_a_folder_of_photos_goes_all_the_way(capsys, photos):
+    status, out, _ = run(capsys, "train", "--data", photos, "--name", "mine", "--beta", 2, "--num-samples", 2, "--lr", 0.001,
+                         "--seed", 3, "--preset", "quick", *TINY)
+    assert status == 0 and "held-out PSNR" in out and Path("VAE/models/mine/last.pt").is_file()
+    assert run(capsys, "reconstruct", "--run", "mine")[0] == 0
+    a, b = photos / "cat" / "0.jpg", photos / "dog" / "1.jpg"
+    for ending, frames in (("png", 1), ("gif", 8), ("webp", 8)):  # five steps there, three back
+        status, _, _ = run(capsys, "interpolate", "--run", "mine", a, b, "--steps", 5, "--method", "slerp", "--save", f"p.{ending}")
+        assert status == 0
+        assert getattr(Image.open(f"p.{ending}"), "n_frames", 1) in range((frames + 1) // 2, frames + 1)  # WebP joins equal neighbours
+    assert Image.open("p.png").size == (5 * 34 - 2, 32)
+
+
+def test_traverse_from_a_file_and_by_number(capsys, photos, trained):
+    where = ("traverse", "--run", "small", "--out", trained[0].root)
+    assert run(capsys, *where, "--image", photos / "cat" / "0.jpg", "--save", "t.png")[0] == 0
+    assert run(capsys, *where, "--image", 1, "--save", "t.webp")[0] == 0
+    assert Image.open("t.png").size[0] > 300 and Image.open("t.webp").n_frames > 10
+
+
+def test_tour_writes_its_pictures_and_can_be_taken_again(capsys):
+    status, out, _ = run(capsys, "tour", *TINY)
+    assert status == 0 and "held-out PSNR" in out and "latents active" in out and "jupyter lab" in out
+    plots = Path("VAE/plots/butterflies_ns_1_tour")
+    for name in ("pictures", "losses", "reconstructions", "samples", "interpolations", "latent_use"):
+        assert (plots / f"{name}.png").is_file() and f"{name}.png" in out
+    assert (plots / "path.gif").is_file()
+    assert run(capsys, "tour", *TINY)[0] == 0
+
+
+def test_an_existing_run_asks_for_resume(capsys):
+    command = ("train", "--data", "synthetic", "--name", "s", *TINY)
+    assert run(capsys, *command)[0] == 0
+    status, _, error = run(capsys, *command)
+    assert status == 2 and "exists" in error
+    assert run(capsys, *command, "--resume")[0] == 0
+
+
+@pytest.mark.parametrize("command, word", [
+    ("train --data nowhere", "nowhere"), ("train --data empty", "empty"), ("train --data texts", "holds no"),
+    ("train --data one", "two pictures"), ("train --image-size 100", "power of two"), ("train --epochs 0", "epochs"),
+    ("train --epochs many", "invalid int"), ("train --decoder-norm layer", "decoder_norm"), ("reconstruct --run nobody", "nobody"),
+    ("train --device cuda:99", "not available"), ("interpolate --run nobody a b", "nobody"), ("interpolate --run x a", "PICTURE"),
+    ("dance", "invalid choice"), ("", "COMMAND"), ("train --name a/b --limit 20 --image-size 32", "cannot name a run")])
+def test_bad_usage_and_bad_input_exit_2_with_one_sentence(capsys, tmp_path, command, word):
+    for folder in ("empty", "texts", "one"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "texts" / "notes.txt").write_text("no picture")
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "one" / "red.png")
+    status, _, error = run(capsys, *command.split())
+    assert status == 2 and word in error
+    said = [line for line in error.splitlines() if line.strip() and "picture/s" not in line]  # not the progress bar
+    assert len(said) == 1
+
+
+def test_bad_pictures_for_a_trained_run_get_a_sentence(capsys, tmp_path):
+    assert run(capsys, "train", "--data", "synthetic", "--name", "s", *TINY)[0] == 0
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
+    for arguments, word in (((tmp_path / "broken.jpg", 1), "broken.jpg"), (("none.jpg", 1), "none.jpg"), ((1, 999), "999")):
+        status, _, error = run(capsys, "interpolate", "--run", "s", *arguments)
+        assert status == 2 and word in error
+    status, _, error = run(capsys, "interpolate", "--run", "s", 0, 1, "--save", "path.doc")
+    assert status == 2 and ".gif" in error
+
+
+@pytest.mark.parametrize("command", ["tour", "train", "reconstruct", "interpolate", "traverse"])
+def test_every_command_explains_itself(capsys, command):
+    status, out, _ = run(capsys, command, "--help")
+    assert status == 0 and "--out" in out and len(out.splitlines()) > 8
+
+
+def test_the_shell_door_opens_from_anywhere(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "vae_helpers", "reconstruct", "--run", "nobody"], capture_output=True, text=True,
+                          env={"PYTHONPATH": str(PROJECT), "PATH": "/usr/bin:/bin"})
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "nobody" in done.stderr

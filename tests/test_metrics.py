@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+import torch
+
+from vae_helpers.errors import InputError
+from vae_helpers.losses import kl_per_dimension
+from vae_helpers.latent import encode_pictures
+from vae_helpers.metrics import evaluate, psnr, psnr_of
+
+
+def test_psnr_by_hand():
+    black, grey = np.zeros((2, 8, 8, 3), np.uint8), np.full((2, 8, 8, 3), 51, np.uint8)  # 51/255 = 0.2, MSE 0.04
+    assert np.allclose(psnr_of(grey, black), -10 * np.log10(0.04), atol=1e-4)
+    assert psnr(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)) == 100
+
+
+def test_evaluate_averages_over_all_pictures_whatever_the_batch(small_model, small_set):
+    rows = np.arange(37)
+    one, other = (evaluate(small_model, small_set.pictures, rows, beta=2.0, batch_size=b) for b in (37, 8))
+    assert one.as_dict() == pytest.approx(other.as_dict(), rel=1e-4)
+    assert one.total == pytest.approx(one.reconstruction + 2 * one.kl)
+    mu, logvar = encode_pictures(small_model, small_set.pictures[:37])
+    assert one.kl == pytest.approx(kl_per_dimension(mu, logvar).sum(1).mean().item(), rel=1e-4)
+
+
+def test_scoring_twice_gives_the_same(small_model, small_set):
+    rows = small_set.split.validation
+    assert evaluate(small_model, small_set.pictures, rows).as_dict() == evaluate(small_model, small_set.pictures, rows).as_dict()
+
+
+def test_a_model_in_training_is_not_scored(small_model, small_set):
+    with pytest.raises(InputError, match="eval"):
+        evaluate(small_model.train(), small_set.pictures, np.arange(4))
