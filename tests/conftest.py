@@ -35,7 +35,7 @@ def small_model():
 def trained(small_set, tmp_path_factory):
     """`(run, fit)` of a few seconds' training; not to be changed by a test."""
     run = Run("small", tmp_path_factory.mktemp("VAE"))
-    config = TrainConfig.quick(epochs=3, batch_size=16, pictures_every=3)
+    config = TrainConfig.quick(96, epochs=3, batch_size=16, pictures_every=3)
     return run, fit(small_set, run, config, SMALL, device="cpu", progress=False)
 
 

@@ -55,5 +55,7 @@ def test_latent_use_counts_the_active_ones():
 def test_nothing_to_show_and_no_log_get_a_sentence(tmp_path):
     with pytest.raises(InputError, match="nothing to show"):
         figures.show_grid(np.zeros((0, 8, 8, 3), np.uint8))
+    with pytest.raises(InputError, match="no rows"):
+        figures.show_traversals([], [], SUMMARY)
     with pytest.raises(InputError, match="no training log"):
         read_scalars(tmp_path)

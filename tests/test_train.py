@@ -19,7 +19,7 @@ QUICK = dict(epochs=2, batch_size=16, pictures_every=5)
 
 
 def _fit(pictures, run, config=None, **options):
-    return fit(pictures, run, config or TrainConfig.quick(**QUICK), SMALL, device="cpu", progress=False, **options)
+    return fit(pictures, run, config or TrainConfig.quick(96, **QUICK), SMALL, device="cpu", progress=False, **options)
 
 
 def _equal(one, other):
@@ -38,8 +38,14 @@ def test_learning_rate_halves_at_each_third_after_the_warm_up():
     assert 0 < learning_rate(config, 0.0) < 0.001
 
 
+def test_quick_sees_twenty_thousand_pictures_whatever_the_set():
+    for pictures, epochs in ((2500, 8), (20_000, 1), (100_000, 1), (200, 100), (10, 250)):
+        assert TrainConfig.quick(pictures).epochs == epochs
+    assert TrainConfig.quick(2500, epochs=3).epochs == 3
+
+
 def test_one_cycle_rises_and_falls():
-    config = TrainConfig.quick(lr=1.0)
+    config = TrainConfig.quick(2500, lr=1.0)
     rates = [learning_rate(config, p / 100) for p in range(100)]
     assert max(rates) == rates[20] == 1.0 and rates[0] < 0.05 and rates[-1] < 0.01
     assert rates[:21] == sorted(rates[:21]) and rates[20:] == sorted(rates[20:], reverse=True)
@@ -62,7 +68,7 @@ def test_training_learns_and_leaves_what_it_promises(trained):
 def test_training_twice_gives_the_same_weights(small_set, tmp_path):
     one, other = (_fit(small_set, Run(name, tmp_path)).model for name in "ab")
     assert _equal(one, other)
-    different = _fit(small_set, Run("c", tmp_path), TrainConfig.quick(**QUICK, seed=1)).model
+    different = _fit(small_set, Run("c", tmp_path), TrainConfig.quick(96, **QUICK, seed=1)).model
     assert not _equal(one, different)
 
 
@@ -155,6 +161,6 @@ def test_impossible_settings_get_a_sentence(wrong, word):
 
 def test_pictures_of_another_size_and_unknown_devices_get_a_sentence(small_set, tmp_path):
     with pytest.raises(InputError, match="image_size=64"):
-        fit(small_set, Run("a", tmp_path), TrainConfig.quick(**QUICK), VAEConfig(64, 8), device="cpu", progress=False)
+        fit(small_set, Run("a", tmp_path), TrainConfig.quick(96, **QUICK), VAEConfig(64, 8), device="cpu", progress=False)
     with pytest.raises(InputError, match="not available"):
         pick_device("cuda:99")

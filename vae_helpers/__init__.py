@@ -12,7 +12,8 @@ metrics       scores on held-out pictures
 checkpoint    where a run's files live; save and load
 logbook       TensorBoard, written and read back
 export        pictures and animations to disk
-train         TrainConfig and fit
+recipe        TrainConfig: the knobs of a run, the learning rate, the device
+train         fit
 figures       every matplotlib figure
 tour          the whole path in one call
 widgets       sliders for a notebook (explorer, pair_explorer, latent_explorer, widget_parts)

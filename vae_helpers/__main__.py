@@ -44,8 +44,8 @@ def _parser() -> argparse.ArgumentParser:
 
     tour = command("tour", _tour, "the whole path in minutes: train, reconstruct, sample, interpolate, traverse")
     train = command("train", _train, "train a run, or go on with one")
-    for sub in (tour, train):
-        _training_options(sub)
+    _training_options(tour, limit=4096)  # more would be drawn or decoded, but not seen, in the tour's minutes
+    _training_options(train)
     train.add_argument("--preset", choices=("quick",), help="quick: the recipe for minutes on a CPU")
     train.add_argument("--resume", action="store_true", help="go on with the run of this name")
 
@@ -67,17 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _training_options(sub: argparse.ArgumentParser) -> None:
+def _training_options(sub: argparse.ArgumentParser, limit: int | None = None) -> None:
     sub.add_argument("--data", default="synthetic", metavar="DIR|NAME",
                      help="a folder of pictures, or synthetic, animals, butterfly, animal")
-    sub.add_argument("--limit", type=int, metavar="N", help="take at most N pictures")
+    sub.add_argument("--limit", type=int, metavar="N", default=limit, help="take at most N pictures")
     sub.add_argument("--image-size", type=int, default=128, metavar="PX", help="side of the squares: 64, 128, 256")
     sub.add_argument("--latent-dim", type=int, default=128, metavar="Z", help="latents")
     sub.add_argument("--decoder-norm", default="instance", metavar="KIND", help="instance, adaptive or batch")
     sub.add_argument("--name", metavar="RUN", help="name of the run; default: DATASET_ns_SAMPLES")
     # The recipe's own values stand where None is left here, so that a preset and the user do not fight.
     recipe = dict(default=argparse.SUPPRESS)
-    sub.add_argument("--epochs", type=int, metavar="N", help="passes over the training pictures (250; quick: 8)", **recipe)
+    sub.add_argument("--epochs", type=int, metavar="N", help="passes over the training pictures (250; quick: enough to see 20,000)", **recipe)
     sub.add_argument("--batch-size", type=int, metavar="B", help="pictures a step (128, fewer for many samples; quick: 32)",
                      **recipe)
     sub.add_argument("--lr", type=float, metavar="LR", help="learning rate (0.005; quick: 0.002)", **recipe)
@@ -95,10 +95,12 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
 
     names = ("epochs", "batch_size", "lr", "beta", "num_samples", "seed")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
-    config = TrainConfig.quick(**given) if quick else TrainConfig(**given)
+    # Whatever can be refused is refused before pictures are decoded.
+    config, device = TrainConfig(**given), pick_device(options.device)
     model_config = VAEConfig(options.image_size, options.latent_dim, decoder_norm=options.decoder_norm)
-    device = pick_device(options.device)  # whatever can be refused is refused before pictures are decoded
     pictures = open_pictures(options.data, options.image_size, limit=options.limit)
+    if quick:
+        config = TrainConfig.quick(len(pictures.split.train), **given)
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
     result = fit(pictures, run, config, model_config, device=device, resume=resume and run.exists())
     return pictures, run, result

@@ -34,6 +34,9 @@ def show_grid(pictures: np.ndarray, columns: int = 8, title: str = "", captions:
 
 def show_rows(rows: Sequence[np.ndarray], labels: Sequence[str], title: str = "") -> Figure:
     """Labelled rows of uint8 pictures, each (n, H, W, 3): originals over reconstructions, or one row per latent."""
+    if not len(rows):
+        raise InputError(f"there is nothing to show: no rows of pictures{' for ' + repr(title) if title else ''} (a model "
+                         "whose latents are all inactive has none to sweep: train longer, or with a smaller beta).")
     for row in rows:
         _require_pictures(row)
     height, width = len(rows), max(len(row) for row in rows)

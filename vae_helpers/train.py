@@ -24,77 +24,9 @@ from vae_helpers.logbook import Logbook
 from vae_helpers.losses import beta_vae_loss
 from vae_helpers.metrics import Scores, evaluate
 from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.recipe import TrainConfig, learning_rate, pick_device, pick_half
 
-SCHEDULES = ("thirds", "one-cycle")
 _SAVE_EVERY = 120.0  # seconds between checkpoints: what a power cut may cost
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """The knobs of a run; the defaults are the specification's numbers with what they need to be stable."""
-
-    epochs: int = 250
-    batch_size: int | None = None  # None: 128, or 96 above 10 samples a picture, 64 above 15 (they share the memory)
-    lr: float = 0.005
-    beta: float = 1.0  # weight of the KL against the plain Σ(x-x̂)² on [-1, 1] pixels
-    num_samples: int = 1  # K latent samples a picture; the loss is the mean of their losses
-    seed: int = 0
-    schedule: str = "thirds"  # halve at each third; "one-cycle" rises and falls once, which teaches more in few epochs
-    warmup: float = 0.04  # share of the run over which the learning rate rises ("thirds") and β rises (both)
-    clip: float = 1.0  # gradient norm of each half of the model, at most; the loss is per pixel value for this
-    flip: bool = True  # mirror every other training picture
-    pictures_every: int = 10  # epochs between the 100 samples and 100 reconstructions
-
-    def __post_init__(self):
-        for name in ("epochs", "lr", "num_samples", "clip", "pictures_every"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)}, but must be above 0.")
-        if self.beta < 0 or not math.isfinite(self.beta):
-            raise InputError(f"beta is {self.beta}, but must be 0 or above.")
-        if self.schedule not in SCHEDULES:
-            raise InputError(f"schedule {self.schedule!r} is unknown; choose one of {', '.join(SCHEDULES)}.")
-        if self.batch_size is None:
-            samples = self.num_samples
-            object.__setattr__(self, "batch_size", 64 if samples > 15 else 96 if samples > 10 else 128)
-        if self.batch_size < 2:
-            raise InputError(f"batch_size is {self.batch_size}, but BatchNorm needs at least 2 pictures in a batch.")
-
-    @classmethod
-    def quick(cls, **changes) -> "TrainConfig":
-        """The recipe for minutes on a CPU: small batches, so more steps, and one cycle of the learning rate."""
-        return replace(cls(epochs=8, batch_size=32, lr=0.002, schedule="one-cycle", pictures_every=4), **changes)
-
-
-def learning_rate(config: TrainConfig, progress: float) -> float:
-    """The learning rate at `progress` in [0, 1) of the run."""
-    if config.schedule == "one-cycle":  # Smith 2018: up over the first fifth, then down a cosine to nothing
-        rise = 0.2
-        if progress < rise:
-            return config.lr * (0.04 + 0.96 * progress / rise)
-        return config.lr * 0.5 * (1 + math.cos(math.pi * (progress - rise) / (1 - rise)))
-    return config.lr * min(1.0, (progress + 1e-3) / config.warmup) * 0.5 ** int(3 * progress)
-
-
-def pick_device(name: str | torch.device | None = None) -> torch.device:
-    """The named device, or the fastest one here: CUDA, then Apple's MPS, then the CPU."""
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError):
-        raise InputError(f"device {str(name)!r} is not available on this machine: use 'cpu', or leave it out.") from None
-    return torch.device(name)
-
-
-def pick_half(device: torch.device) -> torch.dtype | None:
-    """The 16-bit type that this device multiplies fast, or None for float32 throughout."""
-    if device.type == "cuda":
-        # Older cards claim bfloat16 but emulate it, several times slower than float16.
-        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-    if device.type == "cpu":
-        flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-        return torch.bfloat16 if "avx512_bf16" in flags or "amx_bf16" in flags else None
-    return None
 
 
 @dataclass
@@ -219,20 +151,21 @@ def _close_epoch(state: _State, epoch: int, book: Logbook, pictures: PictureSet,
     """Score on held-out pictures, write the log and the sheets, keep the best; `epoch` counts from 1."""
     reconstruction, kl, encoder, decoder = (state.sums / per_epoch).tolist()
     state.sums = None
-    state.model.eval()
-    scores = evaluate(state.model, pictures.pictures, held_out, config.beta)
     book.scalars(epoch, {
-        "total/train": reconstruction + config.beta * kl, "total/held_out": scores.total,
-        "reconstruction/train": reconstruction, "reconstruction/held_out": scores.reconstruction,
-        "kl/train": kl, "kl/held_out": scores.kl, "psnr/held_out": scores.psnr,
-        "active_units/held_out": scores.active_units, "gradient_norm/encoder": encoder, "gradient_norm/decoder": decoder,
+        "total/train": reconstruction + config.beta * kl, "reconstruction/train": reconstruction, "kl/train": kl,
+        "gradient_norm/encoder": encoder, "gradient_norm/decoder": decoder,
         "learning_rate": learning_rate(config, (epoch - 0.5) / config.epochs), "images_per_second": speed})
+    state.model.eval()
+    if epoch % config.evaluate_every == 0 or epoch == config.epochs:
+        scores = evaluate(state.model, pictures.pictures, held_out, config.beta)
+        book.scalars(epoch, {f"{name}/held_out": getattr(scores, name)
+                             for name in ("total", "reconstruction", "kl", "psnr", "active_units")})
+        if scores.total < state.best:
+            state.best = scores.total
+            _save(run.best, state, config, pictures, with_optimizer=False, scores=scores.as_dict())
     if epoch % config.pictures_every == 0 or epoch == config.epochs:
         _draw(state.model, pictures.pictures[held_out[:100]], run, epoch, config.seed, book)
     book.flush()
-    if scores.total < state.best:
-        state.best = scores.total
-        _save(run.best, state, config, pictures, with_optimizer=False, scores=scores.as_dict())
     state.model.train()
 
 

@@ -1,0 +1,170 @@
+# ---
+# jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 · What will the model see?
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/latent-space-traversal/beta-vae/blob/main/notebooks/01_data.ipynb)
+#
+# From a folder of pictures, or a set that draws itself, to batches of tensors a network can learn from.
+#
+# **Reads** a folder of pictures, or nothing. **Writes** a cache of decoded pictures to `data/cache`.
+
+# %% [markdown]
+# First the package. On Colab it is installed from the repository; anywhere else it stands beside this folder.
+
+# %%
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+IN_COLAB = "COLAB_RELEASE_TAG" in os.environ
+REPOSITORY = "https://github.com/latent-space-traversal/beta-vae"
+if find_spec("vae_helpers") is None and Path("../vae_helpers").is_dir():
+    sys.path.insert(0, str(Path("..").resolve()))
+elif find_spec("vae_helpers") is None and IN_COLAB:
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"git+{REPOSITORY}"], check=True)
+elif find_spec("vae_helpers") is None:
+    raise ModuleNotFoundError("vae_helpers is missing: open this notebook inside a clone of the repository")
+
+# %% [markdown]
+# Everything this notebook calls lives in four small files of the package: pictures, how they are drawn, and figures.
+
+# %%
+import numpy as np
+
+from vae_helpers import figures
+from vae_helpers.data import batches, open_pictures, to_float, to_uint8
+from vae_helpers.synthetic import SETS, render
+
+# %% [markdown]
+# **Parameters.** `DATASET` is where pictures come from. `"synthetic"` draws butterflies on the spot, so nothing needs
+# to be downloaded; `"butterfly"` and `"animal"` are the folders `data/butterfly_data` and `data/Animals_data`; any
+# other text is the path of a folder of your own, sub-folders included.
+
+# %% tags=["parameters"]
+DATASET = "synthetic"  # start here; then try a folder of your own
+IMAGE_SIZE = 128  # side of the squares in pixels: 64 is four times faster, 256 four times slower
+LIMIT = None  # at most this many pictures; None takes all of a folder, 4,096 of a built-in set
+
+# %% [markdown]
+# The same names in the environment win over the cell above, so that a script can choose. `VAE_SMOKE=1` shrinks the
+# run to seconds for the test suite and changes nothing else.
+
+# %%
+DATASET = os.environ.get("DATASET", DATASET)
+if os.environ.get("VAE_SMOKE") == "1":
+    IMAGE_SIZE, LIMIT = 32, 160
+
+# %% [markdown]
+# ## Open the pictures
+# Opening decodes (or draws) every picture once, cuts the centre square out of it, shrinks it, and keeps the result as
+# plain bytes in one file. The second time is instant, and training never touches a picture file again.
+
+# %%
+pictures = open_pictures(DATASET, image_size=IMAGE_SIZE, limit=LIMIT)
+print(f"{len(pictures):,} pictures, {pictures.pictures.shape[1:]} bytes each, {len(pictures.skipped)} files skipped")
+
+# %% [markdown]
+# A file that cannot be read is skipped and listed with its reason, never silently dropped; if more than one in a
+# hundred is bad, opening stops and says so. Here is what the model will look at:
+
+# %%
+figures.show_grid(pictures.pictures[:32], columns=8, title=f"The first 32 of {len(pictures):,} pictures")
+
+# %% [markdown]
+# Look for what varies. Every difference between two of these pictures is something the model must write down in its
+# code, and what is the same everywhere costs it nothing.
+#
+# ## The average picture
+# The crudest model of a set is its mean: the best single answer when you must guess without looking.
+
+# %%
+sample = pictures.pictures[:512].astype(float)
+mean_and_spread = np.stack([sample.mean(axis=0), 2 * sample.std(axis=0)]).clip(0, 255).astype(np.uint8)
+figures.show_grid(mean_and_spread, captions=["mean", "spread ×2"])
+
+# %% [markdown]
+# Where the spread is bright, pictures differ. A model that has learned nothing yet reconstructs everything as the
+# grey ghost on the left, so remember that face: notebook 02 starts there.
+#
+# ## Where do the pictures come from?
+# The built-in butterflies are drawn from a table of **factors** (hue, size, rotation and so on), each drawn at random and
+# independent of the others. Each row below changes one factor and keeps all others in the middle of their range.
+
+# %%
+table = SETS["butterflies"]
+middle = np.array([0.0 if f.choices else (f.low + f.high) / 2 for f in table])
+sweeps = []
+for column, factor in enumerate(table):
+    rows = np.repeat(middle[None], 8, axis=0)
+    rows[:, column] = np.arange(8) % len(factor.choices) if factor.choices else np.linspace(factor.low, factor.high, 8)
+    sweeps.append(render(rows, IMAGE_SIZE, "butterflies"))
+figures.show_rows(sweeps, [factor.name for factor in table], title="One factor at a time")
+
+# %% [markdown]
+# These rows are what a perfect latent space would find: one axis each, nothing else changing. The model never sees the
+# table. In notebook 04 you can judge how close its own axes come.
+#
+# ## From bytes to numbers
+# A network wants small numbers around zero: bytes 0…255 become `x / 127.5 - 1` in [-1, 1], and the colour channel moves
+# to the front. The decoder ends in `tanh`, whose range is the same, so errors compare like with like.
+
+# %%
+x = to_float(pictures.pictures[:64])  # (64, H, W, 3) uint8 => (64, 3, H, W) float32
+assert np.array_equal(to_uint8(x), pictures.pictures[:64])
+figures.show_histogram(x.numpy(), xlabel="pixel value", title=f"{tuple(x.shape)}, from {x.min():.2f} to {x.max():.2f}")
+
+# %% [markdown]
+# The way back is exact: turning the tensor into bytes again gives the same pictures, so nothing below is lost to
+# rounding or clipping.
+#
+# ## Training, validation, test
+# A model can learn pictures by heart. So a tenth is held out for watching the training and another tenth for the very end.
+# A hash of each file's name decides, so adding a photo tomorrow moves no other photo to the other side.
+
+# %%
+for part, rows in zip(pictures.split._fields, pictures.split):
+    print(f"{part:<10} {len(rows):>6,} pictures")
+
+# %% [markdown]
+# Every number reported in these notebooks is measured on the held-out part unless it says otherwise.
+#
+# ## A batch, as training sees it
+# Each epoch shuffles the pictures and mirrors every other one: a butterfly from the other side is still a butterfly, and
+# the set seems twice as large. (Don't mirror writing, or hearts in chest X-rays.) Shuffle and mirror depend on the seed
+# and the epoch alone, so a run can be repeated and resumed.
+
+# %%
+size = min(16, len(pictures.split.train))
+batch = next(batches(pictures.pictures, pictures.split.train, batch_size=size, seed=0, epoch=0))
+figures.show_grid(batch.numpy(), columns=8, title=f"One batch, {tuple(batch.shape)} {batch.dtype}")
+
+# %% [markdown]
+# The batch is still bytes: a quarter of the traffic of floats. The device that trains turns them into [-1, 1] itself.
+#
+# ## Your own pictures
+# Put them anywhere, for instance into `data/butterfly_data`, sub-folders welcome, and set `DATASET` above to that path.
+# A few hundred photos of *one kind of thing*, roughly centred, make a far better latent space than thousands of
+# everything. If the folder is empty or holds no pictures, one sentence says so and what to do.
+#
+# ---
+# In this notebook we opened a set of pictures, looked at what varies in it, split it honestly, and saw the batches that
+# training will draw. Next door: [02_train](02_train.ipynb), where a network learns to write each picture down in 128 numbers.

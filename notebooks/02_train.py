@@ -1,0 +1,259 @@
+# ---
+# jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: accelerator,colab,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 02 · How does it learn, and is it learning?
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/latent-space-traversal/beta-vae/blob/main/notebooks/02_train.ipynb)
+#
+# A β-VAE from its objective to a trained model, with the curves that tell whether to trust it.
+#
+# **Reads** the pictures of notebook 01. **Writes** `VAE/models`, `VAE/tensorboard` and `VAE/generated_images`, one
+# sub-folder a run.
+
+# %% [markdown]
+# First the package. On Colab it is installed from the repository; anywhere else it stands beside this folder.
+
+# %%
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+IN_COLAB = "COLAB_RELEASE_TAG" in os.environ
+REPOSITORY = "https://github.com/latent-space-traversal/beta-vae"
+if find_spec("vae_helpers") is None and Path("../vae_helpers").is_dir():
+    sys.path.insert(0, str(Path("..").resolve()))
+elif find_spec("vae_helpers") is None and IN_COLAB:
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"git+{REPOSITORY}"], check=True)
+elif find_spec("vae_helpers") is None:
+    raise ModuleNotFoundError("vae_helpers is missing: open this notebook inside a clone of the repository")
+
+# %% [markdown]
+# Then the pieces: pictures, the model, its loss, and training.
+
+# %%
+import inspect
+
+import torch
+
+from vae_helpers import figures, losses
+from vae_helpers.checkpoint import Run, load_checkpoint, run_name
+from vae_helpers.data import open_pictures, to_float
+from vae_helpers.latent import reconstruct, sample_prior
+from vae_helpers.logbook import read_scalars
+from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.train import TrainConfig, fit, learning_rate
+
+# %% [markdown]
+# **Parameters.** With `QUICK` the run takes minutes on a CPU. Without it, it is the full specification: 250
+# epochs, batch 128, learning rate 0.005 halved at each third; that wants a GPU.
+
+# %% tags=["parameters"]
+DATASET = "synthetic"  # as in notebook 01: a built-in set, "butterfly", "animal", or a folder of your own
+QUICK = True  # False: the full 250 epochs
+BETA = 1.0  # weight of the KL; above 1 fewer latents carry more meaning and pictures get blurrier
+NS = 1  # latent samples per picture and step; more is slower and steadier
+DECODER_NORM = "instance"  # "adaptive" and "batch" bring colours back sooner; see the end of this notebook
+TAG = ""  # tells two runs on the same pictures apart
+OUT = "VAE"  # where results go
+
+# %% [markdown]
+# The environment wins over that cell, and `VAE_SMOKE=1` shrinks the run for the test suite.
+
+# %%
+DATASET, TAG = os.environ.get("DATASET", DATASET), os.environ.get("TAG", TAG)
+NS, OUT = int(os.environ.get("NS", NS)), os.environ.get("VAE_OUT", OUT)
+SMOKE = os.environ.get("VAE_SMOKE") == "1"
+size, limit = (32, 160) if SMOKE else (128, None)
+pictures = open_pictures(DATASET, image_size=size, limit=limit)
+figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")
+
+# %% [markdown]
+# ## What is a VAE?
+# Imagine that every picture $x$ was made in two steps: draw a short list of numbers $z$ from a bell curve, then paint $x$
+# from $z$. The list is the **latent code**. A *decoder* network learns to paint, $p(x|z)$; an *encoder* network learns to
+# guess which codes could have led to a picture, and says so with a mean $\mu$ and a spread $\sigma$ for each number:
+# $q(z|x) = \mathcal N(\mu, \sigma^2)$.
+#
+# Saying "about here, give or take" instead of "exactly here" is the whole trick. Neighbouring codes must paint similar
+# pictures, so the space between two pictures fills up with plausible ones, and one can walk through it (notebook 04).
+
+# %%
+model = BetaVAE(VAEConfig(image_size=size, latent_dim=128, decoder_norm=DECODER_NORM))
+model
+
+# %% [markdown]
+# Five convolution blocks halve the picture, 128 => 64 => 32 => 16 => 8 => 4, while the channels grow to 512; two linear heads
+# give $\mu$ and $\log\sigma^2$. The decoder goes the same way back: upsample, convolve, normalise, five times.
+#
+# ## The objective, and where each term comes from
+# We want pictures to be likely under the model: $\log p(x)$ large. That needs an integral over every code, which nobody
+# can do. But for *any* guess $q(z|x)$,
+#
+# $$\log p(x) \;\ge\; \underbrace{\mathbb E_{q(z|x)}\big[\log p(x|z)\big]}_{\text{how well codes from } q \text{ repaint } x}
+# \;-\; \underbrace{\mathrm{KL}\big(q(z|x)\,\|\,p(z)\big)}_{\text{how much } q \text{ says beyond the bell curve}}$$
+#
+# The right side is the **evidence lower bound**, the ELBO. The gap is the error of our guess; so pushing the bound up
+# improves painter and guesser together. Training minimises its negative, with a weight β on the second term
+# (Higgins 2017): reconstruction + β·KL. This is the code that does it:
+
+# %%
+print(inspect.getsource(losses.beta_vae_loss))
+
+# %% [markdown]
+# Both terms are sums, over the pixels and over the latents, averaged over pictures only, and measured in nats. (Averaging over
+# pixels instead is a common slip: it multiplies β by tens of thousands behind your back.)
+#
+# **Reconstruction.** If the painter's brush has Gaussian noise of variance ½ on [-1, 1] pixels, $-\log p(x|z)$ is the plain
+# sum of squared errors plus a constant.
+#
+# **KL.** The price in nats of telling the decoder which $z$ was meant. For one latent it has a closed form:
+
+# %%
+figures.show_gaussians(mu=1.2, sigma=0.4)
+
+# %% [markdown]
+# Move the mean away from 0 or make the curve narrower and the price goes up. A latent that says nothing, $\mu=0,\sigma=1$,
+# is free. So each latent must earn its keep: what it tells must save more squared error than it costs.
+#
+# ## How a gradient gets through a dice roll
+# $z$ is drawn at random, and one cannot differentiate a dice roll. The **reparameterisation trick** rolls the dice
+# beforehand, $\varepsilon \sim \mathcal N(0, 1)$, and computes $z = \mu + \sigma\varepsilon$: now $z$ is an ordinary
+# function of $\mu$ and $\sigma$.
+
+# %%
+mu, logvar = torch.zeros(1, 3, requires_grad=True), torch.zeros(1, 3, requires_grad=True)
+noise = torch.tensor([[[1.0, -2.0, 0.5]]])
+z = BetaVAE.reparameterize(mu, logvar, noise)
+z.sum().backward()
+assert torch.equal(mu.grad, torch.ones(1, 3)) and torch.allclose(logvar.grad, noise[0] / 2)
+
+# %% [markdown]
+# The gradient for $\mu$ is 1, and for $\log\sigma^2$ it is $\varepsilon/2$: the dice are constants now, and the encoder can learn
+# from them. The check in the cell would fail otherwise.
+#
+# ## The untrained model
+# Before training, a look at where it starts. Codes mean nothing yet, so everything is reconstructed as the same fog.
+
+# %%
+originals = pictures.pictures[pictures.split.validation[:10]]
+figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original", "untrained"])
+
+# %% [markdown]
+# ## The recipe
+# A learning rate of 0.005 with PyTorch's usual initialisation makes the KL explode in the first epoch. Four things
+# tame it: the rate warms up, β warms up, gradients are clipped, and $\log\sigma^2$ is softly bounded. The quick recipe
+# also takes small batches and one rise and fall of the rate ("one cycle"), which teaches more in few epochs.
+
+# %%
+settings = dict(beta=BETA, num_samples=NS) | (dict(epochs=15) if SMOKE else {})
+config = TrainConfig.quick(len(pictures.split.train), **settings) if QUICK else TrainConfig(**settings)
+progress = [i / 400 for i in range(400)]
+rates = [learning_rate(config, p) for p in progress]
+figures.show_curves({"rate": (progress, rates)}, "share of the run", "learning rate")
+
+# %% [markdown]
+# ## Train
+# The bar shows both terms in nats per picture. Stop it whenever you like (■ or Ctrl-C): the step in hand ends, a
+# checkpoint is written, and running the cell again goes on from there. A finished run is only loaded, so nothing is
+# ever trained twice or overwritten; for a fresh start choose another `TAG`.
+
+# %%
+run = Run(run_name(pictures.name, NS, TAG), OUT)
+result = fit(pictures, run, config, model.config, resume=run.exists())
+print(f"{run.name}: held-out PSNR {result.scores.psnr:.2f} dB, KL {result.scores.kl:.0f} nats, "
+      f"{result.scores.active_units} of {model.config.latent_dim} latents active")
+
+# %% [markdown]
+# PSNR says how close reconstructions of held-out pictures come, in decibels: +6 dB halves the error, and 20 dB is where
+# pictures become easy to recognise. *Active* latents are those whose mean really differs from picture to picture.
+#
+# ## Is it learning?
+# The same numbers that TensorBoard shows, read from the same file.
+
+# %%
+log = read_scalars(run.tensorboard)
+figures.show_losses(log)
+
+# %% [markdown]
+# **Reconstruction** should fall and flatten. **KL** usually rises: the model finds that saying more pays. When the orange
+# (held-out) curve turns up while the grey one falls, it has begun to learn its training pictures by heart; then more
+# pictures help, and more epochs don't. A KL that falls to 0 is *collapse*: the decoder ignores the code, β is too large.
+#
+# Pictures say more than curves. Reconstructions of held-out pictures by the finished model:
+
+# %%
+figures.show_rows([originals, reconstruct(result.model, originals)], ["original", "reconstruction"])
+
+# %% [markdown]
+# Shape, place and large patches of colour come back; fine pattern doesn't. That blur is not a bug of the plot: when
+# several details are possible for one code, their average has the smallest squared error, and an average is blurry.
+#
+# Now pictures of nothing at all, painted from codes drawn from the bell curve:
+
+# %%
+figures.show_grid(sample_prior(result.model, 24), columns=8, title="Samples from the prior")
+
+# %% [markdown]
+# Some look like members of the set, some like two members at once. The prior is only a hope: the codes of real pictures
+# fill it unevenly, and where none live the painter improvises. Reconstructions and paths between real pictures, the
+# business of notebooks 03 and 04, stay on better-known ground.
+#
+# ## TensorBoard
+# The log also holds learning rate, gradient norms and the picture sheets over time.
+
+# %% tags=["nbval-skip"]
+os.environ["TENSORBOARD_BINARY"] = str(Path(sys.executable).with_name("tensorboard"))
+# %load_ext tensorboard
+# %tensorboard --logdir {run.tensorboard.parent}
+
+# %% [markdown]
+# If your browser or proxy blocks that frame, the figure above shows the same scalars.
+#
+# ## A checkpoint stands alone
+# The file holds weights and a description of the model, as plain data without code; any machine can rebuild the model
+# from it, with or without a GPU.
+
+# %%
+again, saved = load_checkpoint(run.best)
+assert (reconstruct(again, originals) == reconstruct(result.model.cpu(), originals)).all()
+saved["config"]
+
+# %% [markdown]
+# ## What InstanceNorm costs
+# The specified decoder normalises each channel of each picture to mean 0 (InstanceNorm). That removes exactly what a
+# plain background is: the same amount everywhere. The network must smuggle overall colour past the norm in the *shape* of
+# its features, and early in training it fails: backgrounds come back in the wrong colour. Two ways out, by
+# `DECODER_NORM`: `"batch"` normalises over the whole batch instead, `"adaptive"` lets $z$ set each channel's scale and
+# shift afterwards.
+#
+@@NORMTABLE@@
+#
+# Stay with `"instance"` to reproduce the specification, or for long runs. Take `"adaptive"` or `"batch"` when time is short
+# and colour matters.
+#
+# ## What β does
+# β is the exchange rate between nats of KL and squared error. At 0 the model is a plain autoencoder: sharp, but its
+# space has holes. Higher β makes each latent dearer: fewer stay active, each must matter more, neighbours blur together. Try
+# `BETA = 8` with `TAG = "beta8"` and compare in notebook 03.
+#
+# ---
+# In this notebook we built the objective from its two terms, trained a model, and looked at what it learned and what it
+# didn't. Next door: [03_reconstruct](03_reconstruct.ipynb), where we measure what it kept and what it dropped.

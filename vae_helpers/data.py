@@ -1,0 +1,213 @@
+"""The door to pictures: a built-in set, a folder of photos or a file with known factors, opened as one `PictureSet`.
+
+Everything comes out as uint8 `(N, H, W, 3)`, memory-mapped from a cache that is made once; `batching` turns that
+into tensors.
+"""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from vae_helpers import synthetic
+from vae_helpers.batching import batches, order, plan, to_float, to_uint8
+from vae_helpers.cache import digest, open_cache
+from vae_helpers.decode import DECODER_VERSION, Unreadable, decode, decode_blocks, quiet
+from vae_helpers.disk import say, write_aside
+from vae_helpers.download import download
+from vae_helpers.duplicates import DUPLICATES_VERSION, near_duplicates
+from vae_helpers.errors import InputError
+from vae_helpers.known_factors import SUFFIXES as FACTOR_SUFFIXES
+from vae_helpers.known_factors import open_known_factors
+from vae_helpers.sources import FOLDERS, choose, find_folder, find_pictures, label_of, project_root
+from vae_helpers.split import Split, split_by_name
+
+__all__ = [
+    "PictureSet", "Split", "batches", "download", "open_pictures", "order", "plan", "project_root", "read_picture",
+    "to_float", "to_uint8",
+]
+
+BUILT_IN = {"synthetic": "butterflies", "butterflies": "butterflies", "animals": "animals"}
+BUILT_IN_PICTURES = 4096
+KNOWN_FACTOR_PICTURES = 16384  # of the 480,000 to 737,280 in such a file, unless `limit` says otherwise
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures of one size with what is known about them; row r is the same picture everywhere.
+
+    `pictures` uint8 `(N, H, W, 3)`, read-only; `names` paths relative to the folder, or `butterflies/seed0/000123`;
+    `labels` sub-folders for display; `factors` float64 `(N, F)` and `factor_table` if the set was made from known
+    factors; `skipped` pairs of name and reason; `source` what it was opened from.
+    """
+
+    name: str
+    pictures: np.ndarray
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    factors: np.ndarray | None = None
+    factor_table: tuple[synthetic.Factor, ...] | None = None
+    skipped: tuple[tuple[str, str], ...] = ()
+    source: str = ""
+    cache: Path | None = None
+    request: dict | None = None  # `open_pictures(**request)` opens the same set again; plain types, for a checkpoint
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def split(self) -> Split:
+        """Training, validation and test rows by a hash of each name; near-duplicates are on one side."""
+        return split_by_name(self.names, self.duplicates)
+
+    @cached_property
+    def duplicates(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of rows that show nearly the same picture (see `duplicates.py`); none where factors are known.
+
+        Found once per cache and kept beside its pictures.
+        """
+        if self.factors is not None:
+            return ()
+        kept = None if self.cache is None else self.cache / "duplicates.json"
+        try:
+            version, count, groups = json.loads(kept.read_text()) if kept else (None, None, ())
+            if [version, count] == [DUPLICATES_VERSION, len(self)]:
+                return tuple(tuple(group) for group in groups)
+        except (OSError, ValueError, TypeError):
+            pass  # not looked for yet, or torn
+        if len(self) > 20_000:
+            say(f"Looking for near-duplicates among {len(self):,} pictures, once.")
+        groups = near_duplicates(self.pictures)
+        if kept:
+            with contextlib.suppress(OSError):  # a read-only cache: look again next time
+                write_aside(kept, json.dumps([DUPLICATES_VERSION, len(self), groups]))
+        return groups
+
+
+def open_pictures(
+    source: str | os.PathLike[str], image_size: int = 128, limit: int | None = None, fit: str = "crop",
+    allow_bad: float = 0.01, cache_dir: str | os.PathLike[str] | None = None, workers: int | None = None,
+    progress: bool = True, seed: int = 0,
+) -> PictureSet:
+    """Open a set of pictures as squares of `image_size`, decoding or drawing them the first time only.
+
+    `source`: `"synthetic"` (the built-in butterflies), `"animals"` (the built-in faces), `"butterfly"` or
+    `"animal"` (the folders under `data/`), or a path: any folder of pictures, dSprites' `.npz` or Shapes3D's `.h5`.
+    `limit` takes that many: of a folder a fixed choice spread over its sub-folders, of a built-in set the first ones
+    of `seed` (4,096 unless said), of a file with known factors a fixed random choice (16,384 unless said).
+    `fit`: `"crop"` or `"pad"`. More than the fraction `allow_bad` of unreadable files stops with a sentence.
+    `cache_dir` defaults to `data/cache` under the project; `workers` to one thread per core.
+
+    Raises `InputError` for a missing or empty folder, one without pictures, too many bad files, a full disk.
+    """
+    _check(image_size, limit, fit, allow_bad)
+    where = project_root() / "data" / "cache" if cache_dir is None else Path(cache_dir).expanduser()
+    if isinstance(source, str) and source in BUILT_IN:
+        count = BUILT_IN_PICTURES if limit is None else limit
+        opened = _open_built_in(BUILT_IN[source], count, image_size, seed, where, progress)
+    else:
+        path = find_folder(source)
+        if path.suffix.lower() in FACTOR_SUFFIXES and not path.is_dir():
+            opened = _open_known_factors(path, limit, image_size, where, progress)
+        else:
+            opened = _open_folder(source, image_size, limit, fit, allow_bad, where, workers or _cores(), progress)
+        source = source if source in FOLDERS else str(path.resolve())
+    return replace(opened, request=dict(source=source, image_size=int(image_size), limit=limit, fit=fit,
+                                        allow_bad=allow_bad, seed=seed))
+
+
+def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str = "crop") -> np.ndarray:
+    """One picture file as uint8 `(image_size, image_size, 3)`, exactly as a folder's pictures are decoded."""
+    _check(image_size, None, fit, 0.0)
+    if not Path(path).is_file():
+        raise InputError(f"There is no picture {path}; give the path of a picture file.")
+    try:
+        with quiet():
+            return np.array(decode(path, image_size, fit))
+    except Unreadable as error:
+        raise InputError(f"The picture {path} cannot be used: it {error}; give another one.") from None
+
+
+def _open_folder(source, size, limit, fit, allow_bad, where, workers, progress) -> PictureSet:
+    folder = find_folder(source)
+    found = find_pictures(folder)
+    found = [found[row] for row in choose([item.name for item in found], limit)]
+    names = [item.name for item in found]
+    name = source if source in FOLDERS else _slug(folder.resolve().name)
+    stem = f"{name}-{size}-{digest([list(item) for item in found], size, fit, DECODER_VERSION)}"
+
+    def fill(blocks):
+        return decode_blocks([folder / item for item in names], blocks, size, fit, workers)
+
+    cached = open_cache(where, stem, names, size, fill, allow_bad=allow_bad, progress=progress)
+    labels = tuple(label_of(item) for item in cached.names)
+    return PictureSet(name, cached.pictures, cached.names, labels, skipped=cached.skipped, source=str(folder),
+                      cache=cached.folder)
+
+
+def _open_built_in(set_name, count, size, seed, where, progress) -> PictureSet:
+    factors = synthetic.sample_factors(set_name, count, seed)
+    names = [f"{set_name}/seed{seed}/{row:06d}" for row in range(count)]
+    stem = f"{set_name}-{size}-{digest(set_name, count, size, seed, _drawing_version())}"
+
+    def fill(blocks: Sequence[np.ndarray]) -> Iterator:
+        for rows in blocks:
+            for part in np.array_split(rows, -(-len(rows) // 32)):
+                yield part, synthetic.render(factors[part], size, set_name), [None] * len(part)
+
+    cached = open_cache(where, stem, names, size, fill, progress=progress)
+    return PictureSet(set_name, cached.pictures, cached.names, ("",) * count, factors, synthetic.SETS[set_name],
+                      source="built-in", cache=cached.folder)
+
+
+def _open_known_factors(path: Path, limit, size, where, progress) -> PictureSet:
+    file = open_known_factors(path)
+    total = len(file.factors)
+    if limit is None and total > KNOWN_FACTOR_PICTURES:
+        say(f"{path.name} holds {total:,} pictures; taking a fixed random choice of {KNOWN_FACTOR_PICTURES:,} "
+            "(say `limit` for another number).")
+    chosen = np.sort(order(total, 0, 0)[:KNOWN_FACTOR_PICTURES if limit is None else limit])
+    state = path.stat()
+    stem = f"{file.name}-{size}-{digest(state.st_size, state.st_mtime_ns, len(chosen), size, DECODER_VERSION)}"
+
+    def fill(blocks: Sequence[np.ndarray]) -> Iterator:
+        reader = file.read(chosen[np.concatenate(blocks)] if len(blocks) else chosen[:0], size)
+        for rows in blocks:
+            yield rows, np.stack([next(reader) for _ in rows]), [None] * len(rows)
+
+    names = [f"{file.name}/{row:07d}" for row in chosen.tolist()]
+    cached = open_cache(where, stem, names, size, fill, progress=progress)
+    return PictureSet(file.name, cached.pictures, cached.names, ("",) * len(names), file.factors[chosen], file.table,
+                      source=str(path), cache=cached.folder)
+
+
+def _drawing_version() -> list[str]:
+    """What the drawing code says: a change to it makes new pictures, so it must make a new cache."""
+    return [file.read_text("utf-8") for file in sorted(Path(synthetic.__file__).parent.glob("synthetic*.py"))]
+
+
+def _cores() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 32)
+
+
+def _slug(text: str) -> str:
+    slug = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in text).strip("_").lower()
+    return slug or "pictures"
+
+
+def _check(image_size: int, limit: int | None, fit: str, allow_bad: float) -> None:
+    if not isinstance(image_size, (int, np.integer)) or not 4 <= image_size <= 4096:
+        raise InputError(f"`image_size` is {image_size!r}; give a whole number of pixels from 4 to 4096.")
+    if limit is not None and (not isinstance(limit, (int, np.integer)) or limit < 1):
+        raise InputError(f"`limit` is {limit!r}; give a whole number of pictures, at least 1, or leave it out.")
+    if fit not in ("crop", "pad"):
+        raise InputError(f"`fit` is {fit!r}; choose 'crop' (the centre square) or 'pad' (everything, on grey).")
+    if not 0 <= allow_bad <= 1:
+        raise InputError(f"`allow_bad` is {allow_bad!r}; give a fraction from 0 to 1, such as 0.05 for 5 %.")

@@ -1,0 +1,125 @@
+"""The frame of every explorer: a private model, one lock for all callbacks, and a status line.
+
+Callbacks run on another thread than the cells (ipykernel 7). There Output, pyplot and print lose or mix up what they
+show, and torch's modes are those of that thread; so a callback only sets traits, under the lock and modes of `Explorer`.
+"""
+
+from __future__ import annotations
+
+import copy
+import html
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_helpers.errors import InputError
+from vae_helpers.latent import LatentSummary, encode_pictures
+from vae_helpers.model import BetaVAE, UpConv
+
+_AHEAD = 32  # encoding one picture costs as much as this many (a chunk in latent.py), so neighbours come along
+
+
+class Explorer(widgets.VBox):
+    """A box of controls around a frozen private copy of a model; what goes wrong in a callback shows in `status`.
+
+    The copy lives on `device` in eval mode, so a cell that trains the model can't disturb it, nor it the cell.
+    Raises InputError when the pictures, names or summary do not fit.
+    """
+
+    stages: tuple[str, ...] = ()  # what can become stale, in drawing order; `_draw_<stage>` draws it
+
+    def __init__(self, model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None,
+                 device: str | torch.device):
+        super().__init__(layout=widgets.Layout(width="100%", max_width="900px"))
+        self.add_class("vae-explorer")
+        _require_fitting(model, pictures, names, summary)
+        self.pictures, self.names = pictures, names
+        self.device = torch.device(device)
+        self._model = copy.deepcopy(model).set_half(None).to(self.device).eval().requires_grad_(False)
+        _fold_once(self._model)
+        self._guard = threading.RLock()
+        self._depth, self._stale, self._codes = 0, set(), {}
+        self.status = widgets.HTML()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Set several controls and draw once, at the end. Every callback runs in here, one thread at a time."""
+        with self._guard:
+            self._depth += 1
+            try:
+                yield
+                if self._depth == 1:
+                    self._draw()
+            finally:
+                self._depth -= 1
+
+    def redraw_on(self, control: widgets.Widget, *stages: str) -> None:
+        """Draw these stages again whenever the control's value changes."""
+        def changed(_):
+            with self.hold():
+                self._stale.update(stages)
+        control.observe(changed, "value")
+
+    def act_on(self, button: widgets.Button, action: Callable[[], None]) -> None:
+        """Run `action` when the button is pressed, and draw once what it made stale."""
+        def pressed(_):
+            with self.hold():
+                self._try(action)
+        button.on_click(pressed)
+
+    def say(self, sentence: str, error: bool = False) -> None:
+        """Put a sentence into the status line."""
+        self.status.value = f'<div class="vae-status{" vae-error" * error}" role="status">{html.escape(sentence)}</div>'
+
+    def codes(self, indices: Sequence[int], likely: Sequence[int] = ()) -> Tensor:
+        """μ of the pictures with these indices, (len(indices), latent_dim); each is encoded once.
+
+        When some must be encoded, `likely` next ones fill up the chunk, which takes no longer.
+        """
+        if not set(indices) <= self._codes.keys():
+            missing = [i for i in dict.fromkeys([*indices, *likely]) if i not in self._codes][:_AHEAD]
+            mu, _ = encode_pictures(self._model, self.pictures[np.array(missing)])
+            self._codes.update(zip(missing, mu))
+        return torch.stack([self._codes[i] for i in indices])
+
+    def _draw(self) -> None:
+        while self._stale:
+            stage = next(s for s in self.stages if s in self._stale)
+            self._stale.discard(stage)
+            self._try(getattr(self, f"_draw_{stage}"))
+
+    def _try(self, action: Callable[[], None]) -> None:
+        """Run it apart from this thread's grad and autocast modes; an exception here would reach nobody's eyes."""
+        try:
+            with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
+                action()
+        except InputError as problem:
+            self.say(str(problem), error=True)
+        except Exception as problem:
+            self.say(f"{type(problem).__name__}: {problem}. The pictures below may be those from before.", error=True)
+
+
+def _fold_once(model: BetaVAE) -> None:
+    """Sum the decoder's kernels for good: frozen weights do not change, and summing takes longer than decoding."""
+    for layer in model.modules():
+        if isinstance(layer, UpConv):
+            kernel = layer.folded_weight().contiguous(memory_format=torch.channels_last)
+            layer.folded_weight = lambda kernel=kernel: kernel
+
+
+def _require_fitting(model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None) -> None:
+    size = model.config.image_size
+    if getattr(pictures, "dtype", None) != np.uint8 or pictures.shape[1:] != (size, size, 3) or not len(pictures):
+        raise InputError(f"an explorer of this model needs uint8 pictures of shape (N, {size}, {size}, 3), N at least 1, but "
+                         f"these are {getattr(pictures, 'dtype', type(pictures).__name__)} of shape {np.shape(pictures)}: "
+                         f"open them with image_size={size}.")
+    if len(names) != len(pictures):
+        raise InputError(f"there are {len(pictures)} pictures but {len(names)} names: give one name per picture.")
+    if summary is not None and len(summary.kl) != model.config.latent_dim:
+        raise InputError(f"the summary describes {len(summary.kl)} latents, but this model has {model.config.latent_dim}: "
+                         "summarise codes of the same model.")

@@ -1,0 +1,89 @@
+"""What a run will do before it does it: the knobs, the learning rate over time, the device and its number format."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from vae_helpers.errors import InputError
+
+SCHEDULES = ("thirds", "one-cycle")
+QUICK_PICTURES = 20_000  # what the quick recipe shows the model in all: about two minutes on two fast cores
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The knobs of a run; the defaults are the specification's numbers with what they need to be stable."""
+
+    epochs: int = 250
+    batch_size: int | None = None  # None: 128, or 96 above 10 samples a picture, 64 above 15 (they share the memory)
+    lr: float = 0.005
+    beta: float = 1.0  # weight of the KL against the plain Σ(x-x̂)² on [-1, 1] pixels
+    num_samples: int = 1  # K latent samples a picture; the loss is the mean of their losses
+    seed: int = 0
+    schedule: str = "thirds"  # halve at each third; "one-cycle" rises and falls once, which teaches more in few epochs
+    warmup: float = 0.04  # share of the run over which the learning rate rises ("thirds") and β rises (both)
+    clip: float = 1.0  # gradient norm of each half of the model, at most; the loss is per pixel value for this
+    flip: bool = True  # mirror every other training picture
+    pictures_every: int = 10  # epochs between the 100 samples and 100 reconstructions
+    evaluate_every: int = 1  # epochs between scores on held-out pictures; a tiny set has epochs of a second
+
+    def __post_init__(self):
+        for name in ("epochs", "lr", "num_samples", "clip", "pictures_every", "evaluate_every"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} is {getattr(self, name)}, but must be above 0.")
+        if self.beta < 0 or not math.isfinite(self.beta):
+            raise InputError(f"beta is {self.beta}, but must be 0 or above.")
+        if self.schedule not in SCHEDULES:
+            raise InputError(f"schedule {self.schedule!r} is unknown; choose one of {', '.join(SCHEDULES)}.")
+        if self.batch_size is None:
+            samples = self.num_samples
+            object.__setattr__(self, "batch_size", 64 if samples > 15 else 96 if samples > 10 else 128)
+        if self.batch_size < 2:
+            raise InputError(f"batch_size is {self.batch_size}, but BatchNorm needs at least 2 pictures in a batch.")
+
+    @classmethod
+    def quick(cls, train_pictures: int, **changes) -> "TrainConfig":
+        """The recipe for minutes on a CPU: small batches, so more steps, and one cycle of the learning rate.
+
+        Unless `epochs` is given there are as many as it takes to see 20,000 pictures, at most 250.
+        """
+        epochs = changes.pop("epochs", None) or max(1, min(250, round(QUICK_PICTURES / max(1, train_pictures))))
+        recipe = cls(epochs=epochs, batch_size=32, lr=0.002, schedule="one-cycle", pictures_every=max(1, epochs // 3),
+                     evaluate_every=max(1, epochs // 25))
+        return replace(recipe, **changes)
+
+
+def learning_rate(config: TrainConfig, progress: float) -> float:
+    """The learning rate at `progress` in [0, 1) of the run."""
+    if config.schedule == "one-cycle":  # Smith 2018: up over the first fifth, then down a cosine to nothing
+        rise = 0.2
+        if progress < rise:
+            return config.lr * (0.04 + 0.96 * progress / rise)
+        return config.lr * 0.5 * (1 + math.cos(math.pi * (progress - rise) / (1 - rise)))
+    return config.lr * min(1.0, (progress + 1e-3) / config.warmup) * 0.5 ** int(3 * progress)
+
+
+def pick_device(name: str | torch.device | None = None) -> torch.device:
+    """The named device, or the fastest one here: CUDA, then Apple's MPS, then the CPU."""
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):
+        raise InputError(f"device {str(name)!r} is not available on this machine: use 'cpu', or leave it out.") from None
+    return torch.device(name)
+
+
+def pick_half(device: torch.device) -> torch.dtype | None:
+    """The 16-bit type that this device multiplies fast, or None for float32 throughout."""
+    if device.type == "cuda":
+        # Older cards claim bfloat16 but emulate it, several times slower than float16.
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    if device.type == "cpu":
+        flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+        return torch.bfloat16 if "avx512_bf16" in flags or "amx_bf16" in flags else None
+    return None

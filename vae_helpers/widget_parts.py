@@ -1,0 +1,198 @@
+"""The parts of which explorers are put together: a gallery of thumbnails, captioned pictures, typed sliders, the looks.
+
+Only core widgets and traits that ipywidgets 7.7 and 8 share.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import uuid
+from collections.abc import Callable, Sequence
+
+import ipywidgets as widgets
+import numpy as np
+
+from vae_helpers.errors import InputError
+from vae_helpers.explorer import Explorer
+from vae_helpers.export import to_bytes
+
+SIDE, LARGE = 128, 272  # CSS pixels: a picture beside the main one, and the main one
+_THUMB = 66  # side of a thumbnail on the screen, in CSS pixels
+
+# Colours come from JupyterLab's theme where there is one. Blue stands for A, orange for B (safe for the colour-blind).
+_CSS = f"""
+.vae-explorer {{ --vae-a: #2f80d0; --vae-b: #dd7a1e; --vae-start: #2f80d0;
+  --vae-text: var(--jp-ui-font-color1, #222); --vae-soft: var(--jp-ui-font-color2, #666);
+  --vae-line: var(--jp-border-color2, #ccc);
+  padding: 4px 8px 8px; color: var(--vae-text); }}
+.vae-explorer .widget-box {{ overflow: visible; }}
+.vae-explorer .widget-html-content {{ line-height: 1.35; }}
+.vae-title {{ font-size: 14px; font-weight: 600; color: var(--vae-text); border-bottom: 1px solid var(--vae-line);
+  padding: 8px 0 3px; margin-bottom: 4px; }}
+.vae-title span {{ font-weight: 400; font-size: 12px; color: var(--vae-soft); padding-left: 8px; }}
+.vae-note, .vae-caption {{ font-size: 12px; color: var(--vae-soft); }}
+.vae-caption {{ text-align: center; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
+.vae-caption b {{ color: var(--vae-text); }}
+.vae-caption b.vae-a {{ color: var(--vae-a); }} .vae-caption b.vae-b {{ color: var(--vae-b); }}
+.vae-status {{ font-size: 12px; color: var(--vae-soft); padding: 4px 8px; border-left: 3px solid var(--vae-line); }}
+.vae-status.vae-error {{ color: var(--jp-error-color0, #b71c1c); border-color: var(--jp-error-color1, #d32f2f); }}
+.vae-explorer button.mod-active {{ background-color: var(--jp-brand-color1, #1976d2); color: #fff; }}
+.vae-explorer img.vae-picture {{ border-radius: 4px; margin: 2px; object-fit: fill; }}
+.vae-explorer img.vae-edge-a {{ box-shadow: 0 0 0 2px var(--vae-a); }}
+.vae-explorer img.vae-edge-b {{ box-shadow: 0 0 0 2px var(--vae-b); }}
+.vae-explorer button.vae-thumb.vae-thumb {{ position: relative; margin: 3px; padding: {_THUMB}px 0 0; border: 0;
+  width: {_THUMB}px; height: {_THUMB + 16}px; line-height: 16px; font-size: 11px; color: var(--vae-soft);
+  border-radius: 4px; background-color: transparent; background-size: {_THUMB}px {_THUMB}px;
+  background-repeat: no-repeat; background-position: top left; }}
+.vae-explorer button.vae-thumb.vae-thumb:focus-visible {{ outline: 2px dashed var(--vae-text); outline-offset: 3px; }}
+"""
+
+
+class Gallery(widgets.VBox):
+    """Pages of thumbnails picked by mouse, Enter or Space: `pick(index)` hears of it; `page` counts from 1."""
+
+    def __init__(self, explorer: Explorer, page_size: int, pick: Callable[[int], None]):
+        super().__init__()
+        if page_size < 1:
+            raise InputError(f"page_size is {page_size}, but a page of thumbnails needs at least 1.")
+        self._explorer, self._size, self._marks = explorer, page_size, {}
+        self._key = f"vae-{uuid.uuid4().hex[:8]}"
+        self._drawn = widgets.HTML(layout=widgets.Layout(display="none"))  # the thumbnails, as a style sheet
+        self._marked = widgets.HTML(layout=widgets.Layout(display="none"))
+        self.buttons = [self._button(slot, pick) for slot in range(min(page_size, len(explorer.pictures)))]
+        self.pages = -(-len(explorer.pictures) // page_size)
+        self.page = number(1, 1, self.pages, "Page", 104)
+        self.previous, self.next = button("Previous", 80), button("Next", 80)
+        explorer.act_on(self.previous, lambda: self._turn(-1))
+        explorer.act_on(self.next, lambda: self._turn(1))
+        explorer.redraw_on(self.page, "gallery")
+        self._grid = widgets.Box(layout=widgets.Layout(flex_flow="row wrap"))
+        self._note = widgets.HTML()
+        turning = row(self.previous, self.page, self.next, self._note)
+        self.children = [self._drawn, self._marked, self._grid, *([turning] if self.pages > 1 else [])]
+
+    @property
+    def shown(self) -> range:
+        """Indices of the pictures on the current page."""
+        first = (self.page.value - 1) * self._size
+        return range(first, min(first + self._size, len(self._explorer.pictures)))
+
+    def mark(self, marks: dict[str, int]) -> None:
+        """Frame the pictures with these indices and label them, such as {"A": 3, "B": 7}."""
+        self._marks = marks
+        slots = {}
+        for label, index in marks.items():
+            if index in self.shown:
+                slots.setdefault(index - self.shown.start, []).append(label)
+        self._marked.value = f"<style>{''.join(self._frame(slot, labels) for slot, labels in slots.items())}</style>"
+
+    def draw(self) -> None:
+        """Put the current page on the buttons."""
+        first, last = self.shown.start, self.shown.stop - 1
+        pictures = self._explorer.pictures[first:last + 1]
+        rules = (f'.{self._key}-{slot}{{background-image:url("{_data_uri(p)}")}}' for slot, p in enumerate(pictures))
+        self._drawn.value = f"<style>{''.join(rules)}</style>"
+        for slot, thumb in enumerate(self.buttons[:len(pictures)]):
+            with thumb.hold_sync():
+                thumb.description, thumb.tooltip = str(first + slot), self._explorer.names[first + slot]
+        self._grid.children = self.buttons[:len(pictures)]
+        self._note.value = (f'<span class="vae-note">of {self.pages}; pictures {first} to {last} '
+                            f"of {len(self._explorer.pictures)}</span>")
+        self.mark(self._marks)
+
+    def _button(self, slot: int, pick: Callable[[int], None]) -> widgets.Button:
+        thumb = widgets.Button(layout=widgets.Layout(width=f"{_THUMB}px", height=f"{_THUMB + 16}px"))
+        thumb.add_class("vae-thumb")
+        thumb.add_class(f"{self._key}-{slot}")
+        self._explorer.act_on(thumb, lambda: pick(self.shown[slot]))
+        return thumb
+
+    def _frame(self, slot: int, labels: list[str]) -> str:
+        """CSS: one ring per label, side by side when both fall on one picture, and the label on the picture."""
+        rings = ",".join(f"0 0 0 {3 * (i + 1)}px var(--vae-{label.lower()})" for i, label in enumerate(labels))
+        place = f".vae-explorer button.vae-thumb.vae-thumb.{self._key}-{slot}"
+        return (f"{place}{{box-shadow:{rings};font-weight:700;color:var(--vae-text)}}"
+                f"{place}::after{{content:'{'='.join(labels)}';position:absolute;top:0;left:0;padding:0 6px;color:#fff;"
+                f"background:var(--vae-{labels[0].lower()});border-radius:4px 0 4px 0}}")
+
+    def _turn(self, by: int) -> None:
+        self.page.value = (self.page.value - 1 + by) % self.pages + 1
+
+
+def style_sheet() -> widgets.HTML:
+    """The style sheet of an explorer; put it among its children."""
+    return widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
+
+
+def title(text: str, hint: str = "") -> widgets.HTML:
+    """A section's caption over a thin line."""
+    return widgets.HTML(f'<div class="vae-title">{html.escape(text)}<span>{html.escape(hint)}</span></div>',
+                        layout=widgets.Layout(width="100%"))
+
+
+def row(*children: widgets.Widget, gap: str = "0", align: str = "center") -> widgets.HBox:
+    """Controls beside each other that wrap when the page is narrow."""
+    return widgets.HBox(children, layout=widgets.Layout(align_items=align, flex_flow="row wrap", grid_gap=gap))
+
+
+def choice(options: Sequence[str], text: str, width: int) -> tuple[widgets.HBox, widgets.ToggleButtons]:
+    """Buttons of which one is down, after a label; returns the row and the control."""
+    control = widgets.ToggleButtons(options=list(options), style={"button_width": f"{width}px"},
+                                    layout=widgets.Layout(width=f"{(width + 4) * len(options) + 8}px"))
+    return row(widgets.Label(text), control, gap="8px"), control
+
+
+def button(text: str, width: int) -> widgets.Button:
+    """A plain button, `width` CSS pixels wide."""
+    return widgets.Button(description=text, layout=widgets.Layout(width=f"{width}px"))
+
+
+def number(value: int, low: int, high: int, text: str, width: int) -> widgets.BoundedIntText:
+    """A typed whole number with its label."""
+    return widgets.BoundedIntText(value=value, min=low, max=high, description=text,
+                                  style={"description_width": "initial"}, layout=widgets.Layout(width=f"{width}px"))
+
+
+def picture(width: int, *classes: str) -> widgets.Image:
+    """An empty square picture, `width` CSS pixels wide, whose bytes are set with `show`."""
+    image = widgets.Image(format="jpeg", layout=widgets.Layout(width=f"{width}px", height=f"{width}px"))
+    for name in ("vae-picture", *classes):
+        image.add_class(name)
+    return image
+
+
+def show(image: widgets.Image, pixels: np.ndarray, scale: float = 1) -> None:
+    """Put uint8 pixels (H, W, 3) into an Image widget."""
+    image.value = to_bytes(pixels, "jpeg", scale)
+
+
+def captioned(image: widgets.Image, width: int) -> tuple[widgets.VBox, widgets.HTML]:
+    """A picture with visible text under it (Image has no alt text); returns the box and its caption."""
+    caption = widgets.HTML(layout=widgets.Layout(width=f"{width}px", margin="0"))
+    return widgets.VBox([image, caption], layout=widgets.Layout(align_items="center")), caption
+
+
+def caption_text(label: str, text: str = "", colour: str = "") -> str:
+    """HTML of a caption: the label in bold (colour "a" or "b" for that picture's), the text after it."""
+    return (f'<div class="vae-caption" title="{html.escape(text)}"><b class="vae-{colour or "plain"}">'
+            f"{html.escape(label)}</b> {html.escape(text)}</div>")
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    data = to_bytes(np.asarray(pixels), "jpeg", min(1.0, 1.5 * _THUMB / pixels.shape[0]))
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+def slider_and_number(value: int, low: int, high: int, text: str, width: int):
+    """A slider and a typed value that follow each other (Notebook 7 takes the arrow keys from sliders)."""
+    slider = widgets.IntSlider(value=value, min=low, max=high, description=text, readout=False,
+                               style={"description_width": "48px"}, layout=widgets.Layout(width=f"{width}px"))
+    typed = widgets.BoundedIntText(value=value, min=low, max=high, layout=widgets.Layout(width="68px"))
+    widgets.link((slider, "value"), (typed, "value"))
+    return slider, typed
+
+
+def short(name: str) -> str:
+    """The last part of a picture's name, which fits under it."""
+    return name.rsplit("/", 1)[-1]
