@@ -45,14 +45,16 @@ elif find_spec("vae_helpers") is None:
     raise ModuleNotFoundError("vae_helpers is missing: open this notebook inside a clone of the repository")
 
 # %% [markdown]
-# Everything this notebook calls lives in four small files of the package: pictures, how they are drawn, and figures.
+# Then the pieces of the package that this notebook calls: pictures, how they are drawn, and figures.
 
 # %%
+import timeit
+
 import numpy as np
 
 from vae_helpers import figures
-from vae_helpers.data import batches, open_pictures, to_float, to_uint8
-from vae_helpers.synthetic import SETS, render
+from vae_helpers.data import batches, open_pictures, plan, read_picture, to_float, to_uint8
+from vae_helpers.synthetic import SETS, render, sample_factors
 
 # %% [markdown]
 # **Parameters.** `DATASET` is where pictures come from. `"synthetic"` draws butterflies on the spot, so nothing needs
@@ -83,7 +85,7 @@ pictures = open_pictures(DATASET, image_size=IMAGE_SIZE, limit=LIMIT)
 print(f"{len(pictures):,} pictures, {pictures.pictures.shape[1:]} bytes each, {len(pictures.skipped)} files skipped")
 
 # %% [markdown]
-# A file that cannot be read is skipped and listed with its reason, never silently dropped; if more than one in a
+# A file that cannot be read is skipped and listed with its reason in a text file beside the cache; if more than one in a
 # hundred is bad, opening stops and says so. Here is what the model will look at:
 
 # %%
@@ -105,23 +107,56 @@ figures.show_grid(mean_and_spread, captions=["mean", "spread ×2"])
 # Where the spread is bright, pictures differ. A model that has learned nothing yet reconstructs everything as the
 # grey ghost on the left, so remember that face: notebook 02 starts there.
 #
-# ## Where do the pictures come from?
-# The built-in butterflies are drawn from a table of **factors** (hue, size, rotation and so on), each drawn at random and
-# independent of the others. Each row below changes one factor and keeps all others in the middle of their range.
+# ## What was skipped, and what is there twice
+# Two things spoil a set quietly: files that are no pictures, and pictures that are there twice. If one copy lands in
+# training and the other is held out, the held-out score is a lie. A perceptual hash finds near-copies, also
+# mirrored or resized ones, and they are kept on one side.
 
 # %%
-table = SETS["butterflies"]
-middle = np.array([0.0 if f.choices else (f.low + f.high) / 2 for f in table])
-sweeps = []
-for column, factor in enumerate(table):
-    rows = np.repeat(middle[None], 8, axis=0)
-    rows[:, column] = np.arange(8) % len(factor.choices) if factor.choices else np.linspace(factor.low, factor.high, 8)
-    sweeps.append(render(rows, IMAGE_SIZE, "butterflies"))
-figures.show_rows(sweeps, [factor.name for factor in table], title="One factor at a time")
+print(f"{len(pictures.skipped)} skipped", *[f"  {name}: {reason}" for name, reason in pictures.skipped[:5]], sep="\n")
+print(f"{len(pictures.duplicates)} groups of near-duplicates")
+
+# %% [markdown]
+# The largest groups, if there are any, one row each. For drawn pictures expect none; for photos from the web, a few.
+
+# %%
+groups = sorted(pictures.duplicates, key=len, reverse=True)[:4] or [(0,)]
+labels = [f"{len(group)} alike" if len(group) > 1 else "none found" for group in groups]
+figures.show_rows([pictures.pictures[list(group[:8])] for group in groups], labels)
+
+# %% [markdown]
+# They are counted as one picture when the set is split below.
+#
+# ## Sets that know what they show
+# The built-in pictures are drawn from a table of **factors** (hue, size, rotation and so on), each drawn at random and
+# independent of the others. `sweep` takes one picture and changes one factor of it from end to end.
+
+# %%
+def sweep(set_name: str, column: int, steps: int = 8) -> np.ndarray:
+    """One picture with one factor changed from end to end: uint8 (steps, H, W, 3)."""
+    rows = sample_factors(set_name, n=1, seed=4).repeat(steps, axis=0)
+    factor = SETS[set_name][column]
+    rows[:, column] = np.arange(steps) % len(factor.choices) if factor.choices else np.linspace(factor.low, factor.high, steps)
+    return render(rows, IMAGE_SIZE, set_name)
+
+# %% [markdown]
+# The butterflies first:
+
+# %%
+names = [factor.name for factor in SETS["butterflies"]]
+figures.show_rows([sweep("butterflies", column) for column in range(len(names))], names, title="butterflies")
 
 # %% [markdown]
 # These rows are what a perfect latent space would find: one axis each, nothing else changing. The model never sees the
-# table. In notebook 04 you can judge how close its own axes come.
+# table; in notebook 04 you can judge how close its own axes come. `DATASET = "animals"` picks the other set:
+
+# %%
+names = [factor.name for factor in SETS["animals"]]
+figures.show_rows([sweep("animals", column) for column in range(len(names))], names, title="animals")
+
+# %% [markdown]
+# Species and coat are *categorical*: no picture is half cat, half bear. A latent axis is continuous, so it must
+# jump or blend there, which is worth watching later.
 #
 # ## From bytes to numbers
 # A network wants small numbers around zero: bytes 0…255 become `x / 127.5 - 1` in [-1, 1], and the colour channel moves
@@ -159,6 +194,41 @@ figures.show_grid(batch.numpy(), columns=8, title=f"One batch, {tuple(batch.shap
 
 # %% [markdown]
 # The batch is still bytes: a quarter of the traffic of floats. The device that trains turns them into [-1, 1] itself.
+#
+# ## What augmentation does
+# The same pictures in two epochs: another order, other pictures mirrored. Here they are put back in order to compare.
+
+# %%
+def seen_in(epoch: int) -> np.ndarray:
+    """The first eight training pictures as this epoch shows them, mirrored or not."""
+    turns = plan(pictures.split.train, size, seed=0, epoch=epoch)
+    mirrored = {row for rows, flips in turns for row in rows[flips]}
+    return np.stack([pictures.pictures[row][:, ::-1 if row in mirrored else 1] for row in pictures.split.train[:8]])
+
+figures.show_rows([seen_in(epoch) for epoch in range(3)], ["epoch 1", "epoch 2", "epoch 3"])
+
+# %% [markdown]
+# A column shows one picture; about every other cell in it is mirrored. Nothing else is changed: a photo that is turned or
+# recoloured is a *different* picture to a VAE, and costs it latents.
+#
+# ## What the cache saves
+# How long do 64 pictures take from the cache, and how long if they had to be decoded (or drawn) again?
+
+# %%
+rows = pictures.split.train[:64]
+
+def make_again() -> np.ndarray:
+    """The same pictures without the cache: drawn from their factors, or decoded from their files."""
+    if pictures.factors is not None:
+        return render(pictures.factors[rows], IMAGE_SIZE, pictures.name)
+    return np.stack([read_picture(Path(pictures.source) / pictures.names[row], IMAGE_SIZE) for row in rows])
+
+seconds = [min(timeit.repeat(work, number=1, repeat=5)) for work in (make_again, lambda: pictures.pictures[rows])]
+assert np.array_equal(make_again(), pictures.pictures[rows])
+print(f"reading the cache is {seconds[0] / seconds[1]:.0f} times as fast as making the pictures again")
+
+# %% [markdown]
+# That factor comes back in every epoch. It is why training never waits for pictures, even on a fast GPU.
 #
 # ## Your own pictures
 # Put them anywhere, for instance into `data/butterfly_data`, sub-folders welcome, and set `DATASET` above to that path.

@@ -62,6 +62,13 @@ def test_tour_writes_its_pictures_and_can_be_taken_again(capsys):
     assert run(capsys, "tour", *TINY)[0] == 0
 
 
+def test_data_reports_on_a_folder_and_asks_for_one(capsys, photos):
+    status, out, _ = run(capsys, "data", "--data", photos, "--image-size", 32)
+    assert status == 0 and "24 pictures" in out and "0 files skipped" in out
+    status, _, error = run(capsys, "data")
+    assert status == 2 and "--download butterfly" in error
+
+
 def test_an_existing_run_asks_for_resume(capsys):
     command = ("train", "--data", "synthetic", "--name", "s", *TINY)
     assert run(capsys, *command)[0] == 0
@@ -97,7 +104,7 @@ def test_bad_pictures_for_a_trained_run_get_a_sentence(capsys, tmp_path):
     assert status == 2 and ".gif" in error
 
 
-@pytest.mark.parametrize("command", ["tour", "train", "reconstruct", "interpolate", "traverse"])
+@pytest.mark.parametrize("command", ["data", "tour", "train", "reconstruct", "interpolate", "traverse"])
 def test_every_command_explains_itself(capsys, command):
     status, out, _ = run(capsys, command, "--help")
     assert status == 0 and "--out" in out and len(out.splitlines()) > 8

@@ -195,8 +195,9 @@ def test_latents_are_the_active_ones_by_kl(latents, summary):
     assert latents.sliders[7].description == "z7 · 4.0 nats"
     for j in latents.dimensions:
         value, slider = latents.values[j], latents.sliders[j]
-        assert value.min <= summary.mean[j] - 3 * summary.spread[j] and value.max >= summary.mean[j] + 3 * summary.spread[j]
-        assert value.min <= 0 <= value.max and slider.value == 0
+        assert value.min <= min(0, summary.mean[j] - 3 * summary.spread[j])
+        assert value.max >= max(0, summary.mean[j] + 3 * summary.spread[j])
+        assert slider.value == 0
         assert abs(value.value + slider.min * value.step - value.min) < 1e-9
 
 
@@ -270,6 +271,14 @@ def test_thumbnails_choose_the_start(latents):
     latents.gallery.buttons[9].click()
     assert latents.start.value == 9 and "9 · 000009" in latents.captions[0].value
     assert "content:'Start'" in latents.gallery._marked.value
+
+
+def test_the_gallery_turns_to_a_start_typed_by_number(latents):
+    assert latents.gallery.page.value == 1
+    latents.start.value = 25
+    assert latents.gallery.page.value == 3 and "content:'Start'" in latents.gallery._marked.value
+    latents.gallery.page.value = 1  # looking around moves nothing
+    assert latents.start.value == 25 and "content" not in latents.gallery._marked.value
 
 
 def test_a_state_brings_the_picture_back(latents, model, pictures, summary):

@@ -42,6 +42,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps; the fastest one unless said")
         return sub
 
+    data = command("data", _data, "fetch a public picture set, or look at a folder: what is usable, skipped, alike")
+    data.add_argument("--download", choices=("butterfly", "animal"), help="fetch this set from Kaggle (needs kagglehub)")
+    data.add_argument("--data", metavar="DIR|NAME", help="the folder or set to decode and report on")
+    data.add_argument("--image-size", type=int, default=128, metavar="PX", help="side of the squares")
     tour = command("tour", _tour, "the whole path in minutes: train, reconstruct, sample, interpolate, traverse")
     train = command("train", _train, "train a run, or go on with one")
     _training_options(tour, limit=4096)  # more would be drawn or decoded, but not seen, in the tour's minutes
@@ -116,6 +120,21 @@ def _list_files(files) -> None:
     here = Path.cwd()
     for file in files:
         print(f"  {file.relative_to(here) if file.is_relative_to(here) else file}")
+
+
+def _data(options: argparse.Namespace) -> None:
+    from vae_helpers.data import open_pictures
+    from vae_helpers.download import download
+
+    if options.download:
+        print(f"Downloaded to {download(options.download)}")
+    source = options.data or options.download
+    if not source:
+        raise InputError("say which pictures: --data DIR to look at a folder, or --download butterfly|animal.")
+    pictures = open_pictures(source, options.image_size)
+    parts = ", ".join(f"{len(rows):,} {part}" for part, rows in zip(pictures.split._fields, pictures.split))
+    print(f"{pictures.name}: {len(pictures):,} pictures ({parts}), {len(pictures.skipped):,} files skipped, "
+          f"{len(pictures.duplicates):,} groups of near-duplicates\nCache: {pictures.cache}")
 
 
 def _train(options: argparse.Namespace) -> None:
