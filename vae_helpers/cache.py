@@ -46,7 +46,10 @@ class Cached(NamedTuple):
 
 def digest(*parts: object) -> str:
     """Sixteen hex digits that change when any part (of plain types) changes."""
-    return hashlib.blake2b(json.dumps(parts).encode("ascii"), digest_size=8).hexdigest()
+    state = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        state.update(json.dumps(part).encode("ascii") + b"\n")
+    return state.hexdigest()
 
 
 def open_cache(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pickle
@@ -13,10 +14,15 @@ from pathlib import Path
 import torch
 
 from vae_helpers.data import project_root
+from vae_helpers.disk import say, sync_folder
 from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE, VAEConfig
 
 FORMAT = "vae_helpers-1"
+
+
+class TornFile(InputError):
+    """A checkpoint whose writing was cut, or whose bytes changed on the disk: it counts as absent where another is left."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Run:
 
     @property
     def models(self) -> Path:
-        """Checkpoints: last.pt and best.pt."""
+        """Checkpoints: last.pt, previous.pt and best.pt."""
         return self.root / "models" / self.name
 
     @property
@@ -62,13 +68,18 @@ class Run:
         return self.models / "last.pt"
 
     @property
+    def previous(self) -> Path:
+        """The state before the newest, should that one be damaged."""
+        return self.models / "previous.pt"
+
+    @property
     def best(self) -> Path:
         """The state with the lowest held-out loss, to look at."""
         return self.models / "best.pt"
 
     def exists(self) -> bool:
         """Whether the run has left a checkpoint."""
-        return self.last.is_file() or self.best.is_file()
+        return any(path.is_file() for path in (self.last, self.previous, self.best))
 
 
 def run_name(dataset: str, num_samples: int = 1, tag: str = "") -> str:
@@ -79,7 +90,7 @@ def run_name(dataset: str, num_samples: int = 1, tag: str = "") -> str:
 def list_runs(out: Path | str = "VAE") -> list[str]:
     """Names of the runs below `out` that have a checkpoint, newest first."""
     found = {}
-    for pattern in ("*/last.pt", "*/best.pt"):
+    for pattern in ("*/last.pt", "*/previous.pt", "*/best.pt"):
         for file in (Run("x", out).root / "models").glob(pattern):
             found[file.parent.name] = max(found.get(file.parent.name, 0.0), file.stat().st_mtime)
     return sorted(found, key=found.get, reverse=True)
@@ -94,36 +105,59 @@ def newest_run(out: Path | str = "VAE") -> str:
     return names[0]
 
 
-def save_checkpoint(path: Path, model: BetaVAE, **entries) -> None:
+def save_checkpoint(path: Path, model: BetaVAE, keep: Path | None = None, **entries) -> None:
     """Write weights, the model's config and `entries` (plain types and tensors) to `path`, all or nothing.
 
-    The file is written aside, flushed to disk and renamed, so a crash leaves the previous one whole.
-    Raises InputError when the disk is full.
+    The file is written aside, flushed to disk and renamed, so a crash leaves the previous one whole; with `keep` the
+    previous one stays under that name. Raises InputError when the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(aside, "wb") as file:
             torch.save({"format": FORMAT, "config": model.config.as_dict(), "model": model.state_dict(), **entries}, file)
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None and path.is_file():
+            os.replace(path, keep)  # a crash between the two leaves `keep` to resume from
         os.replace(aside, path)
+        sync_folder(path.parent)
     except (OSError, RuntimeError) as problem:
-        aside.unlink(missing_ok=True)
-        full = getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or isinstance(problem, RuntimeError)
-        reason = "the disk is full" if full else problem.strerror
-        raise InputError(f"{path} could not be saved, because {reason}; the previous checkpoint, if any, is untouched: "
-                         "free some space and resume the run.") from None
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise InputError(f"{path} could not be saved, because {_reason(problem)}; the checkpoint before it, if any, is "
+                         "untouched: free some space and resume the run.") from None
+
+
+def remove_leftovers(run: Run) -> None:
+    """Delete what processes that were killed while saving have left aside."""
+    for aside in run.models.glob(".*.pt.*.tmp"):
+        with contextlib.suppress(OSError):
+            aside.unlink()
+
+
+def _reason(problem: OSError | RuntimeError) -> str:
+    """torch.save reports a failed write as a RuntimeError about its zip file, the OSError somewhere behind it."""
+    while problem is not None and not isinstance(problem, OSError):
+        problem = problem.__cause__ or problem.__context__
+    number = getattr(problem, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full"
+    if number == errno.EFBIG:
+        return "the file is larger than this system lets it be"
+    return "it could not be written whole; most likely the disk is full" if problem is None else problem.strerror
 
 
 def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
     """Rebuild the model of a checkpoint on `device`, in eval mode; also the file's other entries.
 
     Only weights and plain types are read (`weights_only=True`): a file that carries code is refused unopened.
+    Raises TornFile for a damaged file, InputError for a missing or foreign one.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path}: train a run first, or check the name.")
+    _require_whole(path)
     try:
         with warnings.catch_warnings():  # about a foreign pickle's dialect; the sentences below say more
             warnings.simplefilter("ignore")
@@ -149,14 +183,63 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tup
 
 
 def load_run(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
-    """The model of a run that people look at: the best checkpoint, or the last if there is no best yet."""
+    """The model of a run that people look at: the best checkpoint, or the last if there is no best yet.
+
+    Where a run keeps a moving average of its weights, the average is what people look at.
+    """
     if not run.exists():
         known = ", ".join(list_runs(run.out)[:5]) or "none yet"
         raise InputError(f"there is no run {run.name!r} in {run.root / 'models'} (found: {known}): train it with "
                          f"notebook 02 or `python -m vae_helpers train --name {run.name}`.")
-    return load_checkpoint(run.best if run.best.is_file() else run.last, device)
+    model, saved = _first_whole((run.best, run.last, run.previous), device)
+    if saved.get("ema"):
+        model.load_state_dict(saved["ema"])
+    return model, saved
 
 
-def _unreadable(path: Path) -> InputError:
-    return InputError(f"{path} cannot be read as a checkpoint, because the file is damaged, cut short or of another kind: "
-                      "use another checkpoint or train the run again.")
+def load_latest(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
+    """The state to resume from: last.pt, or previous.pt (and a line that says so) where the last is torn or gone."""
+    return _first_whole((run.last, run.previous), device)
+
+
+def _first_whole(paths: tuple[Path, ...], device: str | torch.device) -> tuple[BetaVAE, dict]:
+    """The first of these checkpoints that is there and whole; a foreign file is refused, never skipped."""
+    there = [path for path in paths if path.is_file()]
+    torn = []
+    for path in there:
+        try:
+            found = load_checkpoint(path, device)
+        except TornFile:
+            torn.append(path.name)
+            continue
+        if torn:
+            say(f"{' and '.join(torn)} in {path.parent} cannot be read (cut short or damaged), so {path.name} is used.")
+        return found
+    if len(torn) > 1:
+        raise TornFile(f"{' and '.join(torn)} in {paths[0].parent} are both damaged: start a run with another name.")
+    raise _unreadable(there[0], TornFile) if there else InputError(
+        f"there is neither {paths[0].name} nor {paths[-1].name} in {paths[0].parent} to go on from: "
+        "start a run with another name.")
+
+
+def _require_whole(path: Path) -> None:
+    """Tell a file of ours that was cut short or changed on the disk from a foreign one, and refuse both.
+
+    torch.load doesn't look at the check sums that torch.save wrote, so a block that a power cut left as zeros would pass.
+    """
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if start.strip(b"\0") and not b"PK\3\4".startswith(start):
+        return  # no zip file: torch.load says what it is
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is None:
+                return
+    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
+        pass
+    raise _unreadable(path, TornFile)
+
+
+def _unreadable(path: Path, kind: type[InputError] = InputError) -> InputError:
+    return kind(f"{path} cannot be read as a checkpoint, because the file is damaged, cut short or of another kind: "
+                "use another checkpoint or train the run again.")

@@ -140,10 +140,10 @@ def _open_folder(source, size, limit, fit, allow_bad, where, workers, progress) 
     found = [found[row] for row in choose([item.name for item in found], limit)]
     names = [item.name for item in found]
     name = source if source in FOLDERS else _slug(folder.resolve().name)
-    stem = f"{name}-{size}-{digest([list(item) for item in found], size, fit, DECODER_VERSION)}"
+    stem = f"{name}-{size}-{digest(size, fit, DECODER_VERSION, *found)}"
 
     def fill(blocks):
-        return decode_blocks([folder / item for item in names], blocks, size, fit, workers)
+        return decode_blocks(folder, names, blocks, size, fit, workers)
 
     cached = open_cache(where, stem, names, size, fill, allow_bad=allow_bad, progress=progress)
     labels = tuple(label_of(item) for item in cached.names)

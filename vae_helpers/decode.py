@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from os import PathLike
+from os.path import join
 from pathlib import Path
 
 import numpy as np
@@ -58,17 +59,20 @@ def decode(path: str | PathLike[str], size: int, fit: str = "crop") -> np.ndarra
 
 
 def decode_blocks(
-    paths: Sequence[str | PathLike[str]], blocks: Sequence[np.ndarray], size: int, fit: str, workers: int
+    folder: str | PathLike[str], names: Sequence[str], blocks: Sequence[np.ndarray], size: int, fit: str,
+    workers: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, list[str | None]]]:
-    """Decode blocks of rows with threads (Pillow releases the GIL); yield `(rows, uint8 block, reasons)` in order.
+    """Decode blocks of rows of `names` with threads; yield `(rows, uint8 block, reasons)` in order.
 
-    A row whose reason is not `None` has no picture. At most two blocks are held, whatever the number of files.
+    Pillow releases the GIL. A row whose reason is not `None` has no picture. At most two blocks are held,
+    whatever the number of files.
     """
     with quiet(), ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         def start(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Future]]:
             block = np.zeros((len(rows), size, size, 3), np.uint8)
             parts = [slice(i, i + 8) for i in range(0, len(rows), 8)]
-            return rows, block, [pool.submit(_decode_part, paths, rows[p], block[p], size, fit) for p in parts]
+            return rows, block, [pool.submit(_decode_part, folder, names, rows[p], block[p], size, fit)
+                                 for p in parts]
 
         def finish(rows, block, futures):
             return rows, block, [reason for future in futures for reason in future.result()]
@@ -92,11 +96,11 @@ def is_candidate(name: str, path: str | PathLike[str]) -> bool:
     return suffix in SUFFIXES or (not suffix and _magic(path) is not None)
 
 
-def _decode_part(paths, rows, out, size, fit) -> list[str | None]:
+def _decode_part(folder, names, rows, out, size, fit) -> list[str | None]:
     reasons: list[str | None] = []
     for place, row in enumerate(rows):
         try:
-            out[place] = decode(paths[row], size, fit)
+            out[place] = decode(join(folder, names[row]), size, fit)
             reasons.append(None)
         except Unreadable as error:
             reasons.append(str(error))

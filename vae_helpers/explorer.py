@@ -1,7 +1,7 @@
 """The frame of every explorer: a private model, one lock for all callbacks, and a status line.
 
 Callbacks run on another thread than the cells (ipykernel 7). There Output, pyplot and print lose or mix up what they
-show, and torch's modes are those of that thread; so a callback only sets traits, under the lock and modes of `Explorer`.
+show, and torch's modes are those of that thread; so a callback only sets traits, under the lock and modes given here.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import LatentSummary, encode_pictures
-from vae_helpers.model import BetaVAE, UpConv
+from vae_helpers.latent import LatentSummary, encode_pictures, frozen_decoder
+from vae_helpers.model import BetaVAE
 
 _AHEAD = 32  # encoding one picture costs as much as this many (a chunk in latent.py), so neighbours come along
 
@@ -41,7 +41,7 @@ class Explorer(widgets.VBox):
         self.pictures, self.names = pictures, names
         self.device = torch.device(device)
         self._model = copy.deepcopy(model).set_half(None).to(self.device).eval().requires_grad_(False)
-        _fold_once(self._model)
+        self._decoder = frozen_decoder(self._model)
         self._guard = threading.RLock()
         self._depth, self._stale, self._codes = 0, set(), {}
         self.status = widgets.HTML()
@@ -104,22 +104,14 @@ class Explorer(widgets.VBox):
             self.say(f"{type(problem).__name__}: {problem}. The pictures below may be those from before.", error=True)
 
 
-def _fold_once(model: BetaVAE) -> None:
-    """Sum the decoder's kernels for good: frozen weights do not change, and summing takes longer than decoding."""
-    for layer in model.modules():
-        if isinstance(layer, UpConv):
-            kernel = layer.folded_weight().contiguous(memory_format=torch.channels_last)
-            layer.folded_weight = lambda kernel=kernel: kernel
-
-
 def _require_fitting(model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None) -> None:
     size = model.config.image_size
-    if getattr(pictures, "dtype", None) != np.uint8 or pictures.shape[1:] != (size, size, 3) or not len(pictures):
-        raise InputError(f"an explorer of this model needs uint8 pictures of shape (N, {size}, {size}, 3), N at least 1, but "
-                         f"these are {getattr(pictures, 'dtype', type(pictures).__name__)} of shape {np.shape(pictures)}: "
-                         f"open them with image_size={size}.")
+    kind = getattr(pictures, "dtype", type(pictures).__name__)
+    if kind != np.uint8 or pictures.shape[1:] != (size, size, 3) or not len(pictures):
+        raise InputError(f"an explorer of this model needs uint8 pictures of shape (N, {size}, {size}, 3), N at least "
+                         f"1, but these are {kind} of shape {np.shape(pictures)}: open them with image_size={size}.")
     if len(names) != len(pictures):
         raise InputError(f"there are {len(pictures)} pictures but {len(names)} names: give one name per picture.")
     if summary is not None and len(summary.kl) != model.config.latent_dim:
-        raise InputError(f"the summary describes {len(summary.kl)} latents, but this model has {model.config.latent_dim}: "
-                         "summarise codes of the same model.")
+        raise InputError(f"the summary describes {len(summary.kl)} latents, but this model has "
+                         f"{model.config.latent_dim}: summarise codes of the same model.")

@@ -62,7 +62,7 @@ def save_frames(frames: np.ndarray, path: Path | str, fps: float = 12, ping_pong
     if ending in _STILL:
         return save_png(tile(frames, len(frames)), path)
     if ending not in _MOVING:
-        raise InputError(f"{path.name} cannot be written, because {ending or 'no ending'!r} is not a kind this can save: "
+        raise InputError(f"{path.name} cannot be written, because {ending or 'no ending'!r} is not a kind it can save: "
                          f"end the name in {', '.join(_STILL + _MOVING)}.")
     path.parent.mkdir(parents=True, exist_ok=True)
     if ping_pong:

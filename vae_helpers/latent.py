@@ -5,6 +5,7 @@ Everything here uses the mean μ, never a sample, so that looking twice shows th
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from vae_helpers.data import to_float, to_uint8
 from vae_helpers.errors import InputError
 from vae_helpers.losses import kl_per_dimension
-from vae_helpers.model import BetaVAE
+from vae_helpers.model import BetaVAE, Decoder, UpConv
 
 METHODS = ("lerp", "slerp")
 
@@ -54,18 +55,40 @@ def encode_pictures(model: BetaVAE, pictures: np.ndarray) -> tuple[Tensor, Tenso
     if pictures.ndim != 4 or pictures.dtype != np.uint8:
         raise InputError(f"pictures must be uint8 of shape (N, H, W, 3), but these are {pictures.dtype} "
                          f"of shape {pictures.shape}: open them with open_pictures.")
+    if not len(pictures):
+        raise InputError("there is nothing to encode: 0 pictures were given.")
     heads = [model.encode(chunk) for chunk in _chunks(to_float(pictures), _ENCODE_CHUNK, model)]
     mu, logvar = (torch.cat(parts)[:len(pictures)].cpu() for parts in zip(*heads))
     return mu, logvar
 
 
 @torch.no_grad()
-def decode_codes(model: BetaVAE, codes: Tensor) -> np.ndarray:
-    """Latent codes (N, latent_dim) => uint8 pictures (N, H, W, 3)."""
+def frozen_decoder(model: BetaVAE) -> Decoder:
+    """The model's decoder with constant weights, ready for many calls; it shares their memory, and no gradient reaches them.
+
+    The kernels of its upsampling convolutions are summed once, which else takes as long as decoding a few pictures.
+    """
     _require_eval(model)
+    shared = {id(t): t.detach() for t in (*model.decoder.parameters(), *model.decoder.buffers())}
+    decoder = copy.deepcopy(model.decoder, shared)
+    for layer in decoder.modules():
+        if isinstance(layer, UpConv):
+            kernel = layer.folded_weight().contiguous(memory_format=torch.channels_last)
+            layer.folded_weight = lambda kernel=kernel: kernel
+    return decoder
+
+
+@torch.no_grad()
+def decode_codes(model: BetaVAE | Decoder, codes: Tensor) -> np.ndarray:
+    """Latent codes (N, latent_dim) => uint8 pictures (N, H, W, 3); `model` may be its `frozen_decoder` to save time."""
+    decoder = frozen_decoder(model) if isinstance(model, BetaVAE) else model
     codes = torch.as_tensor(codes, dtype=torch.float32)
-    decoded = [model.decode(chunk) for chunk in _chunks(codes, _DECODE_CHUNK, model)]
-    return np.concatenate([to_uint8(x) for x in decoded])[:len(codes)]
+    latents = decoder.linear.in_features
+    if codes.dim() != 2 or codes.shape[1] != latents or not len(codes):
+        raise InputError(f"codes must have shape (N, {latents}) for this model, with N at least 1, "
+                         f"but these have shape {tuple(codes.shape)}.")
+    decoded = [to_uint8(decoder(chunk)) for chunk in _chunks(codes, _DECODE_CHUNK, decoder)]
+    return np.concatenate(decoded)[:len(codes)]
 
 
 def reconstruct(model: BetaVAE, pictures: np.ndarray) -> np.ndarray:
@@ -96,13 +119,16 @@ def summarise(mu: Tensor, logvar: Tensor) -> LatentSummary:
     return LatentSummary(*(t.double().numpy() for t in (kl, variance, mu.mean(dim=0), spread)))
 
 
-def lerp(a: Tensor, b: Tensor, steps: int) -> Tensor:
-    """The straight line from code a to code b, (latent_dim,) each => (steps, latent_dim), ends included."""
+def lerp(a: Tensor, b: Tensor, steps: int | Tensor) -> Tensor:
+    """The straight line from code a to code b, (latent_dim,) each => (steps, latent_dim), ends included.
+
+    Instead of a number of even steps, the fractions of the way may be given, (steps,) in [0, 1].
+    """
     t = _fractions(steps)
     return (1 - t) * a + t * b  # exact at both ends
 
 
-def slerp(a: Tensor, b: Tensor, steps: int, active: np.ndarray | None = None) -> Tensor:
+def slerp(a: Tensor, b: Tensor, steps: int | Tensor, active: np.ndarray | None = None) -> Tensor:
     """The arc from a to b: the direction turns at constant speed while the norm goes linearly (White 2016).
 
     The angle is taken over the `active` latents only, (default: all); the others carry noise that would bend the
@@ -117,12 +143,14 @@ def slerp(a: Tensor, b: Tensor, steps: int, active: np.ndarray | None = None) ->
         return path
     angle, t = torch.arccos(cosine), _fractions(steps).double()
     direction = (torch.sin((1 - t) * angle) * u / norm_u + torch.sin(t * angle) * v / norm_v) / torch.sin(angle)
-    path[1:-1, dims] = (((1 - t) * norm_u + t * norm_v) * direction)[1:-1].float()
+    arc = (((1 - t) * norm_u + t * norm_v) * direction).float()
+    path[:, dims] = torch.where((t > 0) & (t < 1), arc, path[:, dims])  # exact at both ends
     return path
 
 
-def path_between(a: Tensor, b: Tensor, steps: int, method: str = "lerp", active: np.ndarray | None = None) -> Tensor:
-    """Codes from a to b by the named method, (steps, latent_dim)."""
+def path_between(a: Tensor, b: Tensor, steps: int | Tensor, method: str = "lerp",
+                 active: np.ndarray | None = None) -> Tensor:
+    """Codes from a to b by the named method, (steps, latent_dim); ways that ask the decoder are in `paths`."""
     if method not in METHODS:
         raise InputError(f"{method!r} is not a way between two pictures; choose one of {', '.join(METHODS)}.")
     return lerp(a, b, steps) if method == "lerp" else slerp(a, b, steps, active)
@@ -166,21 +194,23 @@ def traversal_range(summary: LatentSummary, dimension: int, steps: int, width: f
     return np.linspace(centre - reach, centre + reach, steps)
 
 
-def _fractions(steps: int) -> Tensor:
+def _fractions(steps: int | Tensor) -> Tensor:
+    if isinstance(steps, Tensor):
+        return steps.float()[:, None]
     if steps < 2:
         raise InputError(f"a path of {steps} step has no two ends: ask for at least 2.")
     return torch.linspace(0, 1, steps)[:, None]
 
 
-def _require_eval(model: BetaVAE) -> None:
+def _require_eval(model: torch.nn.Module) -> None:
     if model.training:
         raise InputError("the model is in training mode, where BatchNorm mixes the pictures of a batch: "
                          "call model.eval() first.")
 
 
-def _chunks(tensor: Tensor, size: int, model: BetaVAE):
-    """Chunks of one constant size on the model's device, the last one padded with its own first row."""
-    device = next(model.parameters()).device
+def _chunks(tensor: Tensor, size: int, network: torch.nn.Module):
+    """Chunks of one constant size on the network's device, the last one padded with its own first row."""
+    device = next(network.parameters()).device
     for start in range(0, len(tensor), size):
         chunk = tensor[start:start + size]
         if len(chunk) < size:

@@ -16,8 +16,8 @@ from vae_helpers.explorer import Explorer
 from vae_helpers.export import tile
 from vae_helpers.latent import LatentSummary, decode_codes
 from vae_helpers.model import BetaVAE
-from vae_helpers.widget_parts import (LARGE, SIDE, Gallery, button, caption_text, captioned, number, picture, row, short,
-                                      show, style_sheet, title)
+from vae_helpers.widget_parts import (LARGE, SIDE, Gallery, button, caption_text, captioned, number, picture, row,
+                                      short, show, style_sheet, title)
 
 
 class LatentExplorer(Explorer):
@@ -50,7 +50,7 @@ class LatentExplorer(Explorer):
         self.gallery = Gallery(self, page_size, lambda index: setattr(self.start, "value", index))
         self.live = picture(LARGE, "vae-live")
         self.picture = self.reconstruction = None
-        self._from_zero, self._laying_out, self._pasted, self._written = False, False, {}, ""
+        self._from_zero, self._pasted, self._written = False, {}, ""
         self.children = self._lay_out()
         self._connect()
         with self.hold():
@@ -75,7 +75,8 @@ class LatentExplorer(Explorer):
                 title("Start from a picture", "click a thumbnail, or Tab to it and press Enter; or type a number"),
                 self.gallery,
                 row(self.start, self.to_picture, self.to_zero, gap="8px"),
-                title("Move along its latents", "the more nats (KL), the more a latent tells; on the right its slider's two ends and middle"),
+                title("Move along its latents",
+                      "the more nats (KL), the more a latent tells; on the right its slider's two ends and middle"),
                 row(left, widgets.VBox(rows), gap="24px", align="flex-start"),
                 self.state, self.status]
 
@@ -100,20 +101,17 @@ class LatentExplorer(Explorer):
         """Show the picture, lay the sliders' ranges around its code, and set them to it (or to zero)."""
         index, pasted = self.start.value, self._pasted
         self._pasted = {}
+        self.gallery.turn_to(index)
         own = self.codes([index], self.gallery.shown)[0]
-        self.reconstruction = decode_codes(self._model, own[None])[0]
+        self.reconstruction = decode_codes(self._decoder, own[None])[0]
         self._base = torch.zeros_like(own) if self._from_zero else own
         show(self.original, self.pictures[index])
         show(self.rebuilt, self.reconstruction)
         self.captions[0].value = caption_text("Original", f"{index} · {short(self.names[index])}")
         self.captions[1].value = caption_text("Reconstruction")
         self.gallery.mark({"Start": index})
-        self._laying_out = True
-        try:
-            for j in self.dimensions:
-                self._set_slider(j, own[j].item(), pasted.get(j))
-        finally:
-            self._laying_out = False
+        for j in self.dimensions:
+            self._set_slider(j, own[j].item(), pasted.get(j))
         self._show_strips()
         self._stale.add("live")
 
@@ -122,7 +120,7 @@ class LatentExplorer(Explorer):
         low, high = _range(self._summary, j, own, pasted or 0.0)
         first, last = math.floor((low - start) / step), math.ceil((high - start) / step)
         low, high = round(start + first * step, 3), round(start + last * step, 3)
-        with value.hold_sync(), slider.hold_sync():
+        with value.hold_sync(), slider.hold_sync():  # both ranges before the values, which follow each other
             for control, ends in ((value, (low, high)), (slider, (first, last))):
                 control.max = max(control.max, ends[1])  # first, for `min` may not pass it
                 control.min, control.max = ends
@@ -140,21 +138,20 @@ class LatentExplorer(Explorer):
     def _follow_slider(self, j: int) -> None:
         """Only a slider that left the value's place moves the value: a typed one lies between two places."""
         with self.hold():
-            if not self._laying_out and self.sliders[j].value != self._place(j):
+            if self.sliders[j].value != self._place(j):
                 self.values[j].value = round(self._start_value(j) + self.sliders[j].value * self.values[j].step, 3)
 
     def _follow_value(self, j: int) -> None:
         with self.hold():
-            if not self._laying_out:
-                self.sliders[j].value = self._place(j)
-                self._stale.add("live")
+            self.sliders[j].value = self._place(j)
+            self._stale.add("live")
 
     def _show_strips(self) -> None:
         ends = [np.linspace(self.values[j].min, self.values[j].max, 3) for j in self.dimensions]
         codes = self._base.repeat(3 * len(self.dimensions), 1)
         for k, (j, values) in enumerate(zip(self.dimensions, ends)):
             codes[3 * k:3 * k + 3, j] = torch.as_tensor(values, dtype=codes.dtype)
-        for j, three in zip(self.dimensions, decode_codes(self._model, codes).reshape(-1, 3, *self.pictures.shape[1:])):
+        for j, three in zip(self.dimensions, decode_codes(self._decoder, codes).reshape(-1, 3, *self.pictures.shape[1:])):
             show(self.strips[j], tile(three, 3, gap=0), scale=min(1.0, 96 / three.shape[1]))
 
     def _draw_live(self) -> None:
@@ -162,12 +159,13 @@ class LatentExplorer(Explorer):
         code = self._base.clone()
         for j, value in self._moved().items():
             code[j] = value
-        self.picture = decode_codes(self._model, code[None])[0]
+        self.picture = decode_codes(self._decoder, code[None])[0]
         self._code = code.tolist()
         show(self.live, self.picture)
         self._written = self.state.value = self._state()
         start = "all latents at 0, the prior's mean" if self._from_zero else self.names[self.start.value]
-        note = " No latent is active (variance of μ above 0.01), so those with the highest KL are shown." * self._inactive
+        note = "" if not self._inactive else (
+            " No latent is active (variance of μ above 0.01), so those with the highest KL are shown.")
         self.say(f"Start: {start}; {len(self._moved())} of {len(self.dimensions)} shown latents moved.{note}")
 
     def _moved(self) -> dict[int, float]:
@@ -215,7 +213,8 @@ def _parse_state(text: str, pictures: int, dimensions: list[int]) -> tuple[int, 
         raise InputError('this state cannot be read: it should look like {"picture": 0, "start": "picture", '
                          '"z": {"17": 1.5}}.') from None
     if not isinstance(index, int) or not 0 <= index < pictures or start not in ("picture", "zero"):
-        raise InputError(f'this state does not fit: its picture must be 0 to {pictures - 1} and its start "picture" or "zero".')
+        raise InputError(f'this state does not fit: its picture must be 0 to {pictures - 1} and its '
+                         'start "picture" or "zero".')
     if not set(z) <= set(dimensions) or not all(math.isfinite(value) for value in z.values()):
         raise InputError(f"this state does not fit: it moves latents that have no slider here ({dimensions} have one), "
                          "or to no finite number.")

@@ -1,42 +1,163 @@
-"""What a run writes down: TensorBoard's event file, and reading the same numbers back for a figure."""
+"""What a run writes down: TensorBoard's event files and projector, and reading the same numbers back for a figure."""
 
 from __future__ import annotations
 
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard import summary as summaries
 
+from vae_helpers.disk import say
 from vae_helpers.errors import InputError
+from vae_helpers.export import to_bytes
+
+_SPRITE = 8192  # pixels: the largest picture that browsers take as a texture
 
 
 class Logbook:
-    """TensorBoard scalars and pictures of one run; the step is the epoch, counted from 1.
+    """TensorBoard's log of one run; the step is the epoch, counted from 1.
 
-    A resumed run passes the first epoch it is about to write: TensorBoard then hides later ones
-    that the interrupted process had still written, so no step appears twice.
+    A resumed run passes the first epoch it is about to write: TensorBoard then hides later ones that the interrupted
+    process had still written, so no step appears twice. A full disk costs lines of the log, said once, never the run.
+    Records are written at once and in this thread: `SummaryWriter`'s own thread would die of a full disk with a traceback.
     """
 
     def __init__(self, folder: Path, first_epoch: int = 1):
-        self.writer = SummaryWriter(str(folder), purge_step=first_epoch if first_epoch > 1 else None)
+        self.folder = Path(folder)
+        self._first_epoch = first_epoch
+        self._file = None  # opened by the first record, so that a finished run that is resumed leaves no trace
+        self._lost = False
 
     def scalars(self, epoch: int, values: dict[str, float]) -> None:
         """Write named numbers, for example `{"loss/train": 5012.3}`."""
         for name, value in values.items():
-            self.writer.add_scalar(name, value, epoch)
+            self._write(epoch, summaries.scalar(name, float(value)))
+
+    def histogram(self, epoch: int, name: str, values: np.ndarray) -> None:
+        """Write the distribution of a set of numbers."""
+        self._write(epoch, summaries.histogram(name, np.asarray(values), bins=64))
 
     def picture(self, epoch: int, name: str, picture: np.ndarray) -> None:
-        """Write one uint8 (H, W, 3) picture."""
-        self.writer.add_image(name, picture, epoch, dataformats="HWC")
+        """Write one uint8 (H, W, 3) picture, as JPEG: TensorBoard's check sums take a second for 5 MB."""
+        image = Summary.Image(height=picture.shape[0], width=picture.shape[1], colorspace=3,
+                              encoded_image_string=to_bytes(picture, "jpeg"))
+        self._write(epoch, Summary(value=[Summary.Value(tag=name, image=image)]))
+
+    def hyper_parameters(self, epoch: int, settings: dict, scores: dict[str, float]) -> None:
+        """Write a run's settings and its final scores, which the HPARAMS page compares between runs."""
+        plain = {name: value if isinstance(value, (bool, int, float, str)) else str(value) for name, value in settings.items()}
+        scores = {f"score/{name}": float(value) for name, value in scores.items()}
+        for part in summaries.hparams(plain, scores):
+            self._write(None, part)
+        for name, value in scores.items():
+            self._write(epoch, summaries.scalar(name, value))
+
+    def projector(self, codes: np.ndarray, names: Sequence[str], thumbnails: np.ndarray) -> None:
+        """Write codes (N, latent_dim), their names and uint8 thumbnails (N, H, W, 3) for the PROJECTOR page."""
+        side = int(np.ceil(np.sqrt(len(codes))))
+        height, width = thumbnails.shape[1:3]
+        step = max(1, -(-side * max(height, width) // _SPRITE))
+        thumbnails = thumbnails[:, ::step, ::step]
+        height, width = thumbnails.shape[1:3]
+        sprite = np.zeros((side, side, height, width, 3), np.uint8)
+        sprite.reshape(-1, height, width, 3)[:len(thumbnails)] = thumbnails
+        config = ('embeddings {\n  tensor_name: "held_out"\n  tensor_path: "projector/codes.tsv"\n'
+                  '  metadata_path: "projector/names.tsv"\n  sprite {\n    image_path: "projector/sprite.png"\n'
+                  f'    single_image_dim: {width}\n    single_image_dim: {height}\n  }}\n}}\n')
+        with self.or_go_without():
+            folder = self.folder / "projector"
+            folder.mkdir(parents=True, exist_ok=True)
+            np.savetxt(folder / "codes.tsv", codes, fmt="%.5g", delimiter="\t")
+            (folder / "names.tsv").write_text("".join(f"{' '.join(name.split())}\n" for name in names), "utf-8")
+            sheet = sprite.swapaxes(1, 2).reshape(side * height, side * width, 3)
+            (folder / "sprite.png").write_bytes(to_bytes(sheet, "png"))
+            (self.folder / "projector_config.pbtxt").write_text(config, "utf-8")
+
+    @contextmanager
+    def or_go_without(self) -> Iterator[None]:
+        """Survive a full or unwritable disk inside the block: the first time it is said, the run goes on."""
+        try:
+            yield
+        except OSError as problem:
+            if not self._lost:
+                say(f"The log and pictures of this run cannot be written for now ({problem.strerror or problem}), so "
+                    f"{self.folder} will have gaps; training goes on.")
+            self._lost = True
 
     def flush(self) -> None:
-        """Hand everything to the disk, so that a reader sees this epoch."""
-        self.writer.flush()
+        """Make sure that the log survives a power cut up to here; a checkpoint must not run ahead of it."""
+        if self._file is not None:
+            with self.or_go_without():
+                os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Flush and close the event file."""
-        self.writer.close()
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> "Logbook":
+        return self
+
+    def __exit__(self, *problem) -> None:
+        self.close()
+
+    def _write(self, epoch: int | None, summary: Summary) -> None:
+        with self.or_go_without():
+            if self._file is None:
+                self._open()
+            _append(self._file, Event(summary=summary, wall_time=time.time(), step=epoch))
+
+    def _open(self) -> None:
+        """Start a file that sorts after those of earlier sessions: readers take the files of a folder by name."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        earlier = [int(file.name.split(".")[3]) for file in self.folder.glob("events.out.tfevents.*")]
+        second = max([int(time.time()), *(s + 1 for s in earlier)])
+        path = self.folder / f"events.out.tfevents.{second:010d}.{socket.gethostname()}.{os.getpid()}"
+        file = open(path, "wb", buffering=0)
+        try:
+            _append(file, Event(wall_time=time.time(), file_version="brain.Event:2"))
+            if self._first_epoch > 1:
+                start = SessionLog(status=SessionLog.START)  # its step tells a reader what to hide
+                _append(file, Event(wall_time=time.time(), step=self._first_epoch, session_log=start))
+        except OSError:
+            file.close()
+            path.unlink()
+            raise
+        self._file = file
+
+
+def _append(file, event: Event) -> None:
+    """One record, whole or not at all: half a record would hide all that follow."""
+    end = file.tell()
+    try:
+        RecordWriter(_Whole(file)).write(event.SerializeToString())
+    except OSError:
+        file.truncate(end)
+        file.seek(end)
+        raise
+
+
+class _Whole:
+    """A raw file that writes everything or raises."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def write(self, data: bytes) -> None:
+        data = memoryview(data)
+        while data:
+            data = data[self._file.write(data):]
 
 
 def read_scalars(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

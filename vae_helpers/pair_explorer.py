@@ -12,8 +12,8 @@ from vae_helpers.explorer import Explorer
 from vae_helpers.export import tile
 from vae_helpers.latent import METHODS, LatentSummary, decode_codes, path_between
 from vae_helpers.model import BetaVAE
-from vae_helpers.widget_parts import (LARGE, SIDE, Gallery, button, caption_text, captioned, choice, number, picture, row, short,
-                                      show, slider_and_number, style_sheet, title)
+from vae_helpers.widget_parts import (LARGE, SIDE, Gallery, button, caption_text, captioned, choice, number, picture,
+                                      row, short, show, slider_and_number, style_sheet, title)
 
 _STRIP_COLUMNS, _STRIP_WIDTH = 12, 864
 
@@ -38,11 +38,11 @@ class PairExplorer(Explorer):
         self.seed = number(0, 0, 2**31 - 1, "seed", 112)
         self._method_row, self.method = choice(METHODS, "Path", 64)
         self.steps, self.typed_steps = slider_and_number(12, 2, 48, "Steps", 300)
-        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 90)
+        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 84)
         self.frame.add_class("vae-frame")
         self.gallery = Gallery(self, page_size, self._pick)
         self.view = picture(LARGE, "vae-view")
-        self.strip = widgets.Image(format="jpeg")
+        self.strip = widgets.Image(format="jpeg", layout=widgets.Layout(max_width="99%"))
         self.strip.add_class("vae-picture")
         self.frames = self.reconstructions = None
         self.children = self._lay_out()
@@ -59,8 +59,10 @@ class PairExplorer(Explorer):
         self.ends = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
         boxes, self.captions = zip(*(captioned(image, SIDE) for image in (*self.originals, *self.ends)))
         middle, self.view_caption = captioned(self.view, LARGE)
-        pictures = row(boxes[0], boxes[2], middle, boxes[3], boxes[1], gap="18px")
+        sides = [widgets.VBox([boxes[i], boxes[2 + i]], layout=widgets.Layout(grid_gap="4px")) for i in (0, 1)]
+        pictures = row(sides[0], middle, sides[1], gap="24px", align="flex-start")
         pictures.layout.justify_content = "center"
+        scrubber = row(self.frame, self.typed_frame, wrap=False)
         return [style_sheet(),
                 title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
                 row(self._target_row, self.a, self.b, self.swap, self.random_pair, self.seed, gap="8px"),
@@ -68,7 +70,7 @@ class PairExplorer(Explorer):
                 title("Walk from A to B", "every frame is decoded beforehand; the slider only turns the pages"),
                 row(self._method_row, self.steps, self.typed_steps, gap="8px"),
                 pictures,
-                row(self.frame, self.typed_frame),
+                scrubber,
                 self.strip, self.status]
 
     def _connect(self) -> None:
@@ -103,7 +105,7 @@ class PairExplorer(Explorer):
         pair, steps = (self.a.value, self.b.value), self.steps.value
         a, b = self.codes(pair, self.gallery.shown)
         codes = path_between(a, b, steps, self.method.value, self._active)
-        self.frames = decode_codes(self._model, codes)
+        self.frames = decode_codes(self._decoder, codes)
         self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
         milliseconds = 1000 * (time.perf_counter() - started)
         for which, (index, label) in enumerate(zip(pair, "AB")):

@@ -11,6 +11,7 @@ import torch
 from vae_helpers.errors import InputError
 
 SCHEDULES = ("thirds", "one-cycle")
+BETA_SCHEDULES = ("linear", "constant", "cyclical", "cosine")
 QUICK_PICTURES = 20_000  # what the quick recipe shows the model in all: about two minutes on two fast cores
 
 
@@ -30,6 +31,12 @@ class TrainConfig:
     flip: bool = True  # mirror every other training picture
     pictures_every: int = 10  # epochs between the 100 samples and 100 reconstructions
     evaluate_every: int = 1  # epochs between scores on held-out pictures; a tiny set has epochs of a second
+    beta_schedule: str = "linear"  # how β reaches `beta`, see `beta_at`
+    beta_warmup: float | None = None  # share of the run over which "linear" and "cosine" rise; None: `warmup`
+    beta_cycles: int = 4  # of "cyclical"
+    early_stop: int = 0  # epochs without a lower held-out loss after which the run ends; 0: never
+    ema: float = 0.0  # decay of a running average of the weights, such as 0.999, which is then the model kept; 0: none
+    exact: bool | None = None  # a resumed run equals an uninterrupted one bit for bit; None: yes on the CPU
 
     def __post_init__(self):
         for name in ("epochs", "lr", "num_samples", "clip", "pictures_every", "evaluate_every"):
@@ -37,8 +44,15 @@ class TrainConfig:
                 raise InputError(f"{name} is {getattr(self, name)}, but must be above 0.")
         if self.beta < 0 or not math.isfinite(self.beta):
             raise InputError(f"beta is {self.beta}, but must be 0 or above.")
-        if self.schedule not in SCHEDULES:
-            raise InputError(f"schedule {self.schedule!r} is unknown; choose one of {', '.join(SCHEDULES)}.")
+        for name, known in (("schedule", SCHEDULES), ("beta_schedule", BETA_SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(known)}.")
+        for name in ("warmup", "beta_warmup", "ema"):
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, but must be from 0 to below 1.")
+        if self.early_stop < 0 or self.beta_cycles < 1:
+            raise InputError(f"early_stop is {self.early_stop} and beta_cycles {self.beta_cycles}, but they must be at least "
+                             "0 and 1.")
         if self.batch_size is None:
             samples = self.num_samples
             object.__setattr__(self, "batch_size", 64 if samples > 15 else 96 if samples > 10 else 128)
@@ -64,7 +78,30 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
         if progress < rise:
             return config.lr * (0.04 + 0.96 * progress / rise)
         return config.lr * 0.5 * (1 + math.cos(math.pi * (progress - rise) / (1 - rise)))
-    return config.lr * min(1.0, (progress + 1e-3) / config.warmup) * 0.5 ** int(3 * progress)
+    rise = min(1.0, (progress + 1e-3) / config.warmup) if config.warmup else 1.0
+    return config.lr * rise * 0.5 ** int(3 * progress)
+
+
+def beta_at(config: TrainConfig, progress: float) -> float:
+    """The weight of the KL at `progress` in [0, 1) of the run; it changes with every step, not once an epoch.
+
+    "linear" and "cosine" rise from 0 over `beta_warmup` and stay; "constant" is `beta` from the first step;
+    "cyclical" (Fu 2019, eq. 6 to 8) starts anew `beta_cycles` times, each time rising over half a cycle and then staying.
+    """
+    if config.beta_schedule == "constant":
+        return config.beta
+    if config.beta_schedule == "cyclical":
+        return config.beta * min(1.0, 2 * (progress * config.beta_cycles % 1.0))
+    warmup = config.warmup if config.beta_warmup is None else config.beta_warmup
+    risen = min(1.0, progress / warmup) if warmup else 1.0
+    return config.beta * (risen if config.beta_schedule == "linear" else 0.5 * (1 - math.cos(math.pi * risen)))
+
+
+def beta_settled(config: TrainConfig, progress: float) -> bool:
+    """Whether β has reached its final value for good, so that models may be compared by their held-out loss."""
+    if config.beta_schedule == "cyclical":
+        return progress >= (config.beta_cycles - 0.5) / config.beta_cycles
+    return beta_at(config, progress) == config.beta
 
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:

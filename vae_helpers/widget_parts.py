@@ -17,7 +17,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.explorer import Explorer
 from vae_helpers.export import to_bytes
 
-SIDE, LARGE = 128, 272  # CSS pixels: a picture beside the main one, and the main one
+SIDE, LARGE = 128, 280  # CSS pixels: a picture beside the main one, and the main one
 _THUMB = 66  # side of a thumbnail on the screen, in CSS pixels
 
 # Colours come from JupyterLab's theme where there is one. Blue stands for A, orange for B (safe for the colour-blind).
@@ -78,6 +78,10 @@ class Gallery(widgets.VBox):
         first = (self.page.value - 1) * self._size
         return range(first, min(first + self._size, len(self._explorer.pictures)))
 
+    def turn_to(self, index: int) -> None:
+        """Turn to the page that holds the picture with this index."""
+        self.page.value = index // self._size + 1
+
     def mark(self, marks: dict[str, int]) -> None:
         """Frame the pictures with these indices and label them, such as {"A": 3, "B": 7}."""
         self._marks = marks
@@ -131,9 +135,10 @@ def title(text: str, hint: str = "") -> widgets.HTML:
                         layout=widgets.Layout(width="100%"))
 
 
-def row(*children: widgets.Widget, gap: str = "0", align: str = "center") -> widgets.HBox:
-    """Controls beside each other that wrap when the page is narrow."""
-    return widgets.HBox(children, layout=widgets.Layout(align_items=align, flex_flow="row wrap", grid_gap=gap))
+def row(*children: widgets.Widget, gap: str = "0", align: str = "center", wrap: bool = True) -> widgets.HBox:
+    """Controls beside each other, which wrap (or else shrink) when the page is narrow."""
+    flow = "row wrap" if wrap else "row nowrap"
+    return widgets.HBox(children, layout=widgets.Layout(align_items=align, flex_flow=flow, grid_gap=gap))
 
 
 def choice(options: Sequence[str], text: str, width: int) -> tuple[widgets.HBox, widgets.ToggleButtons]:

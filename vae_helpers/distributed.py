@@ -1,0 +1,169 @@
+"""One process or many: who this process is, what is its share of a batch, and how the processes agree.
+
+With a single process every function here does nothing, so training has one code path. `torchrun` starts several.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from vae_helpers.errors import InputError
+from vae_helpers.recipe import pick_device
+
+_PATIENCE = timedelta(hours=1)  # others wait this long while the first process scores or saves
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among those that train one model together."""
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    def share(self, count: int) -> slice:
+        """This process's part of a global batch of `count` pictures; parts differ by one picture at most."""
+        return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of `values` over all processes."""
+        if self.size == 1:
+            return values
+        values = values.clone()
+        dist.all_reduce(values)
+        return values
+
+    def any(self, *flags: bool) -> list[bool]:
+        """For each flag, whether it is set in any process: the same answer in all of them."""
+        if self.size == 1:
+            return list(flags)
+        return (self.total(torch.tensor(flags, dtype=torch.float32, device=self.device)) > 0).tolist()
+
+    def first(self, action: Callable[[], Result]) -> Result:
+        """Do something in the first process only, and give its result (without GPU tensors) to all.
+
+        An InputError of the first process ends the others with status 2, without repeating the sentence.
+        """
+        if self.size == 1:
+            return action()
+        result, problem = None, None
+        if self.rank == 0:
+            try:
+                result = action()
+            except InputError as error:
+                problem = error
+        passed = [result, problem is not None]
+        dist.broadcast_object_list(passed, src=0, device=self.device)
+        if problem is not None:
+            raise problem
+        if passed[1]:
+            raise SystemExit(2)
+        return passed[0]
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """What to call instead of `model`, so that all processes train as one on the whole batch.
+
+        Gradients are averaged and BatchNorm counts the pictures of all processes. Every process must have the same weights.
+        """
+        if self.size == 1:
+            return model
+        synchronise_batch_norm(model, self.device)
+        # Statistics are equal everywhere already, so buffers need no broadcast.
+        return DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None,
+                                       broadcast_buffers=False, gradient_as_bucket_view=True)
+
+
+@contextmanager
+def open_world(device: str | torch.device | None = None) -> Iterator[World]:
+    """The processes that torchrun started, or just this one; `device` as for `pick_device`, one GPU a process."""
+    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    device = pick_device(device)
+    if size == 1:
+        yield World(device)
+        return
+    if device.type == "cuda":
+        local, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+        if local >= gpus:
+            raise InputError(f"torchrun started process {local + 1} on a machine with {gpus} GPUs: "
+                             f"use --nproc-per-node {gpus}.")
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+    elif device.type != "cpu":
+        raise InputError(f"several processes cannot share a device of type {device.type!r}: use --device cpu, or start one.")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    try:
+        yield World(device, rank, size)
+    finally:
+        dist.destroy_process_group()
+
+
+def speaks() -> bool:
+    """Whether this process is the one that writes on the screen."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def synchronise_batch_norm(model: nn.Module, device: torch.device) -> None:
+    """Let every BatchNorm of `model` take its statistics over all processes; parameters and their names stay."""
+    for parent in list(model.modules()):
+        for name, norm in list(parent.named_children()):
+            if isinstance(norm, nn.BatchNorm2d):
+                kind = _BatchNormOnGPUs if device.type == "cuda" else _BatchNormOnCPUs
+                synced = kind(norm.num_features, norm.eps, norm.momentum).to(device).train(norm.training)
+                synced.weight, synced.bias = norm.weight, norm.bias
+                for buffer, values in norm.named_buffers():
+                    setattr(synced, buffer, values)
+                setattr(parent, name, synced)
+
+
+class _BatchNormOnGPUs(nn.SyncBatchNorm):
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        return super().forward(x)
+
+
+class _BatchNormOnCPUs(nn.BatchNorm2d):
+    """PyTorch's SyncBatchNorm refuses the CPU; this gives the same statistics and gradients there."""
+
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        values = x.float()
+        var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
+        # Sums travel in float64: E[x²] - E[x]² of numbers whose mean is large would lose its digits in float32.
+        own, mean, var = values.new_tensor(values.numel() / len(mean), dtype=torch.float64), mean.double(), var.double()
+        sums = _SumOverProcesses.apply(torch.stack([own.expand_as(mean), own * mean, own * (var + mean.square())]))
+        count, mean = sums[0], sums[1] / sums[0]
+        var = sums[2] / count - mean.square()
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean.float(), self.momentum)
+            self.running_var.lerp_((var * count / (count - 1)).float(), self.momentum)
+        scale = self.weight * torch.rsqrt(var + self.eps).float()
+        shift = self.bias - mean.float() * scale
+        return (values * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """y = Σ_r x_r, known to every process; every process's loss hangs on y, so their gradients add up for x_r."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor) -> Tensor:
+        values = values.clone()
+        dist.all_reduce(values)
+        return values
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        gradient = gradient.contiguous().clone()
+        dist.all_reduce(gradient)
+        return gradient

@@ -1,0 +1,94 @@
+"""Training on all GPUs from a notebook: torchrun as a child process, one process a GPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from vae_helpers.checkpoint import Run, load_latest, load_run
+from vae_helpers.data import PictureSet, open_pictures
+from vae_helpers.errors import InputError
+from vae_helpers.metrics import evaluate
+from vae_helpers.model import VAEConfig
+from vae_helpers.recipe import TrainConfig, pick_device
+from vae_helpers.train import Fit, fit
+
+_SAYS = "vae_helpers: "
+
+
+def launch(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model_config: VAEConfig | None = None, *,
+           processes: int | None = None, device: str | None = None, resume: bool = False, progress: bool = True) -> Fit:
+    """Do what `fit` does in `processes` child processes (default: one a GPU); what they print is printed here.
+
+    A notebook's own process can't be one of them: it may have used its GPU already, and must not be forked then.
+    Ctrl-C (■) asks them to save and end. Raises InputError for what `fit` refuses.
+    """
+    processes = processes or max(1, torch.cuda.device_count())
+    if pictures.request is None:
+        raise InputError("these pictures were not opened by open_pictures, so child processes cannot open them: use fit.")
+    cache = None if pictures.cache is None else str(pictures.cache.parent.resolve())
+    job = dict(request=pictures.request | {"cache_dir": cache, "progress": False}, name=run.name, out=str(run.root.resolve()),
+               config=asdict(config or TrainConfig()), model=model_config and model_config.as_dict(), device=device,
+               resume=resume, progress=progress)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "job.json")
+        file.write_text(json.dumps(job))
+        last_words = _run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes),
+                           "-m", "vae_helpers.launch", str(file)])
+    if last_words is not None:
+        raise InputError(last_words)
+    device = pick_device(device)
+    model, saved = load_run(run, device)
+    scores = evaluate(model, pictures.pictures, pictures.split.validation, saved["train_config"]["beta"])
+    return Fit(model, scores, load_latest(run)[1]["finished"])
+
+
+def _run(command: list[str]) -> str | None:
+    """Run `command`, passing on what it prints and Ctrl-C; returns None, or why it failed."""
+    package = str(Path(__file__).resolve().parents[1])
+    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    # In a session of its own, so that a Ctrl-C reaches it through us, once.
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                             env=os.environ | {"PYTHONPATH": paths})
+    said, stopped = "", False
+    while True:
+        try:
+            part = child.stdout.read1(4096)
+            if not part:
+                break
+            text = part.decode("utf-8", "replace")
+            said = (said + text)[-20_000:]
+            print(text, end="", flush=True)
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGTERM)
+            stopped = True
+    status = child.wait()
+    if status == 0 or stopped:  # a torchrun that was stopped says so by its status, though its processes ended well
+        return None
+    sentences = [line.removeprefix(_SAYS) for line in said.splitlines() if line.startswith(_SAYS)]
+    return sentences[-1] if sentences else f"training in child processes failed with status {status}: see what they printed."
+
+
+def _child(file: str) -> int:
+    """What each process under torchrun does."""
+    job = json.loads(Path(file).read_text())
+    try:
+        model_config = job["model"] and VAEConfig(**job["model"])
+        fit(open_pictures(**job["request"]), Run(job["name"], job["out"]), TrainConfig(**job["config"]), model_config,
+            device=job["device"], resume=job["resume"], progress=job["progress"])
+    except InputError as problem:
+        print(f"{_SAYS}{problem}", file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_child(sys.argv[1]))
