@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from vae_helpers.checkpoint import Run, load_latest, save_checkpoint
+from vae_helpers.checkpoint import Run, load_latest, remove_leftovers, save_checkpoint
 from vae_helpers.data import PictureSet
 from vae_helpers.distributed import World
 from vae_helpers.errors import InputError
@@ -34,7 +34,7 @@ class State:
     best: float = math.inf  # lowest held-out loss so far
     best_epoch: int = 0  # its epoch, counted from 1; 0: none yet
     first_loss: float | None = None  # what the run began with, to tell a runaway
-    sums: torch.Tensor | None = None  # this process's part of the epoch's totals: reconstruction, KL, two gradient norms
+    sums: torch.Tensor | None = None  # this process's part of the epoch's totals, see guard.TERMS
 
     @property
     def shown(self) -> BetaVAE:
@@ -61,6 +61,15 @@ class State:
         return self.epochs_closed >= config.epochs or 0 < config.early_stop <= waited
 
 
+def require_free(run: Run, resume: bool) -> bool:
+    """Refuse the name of a run that exists unless it is to be resumed; sweep up after processes killed while saving."""
+    if run.exists() and not resume:
+        raise InputError(f"a run called {run.name!r} exists in {run.models}: resume it, or choose another name "
+                         "(nothing was changed).")
+    remove_leftovers(run)
+    return resume
+
+
 def fresh(config: TrainConfig, model_config: VAEConfig, world: World) -> State:
     """A run at step 0; the seed decides its weights, and nothing else in the session."""
     with torch.random.fork_rng(devices=[]):
@@ -69,8 +78,8 @@ def fresh(config: TrainConfig, model_config: VAEConfig, world: World) -> State:
     return _state(model, config, world)
 
 
-def resumed(run: Run, config: TrainConfig, pictures: PictureSet, world: World) -> tuple[State, TrainConfig, int]:
-    """The run as its newest checkpoint has it, its settings with `epochs` raised if asked for, and its CPU threads."""
+def resumed(run: Run, epochs: int, pictures: PictureSet, world: World) -> tuple[State, TrainConfig, int]:
+    """The run as its newest checkpoint has it, its settings (epochs raised to `epochs` if lower), its CPU threads."""
     model, saved = world.first(lambda: load_latest(run))
     if saved["data"] != describe(pictures):
         raise InputError(f"the run {run.name!r} was trained on {saved['data']}, but these pictures are "
@@ -87,9 +96,9 @@ def resumed(run: Run, config: TrainConfig, pictures: PictureSet, world: World) -
         if state.average is not None:
             state.average.load_state_dict(saved["ema"])
     except (TypeError, KeyError, ValueError):
-        raise InputError(f"the run {run.name!r} was started by another version of this project, whose settings do not fit: "
-                         "resume it with that version, or start a run with another name.") from None
-    return state, replace(kept, epochs=max(kept.epochs, config.epochs)), saved["threads"]
+        raise InputError(f"the run {run.name!r} was started by another version of this project, whose settings do not "
+                         "fit: resume it with that version, or start a run with another name.") from None
+    return state, replace(kept, epochs=max(kept.epochs, epochs)), saved["threads"]
 
 
 def save_last(run: Run, state: State, config: TrainConfig, pictures: PictureSet, book: Logbook | None = None) -> None:
@@ -100,8 +109,8 @@ def save_last(run: Run, state: State, config: TrainConfig, pictures: PictureSet,
         if book is not None:
             book.flush()
         average = None if state.average is None else state.average.state_dict()
-        save_checkpoint(run.last, state.model, keep=run.previous, **_entries(state, config, pictures), ema=average, sums=totals,
-                        optimizer=state.optimizer.state_dict(), scaler=state.scaler.state_dict(),
+        save_checkpoint(run.last, state.model, keep=run.previous, **_entries(state, config, pictures), ema=average,
+                        optimizer=state.optimizer.state_dict(), scaler=state.scaler.state_dict(), sums=totals,
                         threads=torch.get_num_threads(), finished=state.finished(config))
 
     state.world.first(write)
@@ -121,11 +130,13 @@ def _state(model: BetaVAE, config: TrainConfig, world: World) -> State:
     half = pick_half(world.device)
     model.to(world.device).train().set_half(half)
     average = copy.deepcopy(model).eval().requires_grad_(False) if config.ema else None
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=world.device.type in ("cpu", "cuda"))
+    # The usual 0.999 averages over more steps than a short run has, and holds each latent back long after it woke up.
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99),
+                                 fused=world.device.type in ("cpu", "cuda"))
     scaler = torch.amp.GradScaler(world.device.type, enabled=half == torch.float16)
     return State(model, optimizer, scaler, world, world.wrap(model), average)
 
 
 def _entries(state: State, config: TrainConfig, pictures: PictureSet) -> dict:
-    return dict(train_config=asdict(config), data=describe(pictures), step=state.step, epochs_closed=state.epochs_closed,
-                best=state.best, best_epoch=state.best_epoch, first_loss=state.first_loss)
+    return dict(train_config=asdict(config), data=describe(pictures), step=state.step,
+                epochs_closed=state.epochs_closed, best=state.best, best_epoch=state.best_epoch, first_loss=state.first_loss)
