@@ -1,13 +1,16 @@
 import errno
 import os
 import pickle
+import pickletools
 import time
+import zipfile
 
 import pytest
 import torch
 
 from vae_helpers import checkpoint
-from vae_helpers.checkpoint import Run, list_runs, load_checkpoint, load_run, newest_run, run_name, save_checkpoint
+from vae_helpers.checkpoint import (Run, TornFile, list_runs, load_checkpoint, load_latest, load_run, newest_run,
+                                    remove_leftovers, run_name, save_checkpoint)
 from vae_helpers.errors import InputError
 
 
@@ -104,6 +107,134 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(small_model, tmp_path,
     with pytest.raises(InputError, match="disk is full"):
         save_checkpoint(tmp_path / "m.pt", small_model, step=2)
     assert load_checkpoint(tmp_path / "m.pt")[1]["step"] == 1 and os.listdir(tmp_path) == ["m.pt"]
+
+
+def test_a_write_that_is_cut_short_leaves_the_previous_checkpoint_whole(small_model, tmp_path):
+    """A limit on the size of files makes the system refuse in the middle of torch.save, as a full disk does."""
+    resource = pytest.importorskip("resource")
+    save_checkpoint(tmp_path / "m.pt", small_model, step=1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "m.pt").stat().st_size // 2, hard))
+    try:
+        with pytest.raises(InputError, match="could not be saved, because .*; the checkpoint before it") as problem:
+            save_checkpoint(tmp_path / "m.pt", small_model, step=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(problem.value)
+    assert load_checkpoint(tmp_path / "m.pt")[1]["step"] == 1 and os.listdir(tmp_path) == ["m.pt"]
+
+
+def test_a_folder_that_cannot_be_made_gets_a_sentence(small_model, tmp_path):
+    (tmp_path / "models").write_text("a file where a folder should be")
+    with pytest.raises(InputError, match="could not be saved"):
+        save_checkpoint(tmp_path / "models" / "r" / "last.pt", small_model)
+
+
+def _saved_twice(run, model):
+    for step in (1, 2):
+        save_checkpoint(run.last, model, keep=run.previous, step=step)
+
+
+def test_the_last_two_are_kept(small_model, tmp_path):
+    run = Run("r", tmp_path)
+    _saved_twice(run, small_model)
+    assert [load_checkpoint(path)[1]["step"] for path in (run.last, run.previous)] == [2, 1]
+    assert load_latest(run)[1]["step"] == 2
+    run.last.unlink()  # as after a crash between the two renames
+    assert run.exists() and list_runs(tmp_path) == ["r"] and load_latest(run)[1]["step"] == 1
+
+
+def _zero_the_middle(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2:len(content) // 2 + 512] = bytes(512)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("tear", [
+    lambda path: path.write_bytes(b""), lambda path: path.write_bytes(path.read_bytes()[:3]),
+    lambda path: path.write_bytes(path.read_bytes()[:-100]), lambda path: path.write_bytes(bytes(5000)), _zero_the_middle])
+def test_a_torn_file_counts_as_absent_with_one_line_said(small_model, tmp_path, capsys, tear):
+    run = Run("r", tmp_path)
+    _saved_twice(run, small_model)
+    tear(run.last)
+    assert load_latest(run)[1]["step"] == 1
+    said = capsys.readouterr().err
+    assert "last.pt" in said and "previous.pt is used" in said and said.count("\n") == 1
+    tear(run.previous)
+    with pytest.raises(TornFile, match="last.pt and previous.pt .* both damaged"):
+        load_latest(run)
+    with pytest.raises(TornFile, match="last.pt"):
+        load_checkpoint(run.last)
+
+
+def test_a_torn_best_gives_way_to_the_last(small_model, tmp_path, capsys):
+    run = Run("r", tmp_path)
+    _saved_twice(run, small_model)
+    run.best.write_bytes(b"PK\3\4")
+    assert load_run(run)[1]["step"] == 2 and "last.pt is used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("foreign", [lambda path: path.write_text("hello"), lambda path: torch.save([1], path), _evil_torch_file])
+def test_a_foreign_file_is_refused_by_name_although_a_previous_one_exists(small_model, tmp_path, foreign):
+    run = Run("r", tmp_path)
+    _saved_twice(run, small_model)
+    foreign(run.last)
+    with pytest.raises(InputError, match="last.pt") as problem:
+        load_latest(run)
+    assert not isinstance(problem.value, TornFile)
+
+
+def test_nothing_to_go_on_from_gets_a_sentence(small_model, tmp_path):
+    run = Run("r", tmp_path)
+    save_checkpoint(run.best, small_model)
+    with pytest.raises(InputError, match="neither last.pt nor previous.pt"):
+        load_latest(run)
+
+
+def test_what_a_killed_process_left_aside_is_swept_up(small_model, tmp_path):
+    run = Run("r", tmp_path)
+    save_checkpoint(run.last, small_model)
+    (run.models / ".last.pt.123.tmp").write_bytes(b"half")
+    remove_leftovers(run)
+    assert os.listdir(run.models) == ["last.pt"]
+
+
+def test_a_checkpoint_holds_plain_types_and_cpu_readable_tensors_only(trained):
+    """With weights_only=True and no names allowed beyond torch's own, so any torch version and any machine reads it."""
+    run, _ = trained
+    for path in (run.last, run.best):
+        assert torch.serialization.get_unsafe_globals_in_checkpoint(path) == []
+        names = {line for line in zipfile.ZipFile(path).namelist() if line.endswith(".pkl")}
+        assert len(names) == 1
+        content = zipfile.ZipFile(path).read(names.pop())
+        used = {f"{a} {b}" for a, b in _globals(content)}
+        assert used <= {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch FloatStorage", "torch LongStorage"}
+
+
+def _globals(content):
+    """Every `(module, name)` that a pickle refers to."""
+    strings = []
+    for code, argument, _ in pickletools.genops(content):
+        if code.name == "GLOBAL":
+            yield argument.split(" ", 1)
+        elif code.name == "STACK_GLOBAL":
+            yield strings[-2], strings[-1]
+        elif isinstance(argument, str):
+            strings.append(argument)
+
+
+def test_a_checkpoint_written_on_a_gpu_loads_without_one(small_model, tmp_path):
+    """Its storages are marked cuda:0; here that mark is forged into a file, which has the same effect."""
+    save_checkpoint(tmp_path / "m.pt", small_model, step=3)
+    with zipfile.ZipFile(tmp_path / "m.pt") as archive, zipfile.ZipFile(tmp_path / "gpu.pt", "w") as forged:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name.endswith("data.pkl"):
+                assert b"X\x03\x00\x00\x00cpu" in content
+                content = content.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
+            forged.writestr(name, content)
+    model, saved = load_checkpoint(tmp_path / "gpu.pt")
+    assert saved["step"] == 3 and next(model.parameters()).device.type == "cpu"
 
 
 def test_unknown_runs_and_bad_names_get_a_sentence(tmp_path):

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from vae_helpers import latent
 from vae_helpers.errors import InputError
-from vae_helpers.latent import (LatentSummary, decode_codes, encode_pictures, interpolate, lerp, pick_pairs, reconstruct,
-                                sample_posterior, sample_prior, slerp, summarise, traversal_range, traverse)
+from vae_helpers.latent import (LatentSummary, decode_codes, encode_pictures, interpolate, lerp, pick_pairs,
+                                reconstruct, sample_fitted, sample_posterior, sample_prior, slerp,
+                                summarise, traversal_range, traverse)
 
 
 @pytest.mark.parametrize("method", ["lerp", "slerp"])
@@ -28,6 +30,17 @@ def test_looking_twice_shows_the_same(small_model, noise_pictures):
 def test_what_is_looked_at_uses_the_mean(small_model, noise_pictures):
     mu, _ = encode_pictures(small_model, noise_pictures)
     assert np.array_equal(reconstruct(small_model, noise_pictures), decode_codes(small_model, mu))
+
+
+def test_fitted_samples_lie_where_the_codes_lie(small_model, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(latent, "decode_codes", lambda model, codes: drawn.append(codes))
+    mu = torch.randn(5000, 1) * torch.tensor([[2.0, -2.0, 0.0]]) + torch.tensor([5.0, 0.0, 1.0])  # one line in three
+    sample_fitted(small_model, mu, torch.full_like(mu, -2.0), n=20_000, seed=1)
+    codes, noise = drawn[0].double(), np.exp(-2.0)
+    expected = np.array([[4 + noise, -4, 0], [-4, 4 + noise, 0], [0, 0, noise]])
+    assert np.allclose(codes.mean(0), [5, 0, 1], atol=0.1)
+    assert np.allclose(np.cov(codes.numpy().T), expected, atol=0.2)
 
 
 def test_lerp_by_hand():
@@ -100,6 +113,9 @@ def test_pairs_are_far_apart_and_use_each_picture_once(small_model, noise_pictur
     (lambda m, p: traverse(m, torch.zeros(8), 8, np.zeros(2)), "0 to 7"),
     (lambda m, p: encode_pictures(m, p.astype(float)), "uint8"),
     (lambda m, p: encode_pictures(m, p[0]), "N, H, W, 3"),
+    (lambda m, p: encode_pictures(m, p[:0]), "nothing to encode"),
+    (lambda m, p: decode_codes(m, torch.zeros(0, 8)), "N at least 1"),
+    (lambda m, p: decode_codes(m, torch.zeros(2, 7)), r"\(N, 8\)"),
     (lambda m, p: encode_pictures(m.train(), p), "eval"),
     (lambda m, p: pick_pairs(m, p[:1], 1), "two"),
     (lambda m, p: summarise(torch.zeros(0, 8), torch.zeros(0, 8)), "no pictures")])

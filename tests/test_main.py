@@ -62,6 +62,13 @@ def test_tour_writes_its_pictures_and_can_be_taken_again(capsys):
     assert run(capsys, "tour", *TINY)[0] == 0
 
 
+@pytest.mark.parametrize("method, ending", [("geodesic", "html"), ("lerp", "png")])
+def test_interpolate_takes_every_kind_of_path(capsys, trained, method, ending):
+    status, out, _ = run(capsys, "interpolate", "--run", "small", "--out", trained[0].root, 0, 1, "--method", method, "--even",
+                         "--steps", 4, "--save", f"p.{ending}")
+    assert status == 0 and f"p.{ending}" in out and Path(f"p.{ending}").stat().st_size > 1000
+
+
 def test_data_reports_on_a_folder_and_asks_for_one(capsys, photos):
     status, out, _ = run(capsys, "data", "--data", photos, "--image-size", 32)
     assert status == 0 and "24 pictures" in out and "0 files skipped" in out

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import os
 import sys
 import time
 from pathlib import Path
+
+import numpy as np
 
 from vae_helpers.errors import InputError
 
@@ -18,8 +23,10 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, or 2 after one sentence on standard error."""
     options = _parser().parse_args(arguments)
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started; it alone prints results
     try:
-        options.run_command(options)
+        with contextlib.nullcontext() if first else contextlib.redirect_stdout(io.StringIO()):
+            options.run_command(options)
     except InputError as problem:
         print(f"vae_helpers {options.command}: {problem}", file=sys.stderr)
         return 2
@@ -48,17 +55,21 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--image-size", type=int, default=128, metavar="PX", help="side of the squares")
     tour = command("tour", _tour, "the whole path in minutes: train, reconstruct, sample, interpolate, traverse")
     train = command("train", _train, "train a run, or go on with one")
-    _training_options(tour, limit=4096)  # more would be drawn or decoded, but not seen, in the tour's minutes
+    # More pictures would be decoded but not seen in the tour's minutes, and the specified norm gets colours right late.
+    _training_options(tour, limit=4096, decoder_norm="adaptive")
     _training_options(train)
     train.add_argument("--preset", choices=("quick",), help="quick: the recipe for minutes on a CPU")
     train.add_argument("--resume", action="store_true", help="go on with the run of this name")
+    train.add_argument("--stop-after", type=int, metavar="N", help="end after epoch N as Ctrl-C would, to be resumed")
 
     reconstruct = command("reconstruct", _reconstruct, "held-out pictures beside their reconstructions, with scores")
     interpolate = command("interpolate", _interpolate, "the path between two pictures")
     interpolate.add_argument("pictures", nargs=2, metavar="PICTURE",
                              help="a picture file, or the number of a held-out picture of the run's own set")
     interpolate.add_argument("--steps", type=int, default=12, help="frames on the path, both ends included")
-    interpolate.add_argument("--method", choices=("lerp", "slerp"), default="lerp", help="straight line, or arc")
+    interpolate.add_argument("--method", choices=("lerp", "slerp", "geodesic"), default="lerp",
+                             help="straight line, arc, or the shortest way in pictures")
+    interpolate.add_argument("--even", action="store_true", help="the picture changes by the same amount at each step")
     traverse = command("traverse", _traverse, "sweeps along the latents that carry most, from one picture")
     traverse.add_argument("--image", default="0", metavar="PICTURE",
                           help="a picture file, or the number of a held-out picture of the run's own set")
@@ -66,26 +77,34 @@ def _parser() -> argparse.ArgumentParser:
     for sub in (reconstruct, interpolate, traverse):
         sub.add_argument("--run", required=True, metavar="RUN", help="name of a trained run")
     for sub in (interpolate, traverse):
-        sub.add_argument("--save", type=Path, metavar="FILE", help="where to: .png (stills), .gif or .webp (animation); "
-                         "default: VAE/plots/RUN")
+        sub.add_argument("--save", type=Path, metavar="FILE", help="where to, by its ending: .png (stills), .gif, .webp, .mp4 "
+                         "or .html (a page with a slider); default: VAE/plots/RUN")
     return parser
 
 
-def _training_options(sub: argparse.ArgumentParser, limit: int | None = None) -> None:
+def _training_options(sub: argparse.ArgumentParser, limit: int | None = None, decoder_norm: str = "instance") -> None:
     sub.add_argument("--data", default="synthetic", metavar="DIR|NAME",
                      help="a folder of pictures, or synthetic, animals, butterfly, animal")
     sub.add_argument("--limit", type=int, metavar="N", default=limit, help="take at most N pictures")
     sub.add_argument("--image-size", type=int, default=128, metavar="PX", help="side of the squares: 64, 128, 256")
     sub.add_argument("--latent-dim", type=int, default=128, metavar="Z", help="latents")
-    sub.add_argument("--decoder-norm", default="instance", metavar="KIND", help="instance, adaptive or batch")
+    sub.add_argument("--decoder-norm", default=decoder_norm, metavar="KIND", help="instance, adaptive or batch")
     sub.add_argument("--name", metavar="RUN", help="name of the run; default: DATASET_ns_SAMPLES")
     # The recipe's own values stand where None is left here, so that a preset and the user do not fight.
     recipe = dict(default=argparse.SUPPRESS)
-    sub.add_argument("--epochs", type=int, metavar="N", help="passes over the training pictures (250; quick: enough to see 20,000)", **recipe)
+    sub.add_argument("--epochs", type=int, metavar="N", help="passes over the training pictures (250; quick: enough to "
+                     "see 20,000)", **recipe)
     sub.add_argument("--batch-size", type=int, metavar="B", help="pictures a step (128, fewer for many samples; quick: 32)",
                      **recipe)
     sub.add_argument("--lr", type=float, metavar="LR", help="learning rate (0.005; quick: 0.002)", **recipe)
     sub.add_argument("--beta", type=float, metavar="B", help="weight of the KL (1)", **recipe)
+    sub.add_argument("--beta-schedule", metavar="KIND", help="linear, constant, cyclical or cosine (linear)", **recipe)
+    sub.add_argument("--ema", type=float, metavar="D", help="keep an average of the weights with this decay, e.g. 0.999",
+                     **recipe)
+    sub.add_argument("--early-stop", type=int, metavar="N", help="end after N epochs without a lower held-out loss (never)",
+                     **recipe)
+    sub.add_argument("--exact", action=argparse.BooleanOptionalAction, help="a resumed run equals an uninterrupted one "
+                     "bit for bit (on the CPU)", **recipe)
     sub.add_argument("--num-samples", type=int, metavar="K", help="latent samples a picture (1)", **recipe)
     sub.add_argument("--seed", type=int, metavar="S", help="decides weights, order and noise (0)", **recipe)
 
@@ -97,7 +116,7 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
     from vae_helpers.model import VAEConfig
     from vae_helpers.train import TrainConfig, fit, pick_device
 
-    names = ("epochs", "batch_size", "lr", "beta", "num_samples", "seed")
+    names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "exact", "num_samples", "seed")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     # Whatever can be refused is refused before pictures are decoded.
     config, device = TrainConfig(**given), pick_device(options.device)
@@ -106,7 +125,11 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
     if quick:
         config = TrainConfig.quick(len(pictures.split.train), **given)
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
-    result = fit(pictures, run, config, model_config, device=device, resume=resume and run.exists())
+    resume = resume and run.exists()
+    if resume and not quick and "epochs" not in given:
+        config = None  # a run that goes on keeps its own length
+    result = fit(pictures, run, config, model_config, device=device, resume=resume,
+                 stop_after=getattr(options, "stop_after", None))
     return pictures, run, result
 
 
@@ -149,7 +172,7 @@ def _tour(options: argparse.Namespace) -> None:
 
     began = time.monotonic()
     pictures, run, result = _fit(options, True, "tour", True)
-    if not result.finished:
+    if not result.finished or os.environ.get("RANK", "0") != "0":
         return
     files = save_all(result.model, pictures, run, result.scores)
     _report(run, result, pictures)
@@ -201,11 +224,13 @@ def _summary(model, pictures):
 
 def _interpolate(options: argparse.Namespace) -> None:
     from vae_helpers.export import save_frames
-    from vae_helpers.latent import interpolate
+    from vae_helpers.latent import encode_pictures
+    from vae_helpers.paths import walk
 
     run, model, _, pictures = _open_run(options)
-    a, b = (_picture(text, model, pictures) for text in options.pictures)
-    path = interpolate(model, a, b, options.steps, options.method, _summary(model, pictures).active)
+    ends = [_picture(text, model, pictures) for text in options.pictures]
+    (a, b), _ = encode_pictures(model, np.stack(ends))
+    path = walk(model, a, b, options.steps, options.method, _summary(model, pictures).active, options.even)
     _list_files([save_frames(path.frames, options.save or run.plots / f"{options.method}.png")])
 
 

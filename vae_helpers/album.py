@@ -20,7 +20,8 @@ def draw(model: BetaVAE, originals: np.ndarray, run: Run, epoch: int, seed: int,
     The path runs between the first two held-out pictures, the same ones every time.
     """
     folder = run.generated_images / f"epoch_{epoch:04d}"
-    for name, drawn in (("generated", sample_prior(model, 100, seed)), ("reconstructed", reconstruct(model, originals[:100]))):
+    sets = {"generated": sample_prior(model, 100, seed), "reconstructed": reconstruct(model, originals[:100])}
+    for name, drawn in sets.items():
         sheet = tile(drawn, columns=10)
         with book.or_go_without():
             for i, picture in enumerate(drawn):

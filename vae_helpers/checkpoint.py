@@ -22,7 +22,7 @@ FORMAT = "vae_helpers-1"
 
 
 class TornFile(InputError):
-    """A checkpoint whose writing was cut, or whose bytes changed on the disk: it counts as absent where another is left."""
+    """A checkpoint whose writing was cut, or whose bytes changed on the disk: absent, where another is left."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ def save_checkpoint(path: Path, model: BetaVAE, keep: Path | None = None, **entr
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(aside, "wb") as file:
-            torch.save({"format": FORMAT, "config": model.config.as_dict(), "model": model.state_dict(), **entries}, file)
+            content = {"format": FORMAT, "config": model.config.as_dict(), "model": model.state_dict(), **entries}
+            torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
         if keep is not None and path.is_file():
@@ -225,7 +226,7 @@ def _first_whole(paths: tuple[Path, ...], device: str | torch.device) -> tuple[B
 def _require_whole(path: Path) -> None:
     """Tell a file of ours that was cut short or changed on the disk from a foreign one, and refuse both.
 
-    torch.load doesn't look at the check sums that torch.save wrote, so a block that a power cut left as zeros would pass.
+    torch.load doesn't look at the check sums that torch.save wrote: a block that a power cut left as zeros would pass.
     """
     with open(path, "rb") as file:
         start = file.read(4)

@@ -23,7 +23,7 @@ class Direction(NamedTuple):
     p_value: float  # share of shuffled groupings whose means lie at least as far apart
 
     def apply(self, code: Tensor, amounts: np.ndarray | Tensor) -> Tensor:
-        """`code + amount · vector` for each amount (n,): codes (n, latent_dim); 1 is the whole difference of the groups."""
+        """`code + amount · vector` for each amount (n,): codes (n, latent_dim); 1 is the groups' whole difference."""
         amounts = torch.as_tensor(np.asarray(amounts), dtype=torch.float32)
         return code + amounts[:, None] * self.vector
 
@@ -46,11 +46,12 @@ def direction_between(without: Tensor, with_: Tensor, seed: int = 0) -> Directio
     """
     groups = [group.detach().cpu().double() for group in (without, with_)]
     if any(group.dim() != 2 for group in groups) or groups[0].shape[1] != groups[1].shape[1]:
-        raise InputError(f"a direction needs two groups of codes, (n, latent_dim) each, but got {tuple(without.shape)} and "
-                         f"{tuple(with_.shape)}.")
+        raise InputError(f"a direction needs two groups of codes, (n, latent_dim) each, but got "
+                         f"{tuple(without.shape)} and {tuple(with_.shape)}.")
     sizes = [len(group) for group in groups]
     if min(sizes) < 2:
-        raise InputError(f"groups of {sizes[0]} and {sizes[1]} pictures give no standard error: put at least 2 into each.")
+        raise InputError(f"groups of {sizes[0]} and {sizes[1]} pictures give no standard error: put at least "
+                         "2 into each.")
     difference = groups[1].mean(dim=0) - groups[0].mean(dim=0)
     squared_errors = sum(group.var(dim=0) / len(group) for group in groups)
     length, noise = difference.square().sum().item(), squared_errors.sum().item()

@@ -5,6 +5,7 @@ With a single process every function here does nothing, so training has one code
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -74,14 +75,16 @@ class World:
     def wrap(self, model: nn.Module) -> nn.Module:
         """What to call instead of `model`, so that all processes train as one on the whole batch.
 
-        Gradients are averaged and BatchNorm counts the pictures of all processes. Every process must have the same weights.
+        Gradients are averaged and BatchNorm counts the pictures of all processes. The weights must be equal already.
         """
         if self.size == 1:
             return model
         synchronise_batch_norm(model, self.device)
-        # Statistics are equal everywhere already, so buffers need no broadcast.
+        # Statistics are equal everywhere already, so buffers need no broadcast. Newer versions of torch rename the option.
+        known = inspect.signature(DistributedDataParallel.__init__).parameters
+        no_broadcast = {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
         return DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None,
-                                       broadcast_buffers=False, gradient_as_bucket_view=True)
+                                       gradient_as_bucket_view=True, **no_broadcast)
 
 
 @contextmanager
@@ -100,7 +103,8 @@ def open_world(device: str | torch.device | None = None) -> Iterator[World]:
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     elif device.type != "cpu":
-        raise InputError(f"several processes cannot share a device of type {device.type!r}: use --device cpu, or start one.")
+        raise InputError(f"several processes cannot share a device of type {device.type!r}: use --device cpu, or "
+                         "start one.")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield World(device, rank, size)

@@ -11,14 +11,16 @@ import html
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 import torch
 from torch import Tensor
 
+from vae_helpers.checkpoint import Run
 from vae_helpers.errors import InputError
-from vae_helpers.latent import LatentSummary, encode_pictures, frozen_decoder
+from vae_helpers.latent import LatentSummary, encode_pictures
 from vae_helpers.model import BetaVAE
 
 _AHEAD = 32  # encoding one picture costs as much as this many (a chunk in latent.py), so neighbours come along
@@ -28,23 +30,28 @@ class Explorer(widgets.VBox):
     """A box of controls around a frozen private copy of a model; what goes wrong in a callback shows in `status`.
 
     The copy lives on `device` in eval mode, so a cell that trains the model can't disturb it, nor it the cell.
-    Raises InputError when the pictures, names or summary do not fit.
+    `folder` is where its saved files go. Raises InputError when the pictures, names or summary do not fit.
     """
 
     stages: tuple[str, ...] = ()  # what can become stale, in drawing order; `_draw_<stage>` draws it
 
     def __init__(self, model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None,
-                 device: str | torch.device):
-        super().__init__(layout=widgets.Layout(width="100%", max_width="900px"))
+                 device: str | torch.device, folder: Path | str | None = None):
+        super().__init__(layout=widgets.Layout(width="100%", max_width="960px"))
         self.add_class("vae-explorer")
         _require_fitting(model, pictures, names, summary)
         self.pictures, self.names = pictures, names
         self.device = torch.device(device)
+        self.folder = Run("explorer").plots if folder is None else Path(folder)
         self._model = copy.deepcopy(model).set_half(None).to(self.device).eval().requires_grad_(False)
-        self._decoder = frozen_decoder(self._model)
         self._guard = threading.RLock()
         self._depth, self._stale, self._codes = 0, set(), {}
         self.status = widgets.HTML()
+
+    def arrange(self, *children: widgets.Widget) -> None:
+        """Show these, from top to bottom, and let their controls answer while a cell runs."""
+        self.children = children
+        _answer_beside_cells(self)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -60,16 +67,18 @@ class Explorer(widgets.VBox):
 
     def redraw_on(self, control: widgets.Widget, *stages: str) -> None:
         """Draw these stages again whenever the control's value changes."""
-        def changed(_):
-            with self.hold():
-                self._stale.update(stages)
-        control.observe(changed, "value")
+        control.observe(lambda _: self.redraw(*stages), "value")
+
+    def redraw(self, *stages: str) -> None:
+        """Draw these stages again, at once or at the end of the `hold` around."""
+        with self.hold():
+            self._stale.update(stages)
 
     def act_on(self, button: widgets.Button, action: Callable[[], None]) -> None:
         """Run `action` when the button is pressed, and draw once what it made stale."""
         def pressed(_):
             with self.hold():
-                self._try(action)
+                self.attempt(action)
         button.on_click(pressed)
 
     def say(self, sentence: str, error: bool = False) -> None:
@@ -91,10 +100,13 @@ class Explorer(widgets.VBox):
         while self._stale:
             stage = next(s for s in self.stages if s in self._stale)
             self._stale.discard(stage)
-            self._try(getattr(self, f"_draw_{stage}"))
+            self.attempt(getattr(self, f"_draw_{stage}"))
 
-    def _try(self, action: Callable[[], None]) -> None:
-        """Run it apart from this thread's grad and autocast modes; an exception here would reach nobody's eyes."""
+    def attempt(self, action: Callable[[], None]) -> None:
+        """Run it apart from this thread's grad and autocast modes; what goes wrong becomes the status line.
+
+        An exception in a callback would reach nobody's eyes.
+        """
         try:
             with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
                 action()
@@ -102,6 +114,18 @@ class Explorer(widgets.VBox):
             self.say(str(problem), error=True)
         except Exception as problem:
             self.say(f"{type(problem).__name__}: {problem}. The pictures below may be those from before.", error=True)
+
+
+def _answer_beside_cells(widget: widgets.Widget) -> None:
+    """Let the browser say which thread a message to this widget, or one inside it, is for.
+
+    JupyterLab asks for one beside the cells. But ipykernel 7.4 takes the thread that last wrote to the widget, which is
+    the cells' own for what a cell made: the first touch would wait until the training above it ends.
+    """
+    if widget.comm is not None:
+        widget.comm._reply_subshell_for = lambda data, asked: asked
+    for child in getattr(widget, "children", ()):
+        _answer_beside_cells(child)
 
 
 def _require_fitting(model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None) -> None:

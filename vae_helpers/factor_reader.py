@@ -18,10 +18,10 @@ _WIDTHS = (1.0, 2.0)  # in units of the codes' own spread
 class FactorReader:
     """Reads the factors of a picture off its code, and says how well: kernel ridge regression from μ.
 
-    `mu` (N, latent_dim) and `factors` (N, F) of training pictures, and of held-out ones for the score. Latents are scaled
-    by the spread of μ, so that each counts by how far it moves; the kernel is Gaussian, its width and the ridge chosen per
-    factor on a quarter of the training pictures. `score` (F,) holds the held-out R² of each factor, or for a category
-    the share read right; `chance` (F,) what guessing the mean or the commonest category scores.
+    `mu` (N, latent_dim) and `factors` (N, F) of training pictures, and of held-out ones for the score. The kernel is
+    Gaussian over the codes in units of their spread; its width and the ridge are chosen per factor on a quarter of the
+    training pictures. `score` (F,) holds the held-out R² of each factor, or for a category the share read right;
+    `chance` (F,) what guessing the mean or the commonest category scores.
     """
 
     def __init__(self, mu: Tensor, factors: np.ndarray, table: Sequence[Factor], held_out_mu: Tensor,

@@ -23,10 +23,11 @@ class Batch(NamedTuple):
     total: int
 
 
-def feed(pictures: np.ndarray, indices: np.ndarray, config: TrainConfig, epoch: int, start: int, world: World) -> Iterator[Batch]:
+def feed(pictures: np.ndarray, indices: np.ndarray, config: TrainConfig, epoch: int, start: int,
+         world: World) -> Iterator[Batch]:
     """Yield this process's share of the epoch's batches from number `start` on.
 
-    Which pictures make a batch, and which are mirrored, follows from (seed, epoch) alone, whatever the number of processes.
+    Which pictures make a batch, and which are mirrored, follows from (seed, epoch) alone, for any number of processes.
     """
     def read(rows: np.ndarray, flips: np.ndarray) -> Batch:
         part = world.share(len(rows))

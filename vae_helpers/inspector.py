@@ -19,12 +19,13 @@ _COLOURS = ("#2f80d0", "#dd7a1e", "#4c8c6b", "#8e5ea2", "#7f6a55", "#c8553d")
 _FAR = 2.0  # the support meter is full at this many typical distances
 
 
-def show_inspection(reports: dict[str, PathReport], training_pictures: np.ndarray | None = None, title: str = "") -> Figure:
+def show_inspection(reports: dict[str, PathReport], training_pictures: np.ndarray | None = None,
+                    title: str = "") -> Figure:
     """Paths side by side, `{name: report}`, all of as many frames: each with its support meter, under all the changes.
 
     The meter under a frame fills with the distance to the nearest training code, in typical distances; the line in its
-    middle is 1, as far as a new picture of the set lies. `training_pictures` uint8 (N, H, W, 3), indexed as the Support's
-    `rows` say, adds under each frame the nearest training picture: memory or invention?
+    middle is 1, as far as a new picture of the set lies. `training_pictures` uint8 (N, H, W, 3), indexed as the
+    Support's `rows` say, adds under each frame the nearest training picture: memory or invention?
     """
     steps = _require_reports(reports)
     if training_pictures is not None and any(r.ground is None for r in reports.values()):
@@ -36,8 +37,9 @@ def show_inspection(reports: dict[str, PathReport], training_pictures: np.ndarra
         rows += [(name, kind) for kind in kinds]
         heights += [{"frames": 1, "meter": 0.3, "nearest": 1}[kind] for kind in kinds]
     side = min(1.1, 11 / steps)
-    figure, axes = plt.subplots(len(rows) + 1, 1, figsize=(side * steps + 1.6, side * sum(heights) + 2.1 + 0.3 * bool(title)),
-                                height_ratios=[*heights, 1.7 / side], squeeze=False, layout="constrained")
+    size = (side * steps + 1.6, side * sum(heights) + 2.1 + 0.3 * bool(title))
+    figure, axes = plt.subplots(len(rows) + 1, 1, figsize=size, height_ratios=[*heights, 1.7 / side], squeeze=False,
+                                layout="constrained")
     figure.get_layout_engine().set(h_pad=0.01, hspace=0.01)
     for axis, (name, kind) in zip(axes[:, 0], rows):
         report = reports[name]
@@ -68,7 +70,8 @@ def show_factors(reports: dict[str, PathReport], reader: FactorReader, best: int
     order = np.argsort(-np.nan_to_num(reader.score, nan=-np.inf), kind="stable")[:max(1, best)]
     columns = min(4, len(order))
     rows = -(-len(order) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.9 * columns, 1.9 * rows + 0.35), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(rows, columns, figsize=(2.9 * columns, 1.9 * rows + 0.35), squeeze=False,
+                                layout="constrained")
     for axis in axes.flat[len(order):]:
         axis.axis("off")
     for axis, which in zip(axes.flat, order):
@@ -95,7 +98,7 @@ def show_factors(reports: dict[str, PathReport], reader: FactorReader, best: int
 def show_map(points: np.ndarray, pictures: np.ndarray, path: np.ndarray | None = None,
              labels: tuple[str, str] = ("first principal axis", "second principal axis"), title: str = "",
              thumbnail: float = 0.42) -> Figure:
-    """A set on a plane: points (N, 2) with uint8 pictures (N, H, W, 3) on as many as fit without overlap, dots elsewhere.
+    """A set on a plane: points (N, 2) with uint8 pictures (N, H, W, 3) where they do not overlap, dots elsewhere.
 
     `path` (n, 2) is drawn over it from A to B. `thumbnail` is the side in inches.
     """
@@ -106,8 +109,9 @@ def show_map(points: np.ndarray, pictures: np.ndarray, path: np.ndarray | None =
     figure, axis = plt.subplots(figsize=(9, 6.6), layout="constrained")
     low, high = points.min(axis=0), points.max(axis=0)
     span = np.where(high > low, high - low, 1)
-    inches = np.array([8.0, 5.8])  # the axes without their labels, a little less than they come out
-    shown = choose_apart((points - low) / span * inches, 1.08 * thumbnail)
+    inches = np.array([8.0, 5.6])  # the axes without their labels, a little less than they come out
+    room = thumbnail / inches * span  # on each side, so that no thumbnail is cut
+    shown = choose_apart((points - low) / (span + 2 * room) * inches, 1.05 * thumbnail)
     axis.scatter(*points.T, s=5, color=_QUIET, alpha=0.5, linewidths=0, zorder=1)
     pictures = np.asarray(pictures)
     for i in shown:
@@ -119,7 +123,6 @@ def show_map(points: np.ndarray, pictures: np.ndarray, path: np.ndarray | None =
         for place, name in ((path[0], "A"), (path[-1], "B")):
             axis.annotate(name, place, color="white", fontsize=9, fontweight="bold", ha="center", va="center", zorder=7,
                           bbox={"boxstyle": "circle,pad=0.25", "facecolor": _ACCENT, "edgecolor": "white"})
-    room = thumbnail / inches * span
     axis.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]),
              xlabel=labels[0], ylabel=labels[1])
     _plain(axis)
@@ -166,7 +169,8 @@ def _require_reports(reports: dict[str, PathReport]) -> int:
         raise InputError(f"{len(reports)} paths are too many for one figure: show at most {len(_COLOURS)}.")
     counts = {len(report.path.frames) for report in reports.values()}
     if len(counts) > 1:
-        raise InputError(f"paths of {', '.join(map(str, sorted(counts)))} frames do not line up: give all as many steps.")
+        raise InputError(f"paths of {', '.join(map(str, sorted(counts)))} frames do not line up: give all "
+                         "as many steps.")
     return counts.pop()
 
 

@@ -64,17 +64,18 @@ def encode_pictures(model: BetaVAE, pictures: np.ndarray) -> tuple[Tensor, Tenso
 
 @torch.no_grad()
 def frozen_decoder(model: BetaVAE) -> Decoder:
-    """The model's decoder with constant weights, ready for many calls; it shares their memory, and no gradient reaches them.
+    """The model's decoder with constant weights, for many calls; it shares their memory, and no gradient reaches them.
 
     The kernels of its upsampling convolutions are summed once, which else takes as long as decoding a few pictures.
     """
     _require_eval(model)
-    shared = {id(t): t.detach() for t in (*model.decoder.parameters(), *model.decoder.buffers())}
-    decoder = copy.deepcopy(model.decoder, shared)
-    for layer in decoder.modules():
-        if isinstance(layer, UpConv):
-            kernel = layer.folded_weight().contiguous(memory_format=torch.channels_last)
-            layer.folded_weight = lambda kernel=kernel: kernel
+    with torch.inference_mode(False):  # tensors made in inference mode could not serve a gradient for the codes
+        shared = {id(t): t.detach() for t in (*model.decoder.parameters(), *model.decoder.buffers())}
+        decoder = copy.deepcopy(model.decoder, shared)
+        for layer in decoder.modules():
+            if isinstance(layer, UpConv):
+                kernel = layer.folded_weight().contiguous(memory_format=torch.channels_last)
+                layer.folded_weight = lambda kernel=kernel: kernel
     return decoder
 
 
@@ -107,6 +108,18 @@ def sample_prior(model: BetaVAE, n: int, seed: int = 0) -> np.ndarray:
     """Decode n codes drawn from the prior N(0, 1): uint8 (n, H, W, 3)."""
     generator = torch.Generator().manual_seed(seed)
     return decode_codes(model, torch.randn(n, model.config.latent_dim, generator=generator))
+
+
+def sample_fitted(model: BetaVAE, mu: Tensor, logvar: Tensor, n: int, seed: int = 0) -> np.ndarray:
+    """Decode n codes from one Gaussian fitted to the encoded pictures mu, logvar (N, latent_dim): uint8 (n, H, W, 3).
+
+    The prior N(0, 1) is where codes were meant to lie; this is where they lie (ex-post density, Ghosh et al. 2020),
+    so these samples are on better-known ground.
+    """
+    centred = (mu - mu.mean(dim=0)).double()
+    covariance = centred.T @ centred / len(mu) + torch.diag(logvar.double().exp().mean(dim=0))
+    noise = torch.randn(n, mu.shape[1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return decode_codes(model, (mu.mean(dim=0) + noise @ torch.linalg.cholesky(covariance).T).float())
 
 
 def summarise(mu: Tensor, logvar: Tensor) -> LatentSummary:

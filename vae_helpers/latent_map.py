@@ -50,13 +50,13 @@ def tsne_map(codes: Tensor, perplexity: float = 30, seed: int = 0) -> np.ndarray
     """
     codes = _plain(codes)
     if not perplexity < len(codes) <= _TSNE_MOST:
-        raise InputError(f"t-SNE of {len(codes)} codes at perplexity {perplexity:g} is not possible: give more codes than "
-                         f"the perplexity, and at most {_TSNE_MOST:,}.")
+        raise InputError(f"t-SNE of {len(codes)} codes at perplexity {perplexity:g} is not possible: give more codes "
+                         f"than the perplexity, and at most {_TSNE_MOST:,}.")
     try:
         from sklearn.manifold import TSNE
     except ImportError:
-        raise InputError("t-SNE needs the package scikit-learn, which is not installed: `pip install scikit-learn`, or use "
-                         "the PCA map.") from None
+        raise InputError("t-SNE needs the package scikit-learn, which is not installed: `pip install scikit-learn`, or "
+                         "use the PCA map.") from None
     return TSNE(perplexity=perplexity, random_state=seed, init="pca").fit_transform(codes).astype(np.float64)
 
 

@@ -19,6 +19,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.metrics import evaluate
 from vae_helpers.model import VAEConfig
 from vae_helpers.recipe import TrainConfig, pick_device
+from vae_helpers.run_state import require_free
 from vae_helpers.train import Fit, fit
 
 _SAYS = "vae_helpers: "
@@ -31,18 +32,20 @@ def launch(pictures: PictureSet, run: Run, config: TrainConfig | None = None, mo
     A notebook's own process can't be one of them: it may have used its GPU already, and must not be forked then.
     Ctrl-C (■) asks them to save and end. Raises InputError for what `fit` refuses.
     """
+    require_free(run, resume)
     processes = processes or max(1, torch.cuda.device_count())
     if pictures.request is None:
-        raise InputError("these pictures were not opened by open_pictures, so child processes cannot open them: use fit.")
+        raise InputError("these pictures were not opened by open_pictures, so child processes cannot open them: "
+                         "use fit.")
     cache = None if pictures.cache is None else str(pictures.cache.parent.resolve())
-    job = dict(request=pictures.request | {"cache_dir": cache, "progress": False}, name=run.name, out=str(run.root.resolve()),
-               config=asdict(config or TrainConfig()), model=model_config and model_config.as_dict(), device=device,
-               resume=resume, progress=progress)
+    job = dict(request=pictures.request | {"cache_dir": cache, "progress": False},
+               name=run.name, out=str(run.root.resolve()), config=config and asdict(config),
+               model=model_config and model_config.as_dict(), device=device, resume=resume, progress=progress)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "job.json")
         file.write_text(json.dumps(job))
-        last_words = _run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes),
-                           "-m", "vae_helpers.launch", str(file)])
+        last_words = _run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
+                           str(processes), "-m", "vae_helpers.launch", str(file)])
     if last_words is not None:
         raise InputError(last_words)
     device = pick_device(device)
@@ -74,7 +77,8 @@ def _run(command: list[str]) -> str | None:
     if status == 0 or stopped:  # a torchrun that was stopped says so by its status, though its processes ended well
         return None
     sentences = [line.removeprefix(_SAYS) for line in said.splitlines() if line.startswith(_SAYS)]
-    return sentences[-1] if sentences else f"training in child processes failed with status {status}: see what they printed."
+    return sentences[-1] if sentences else (f"training in child processes failed with status {status}: "
+                                            "what they printed says why.")
 
 
 def _child(file: str) -> int:
@@ -82,7 +86,8 @@ def _child(file: str) -> int:
     job = json.loads(Path(file).read_text())
     try:
         model_config = job["model"] and VAEConfig(**job["model"])
-        fit(open_pictures(**job["request"]), Run(job["name"], job["out"]), TrainConfig(**job["config"]), model_config,
+        config = job["config"] and TrainConfig(**job["config"])
+        fit(open_pictures(**job["request"]), Run(job["name"], job["out"]), config, model_config,
             device=job["device"], resume=job["resume"], progress=job["progress"])
     except InputError as problem:
         print(f"{_SAYS}{problem}", file=sys.stderr, flush=True)

@@ -27,8 +27,8 @@ class Logbook:
     """TensorBoard's log of one run; the step is the epoch, counted from 1.
 
     A resumed run passes the first epoch it is about to write: TensorBoard then hides later ones that the interrupted
-    process had still written, so no step appears twice. A full disk costs lines of the log, said once, never the run.
-    Records are written at once and in this thread: `SummaryWriter`'s own thread would die of a full disk with a traceback.
+    process had still written, so no step appears twice. A full disk costs lines of the log, said once, never the run:
+    records are written at once and in this thread, where `SummaryWriter`'s would die of it with a traceback.
     """
 
     def __init__(self, folder: Path, first_epoch: int = 1):
@@ -54,9 +54,10 @@ class Logbook:
 
     def hyper_parameters(self, epoch: int, settings: dict, scores: dict[str, float]) -> None:
         """Write a run's settings and its final scores, which the HPARAMS page compares between runs."""
-        plain = {name: value if isinstance(value, (bool, int, float, str)) else str(value) for name, value in settings.items()}
+        plain = (bool, int, float, str)
+        settings = {name: value if isinstance(value, plain) else str(value) for name, value in settings.items()}
         scores = {f"score/{name}": float(value) for name, value in scores.items()}
-        for part in summaries.hparams(plain, scores):
+        for part in summaries.hparams(settings, scores):
             self._write(None, part)
         for name, value in scores.items():
             self._write(epoch, summaries.scalar(name, value))

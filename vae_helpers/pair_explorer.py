@@ -4,55 +4,73 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
+import torch
 
+from vae_helpers.errors import InputError
 from vae_helpers.explorer import Explorer
-from vae_helpers.export import tile
-from vae_helpers.latent import METHODS, LatentSummary, decode_codes, path_between
+from vae_helpers.export import save_frames, tile
+from vae_helpers.latent import LatentSummary
 from vae_helpers.model import BetaVAE
-from vae_helpers.widget_parts import (LARGE, SIDE, Gallery, button, caption_text, captioned, choice, number, picture,
-                                      row, short, show, slider_and_number, style_sheet, title)
+from vae_helpers.path_report import inspect_path
+from vae_helpers.paths import KINDS, walk
+from vae_helpers.scrubber import embedded, scrubber_html
+from vae_helpers.support import Support
+from vae_helpers.widget_parts import (LARGE, SIDE, Gallery, button, caption_text, captioned, choice, enlarge_button, meters,
+                                      number, picture, row, save_row, short, show, slider_and_number, style_sheet, title)
 
-_STRIP_COLUMNS, _STRIP_WIDTH = 12, 864
+_STRIP_COLUMNS, _STRIP_WIDTH = 12, 912
+_FILM = 296  # width of the film on the screen, in CSS pixels
 
 
 class PairExplorer(Explorer):
-    """Pick two pictures and walk between them: thumbnails, lerp or slerp, a slider over frames decoded in one go.
+    """Pick two pictures and walk between them: thumbnails, four kinds of path, a slider over frames decoded in one go.
 
-    `pictures` uint8 (N, H, W, 3); with a `summary` slerp turns over the active latents only. `frames` holds the
-    decoded path, uint8 (steps, H, W, 3); its ends equal `reconstructions` (2, H, W, 3) bit for bit.
+    `pictures` uint8 (N, H, W, 3); with a `summary` paths bend over the active latents only. `frames` holds the decoded
+    path, uint8 (steps, H, W, 3); its ends equal `reconstructions` (2, H, W, 3) bit for bit; `report` measures it. With a
+    `support` a meter under each frame says how far it lies from the training pictures, and with `training_pictures`
+    (indexed as the Support's `rows` say) the nearest of them can be shown.
     """
 
-    stages = ("gallery", "path", "frame")
+    stages = ("gallery", "path", "frame", "strips", "film")
 
     def __init__(self, model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None = None,
-                 page_size: int = 24, device: str | torch.device = "cpu"):
-        super().__init__(model, pictures, names, summary, device)
+                 support: Support | None = None, training_pictures: np.ndarray | None = None, page_size: int = 24,
+                 device: str | torch.device = "cpu", folder: Path | str | None = None):
+        super().__init__(model, pictures, names, summary, device, folder)
+        self.add_class("vae-pair")
+        if training_pictures is not None and support is None:
+            raise InputError("the nearest training pictures are not known without a Support: give one too.")
         self._active = None if summary is None else summary.active
+        self._support, self._training_pictures = support, training_pictures
         last = len(pictures) - 1
         self.a, self.b = number(0, 0, last, "A", 92), number(min(1, last), 0, last, "B", 92)
         self._target_row, self.target = choice("AB", "A click sets", 40)
         self.swap, self.random_pair = button("Swap", 72), button("Random pair", 104)
         self.seed = number(0, 0, 2**31 - 1, "seed", 112)
-        self._method_row, self.method = choice(METHODS, "Path", 64)
-        self.steps, self.typed_steps = slider_and_number(12, 2, 48, "Steps", 300)
+        self._method_row, self.method = choice(KINDS, "Path", 92)
+        self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 240)
+        self.even = _checkbox("equal steps")
+        self.memories = _checkbox("nearest training pictures")
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 84)
         self.frame.add_class("vae-frame")
         self.gallery = Gallery(self, page_size, self._pick)
         self.view = picture(LARGE, "vae-view")
-        self.strip = widgets.Image(format="jpeg", layout=widgets.Layout(max_width="99%"))
-        self.strip.add_class("vae-picture")
-        self.frames = self.reconstructions = None
-        self.children = self._lay_out()
+        self.strip, self.nearest = _strip("vae-strip"), _strip("vae-nearest")
+        self.meter, self.film = widgets.HTML(), widgets.HTML()
+        self.film.add_class("vae-film")
+        self.path = self.report = self.frames = self.reconstructions = None
+        self.arrange(*self._lay_out())
         self._connect()
         with self.hold():
             self._stale.update(("gallery", "path"))
 
     def __repr__(self) -> str:
         return (f"PairExplorer of {len(self.pictures)} pictures: A = {self.a.value}, B = {self.b.value}, "
-                f"{self.steps.value} steps, {self.method.value}")
+                f"{self.steps.value} steps, {self.method.value}{', equal steps' * self.even.value}")
 
     def _lay_out(self) -> list[widgets.Widget]:
         self.originals = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
@@ -60,22 +78,26 @@ class PairExplorer(Explorer):
         boxes, self.captions = zip(*(captioned(image, SIDE) for image in (*self.originals, *self.ends)))
         middle, self.view_caption = captioned(self.view, LARGE)
         sides = [widgets.VBox([boxes[i], boxes[2 + i]], layout=widgets.Layout(grid_gap="4px")) for i in (0, 1)]
-        pictures = row(sides[0], middle, sides[1], gap="24px", align="flex-start")
-        pictures.layout.justify_content = "center"
-        scrubber = row(self.frame, self.typed_frame, wrap=False)
+        pictures = row(sides[0], middle, sides[1], self.film, gap="16px", align="flex-start")
+        measured = [self.meter] * (self._support is not None)
+        remembered = [self.memories, self.nearest] * (self._training_pictures is not None)
         return [style_sheet(),
                 title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
                 row(self._target_row, self.a, self.b, self.swap, self.random_pair, self.seed, gap="8px"),
                 self.gallery,
-                title("Walk from A to B", "every frame is decoded beforehand; the slider only turns the pages"),
-                row(self._method_row, self.steps, self.typed_steps, gap="8px"),
+                title("Walk from A to B", "every frame is decoded beforehand; on the right the same as a film that needs no "
+                      "kernel"),
+                row(self._method_row, self.even, self.steps, self.typed_steps, gap="8px"),
                 pictures,
-                scrubber,
-                self.strip, self.status]
+                row(self.frame, self.typed_frame, wrap=False),
+                self.strip, *measured, *remembered,
+                row(save_row(self, self._save), enlarge_button(self.view, self.view_caption, LARGE, 2 * LARGE), gap="16px"),
+                self.status]
 
     def _connect(self) -> None:
-        for control in (self.a, self.b, self.method, self.steps):
+        for control in (self.a, self.b, self.method, self.steps, self.even):
             self.redraw_on(control, "path")
+        self.redraw_on(self.memories, "strips")
         self.redraw_on(self.frame, "frame")
         self.act_on(self.swap, self._swap)
         self.act_on(self.random_pair, self._draw_lots)
@@ -96,6 +118,7 @@ class PairExplorer(Explorer):
         with self.hold():
             pair = np.random.default_rng(self.seed.value).permutation(len(self.pictures))[:2]
             self.a.value, self.b.value = int(pair[0]), int(pair[-1])
+            self.gallery.turn_to(self.a.value)
 
     def _draw_gallery(self) -> None:
         self.gallery.draw()
@@ -103,31 +126,74 @@ class PairExplorer(Explorer):
     def _draw_path(self) -> None:
         started = time.perf_counter()
         pair, steps = (self.a.value, self.b.value), self.steps.value
+        if self.method.value == "geodesic":
+            self.say("Looking for the geodesic …")
         a, b = self.codes(pair, self.gallery.shown)
-        codes = path_between(a, b, steps, self.method.value, self._active)
-        self.frames = decode_codes(self._decoder, codes)
+        self.path = walk(self._model, a, b, steps, self.method.value, self._active, self.even.value)
+        self.frames = self.path.frames
         self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
         milliseconds = 1000 * (time.perf_counter() - started)
+        self.report = inspect_path(self.path, self._support)
         for which, (index, label) in enumerate(zip(pair, "AB")):
             show(self.originals[which], self.pictures[index])
             show(self.ends[which], self.reconstructions[which])
             self.captions[which].value = caption_text(label, f"{index} · {short(self.names[index])}", label.lower())
             self.captions[2 + which].value = caption_text(label, "reconstructed", label.lower())
-        self._show_strip()
         self.gallery.mark({"A": pair[0], "B": pair[1]})
         self.frame.max = self.typed_frame.max = steps - 1
-        self._stale.add("frame")
-        self.say(f"A is {self.names[pair[0]]}, B is {self.names[pair[1]]}: {steps} frames by {self.method.value}, "
-                 f"decoded in {milliseconds:.0f} ms.")
+        self._stale.update(("frame", "strips", "film"))
+        self.say(f"A is {self.names[pair[0]]}, B is {self.names[pair[1]]}: {steps} frames by {self.method.value}, decoded in "
+                 f"{milliseconds:.0f} ms; the picture changes by {self.report.picture_length:.0f} grey levels in all, its "
+                 f"largest step is {self.report.unevenness:.2f} × the mean.")
 
     def _draw_frame(self) -> None:
         at, last = self.frame.value, len(self.frames) - 1
         show(self.view, self.frames[at])
         self.view_caption.value = caption_text(f"Frame {at}", f"{at / last:.0%} of the way from A to B")
 
-    def _show_strip(self) -> None:
+    def _draw_film(self) -> None:
+        self.film.value = embedded(scrubber_html(self.frames, captions=self._frame_captions()), _FILM, _FILM + 90)
+
+    def _frame_captions(self) -> list[str]:
+        if self.report.ground is None:
+            return []
+        return [f"distance {distance:.2f}" for distance in self.report.ground.distance]
+
+    def _draw_strips(self) -> None:
+        """A frame per column, at most twelve, evenly chosen with both ends; the meters stand under them."""
         columns = min(len(self.frames), _STRIP_COLUMNS)
-        sheet = tile(self.frames, columns, gap=0)
-        scale = min(1.0, 1.5 * _STRIP_WIDTH / sheet.shape[1])
-        self.strip.layout.width = f"{min(_STRIP_WIDTH, columns * SIDE)}px"
-        show(self.strip, sheet, scale)
+        shown = np.linspace(0, len(self.frames) - 1, columns).round().astype(int)
+        width = min(_STRIP_WIDTH, columns * SIDE)
+        _show_strip(self.strip, self.frames[shown], width)
+        ground = self.report.ground
+        if ground is not None:
+            self.meter.value = (meters(ground.distance[shown], width) + '<div class="vae-note">Distance to the nearest '
+                                "training picture; 1, the line in the middle, is as far as a new picture of the set "
+                                "typically lies.</div>")
+        if self._training_pictures is not None:
+            self.nearest.layout.display = "" if self.memories.value else "none"
+            if self.memories.value:
+                _show_strip(self.nearest, self._training_pictures[ground.nearest[shown]], width)
+
+    def _save(self, ending: str) -> Path:
+        name = f"path_{self.a.value}_{self.b.value}_{self.method.value}{'_even' * self.even.value}{ending}"
+        return save_frames(self.frames, self.folder / name, captions=self._frame_captions(),
+                           title=f"From {short(self.names[self.a.value])} to {short(self.names[self.b.value])}, "
+                                 f"{self.method.value}")
+
+
+def _checkbox(text: str) -> widgets.Checkbox:
+    return widgets.Checkbox(value=False, description=text, indent=False, layout=widgets.Layout(width="auto"))
+
+
+def _strip(name: str) -> widgets.Image:
+    image = widgets.Image(format="jpeg", layout=widgets.Layout(max_width="99%"))
+    image.add_class("vae-picture")
+    image.add_class(name)
+    return image
+
+
+def _show_strip(image: widgets.Image, frames: np.ndarray, width: int) -> None:
+    sheet = tile(frames, len(frames), gap=0)
+    image.layout.width = f"{width}px"
+    show(image, sheet, min(1.0, 1.5 * _STRIP_WIDTH / sheet.shape[1]))

@@ -35,17 +35,22 @@ class PathReport(NamedTuple):
 def inspect_path(path: Path, support: Support | None = None, reader: FactorReader | None = None) -> PathReport:
     """Measure a decoded path; `support` adds the ground under each frame, `reader` the factors along it."""
     if len(path.frames) < 2 or len(path.frames) != len(path.codes):
-        raise InputError(f"a path of {len(path.codes)} codes and {len(path.frames)} frames cannot be inspected: it needs "
-                         "at least 2 of each, one frame per code.")
+        raise InputError(f"a path of {len(path.codes)} codes and {len(path.frames)} frames cannot be inspected: it "
+                         "needs at least 2 of each, one frame per code.")
     change = picture_change(path.frames)
     latent = torch.diff(path.codes.double(), dim=0).norm(dim=1).sum().item()
-    return PathReport(path, change, float(change.sum()), latent, None if support is None else support.measure(path.codes),
-                      None if reader is None else reader.read(path.codes))
+    ground = None if support is None else support.measure(path.codes)
+    factors = None if reader is None else reader.read(path.codes)
+    return PathReport(path, change, float(change.sum()), latent, ground, factors)
 
 
 def compare_paths(model: BetaVAE, a: Tensor, b: Tensor, steps: int = 12, summary: LatentSummary | None = None,
                   support: Support | None = None, reader: FactorReader | None = None, even: bool = False,
                   kinds: tuple[str, ...] = KINDS) -> dict[str, PathReport]:
-    """Every kind of path between two codes (latent_dim,), inspected: `{kind: report}`."""
+    """Every kind of path between two codes (latent_dim,), inspected: `{kind: report}`.
+
+    A geodesic keeps to the `support`'s known ground if there is one. Pass `kinds` for fewer.
+    """
     active = None if summary is None else summary.active
-    return {kind: inspect_path(walk(model, a, b, steps, kind, active, even), support, reader) for kind in kinds}
+    return {kind: inspect_path(walk(model, a, b, steps, kind, active, even, support), support, reader)
+            for kind in kinds}

@@ -1,6 +1,6 @@
 """Decoded paths: between two codes, through several, over a grid; in even steps of time, or of picture.
 
-A path is decoded in the constant chunks of `latent.decode_codes`, so every stop on it equals its reconstruction bit for bit.
+A path is decoded in the constant chunks of `latent.decode_codes`, so its stops equal their reconstructions bit for bit.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.geodesic import geodesic_curve
 from vae_helpers.latent import METHODS, Path, decode_codes, frozen_decoder, path_between
 from vae_helpers.model import BetaVAE, Decoder
+from vae_helpers.support import Support
 
 KINDS = (*METHODS, "geodesic")
 
@@ -44,21 +45,21 @@ def picture_length(frames: np.ndarray) -> float:
 
 
 def walk(model: BetaVAE, a: Tensor, b: Tensor, steps: int = 12, kind: str = "lerp", active: np.ndarray | None = None,
-         even: bool = False) -> Path:
+         even: bool = False, support: Support | None = None) -> Path:
     """The path from code a to code b, (latent_dim,) each, in `steps` frames, ends included.
 
     `kind` is "lerp", "slerp" (over the `active` latents) or "geodesic", which is never longer in pictures than the
-    straight line of as many frames. With `even` the frames are moved along the path until the picture changes by the
-    same amount at each step: the largest step within 10 % of the mean. Raises InputError for another kind or too
-    few steps.
+    straight line of as many frames, and keeps to known ground if a `support` is given. With `even` the frames are moved
+    along the path until the picture changes by the same amount at each step: the largest step within 10 % of the mean.
+    Raises InputError for another kind or too few steps.
     """
     _require_steps(steps)
     decoder = frozen_decoder(model)
-    return _decoded(decoder, _leg(decoder, a, b, kind, active), steps, even)
+    return _decoded(decoder, _leg(decoder, a, b, kind, active, support), steps, even)
 
 
 def chain(model: BetaVAE, stops: Tensor, steps: int = 12, kind: str = "lerp", active: np.ndarray | None = None,
-          even: bool = False, closed: bool = False) -> Path:
+          even: bool = False, closed: bool = False, support: Support | None = None) -> Path:
     """A path through several codes (k, latent_dim), `steps` frames per leg with both its stops.
 
     The frames are `(k - 1)·(steps - 1) + 1`; `closed` adds the leg back to the first stop, but not that stop again, so
@@ -69,7 +70,7 @@ def chain(model: BetaVAE, stops: Tensor, steps: int = 12, kind: str = "lerp", ac
         raise InputError(f"a chain needs at least 2 codes, (k, latent_dim), but got shape {tuple(stops.shape)}.")
     decoder = frozen_decoder(model)
     pairs = list(zip(stops, [*stops[1:], stops[0]] if closed else stops[1:]))
-    legs = [_leg(decoder, a, b, kind, active) for a, b in pairs]
+    legs = [_leg(decoder, a, b, kind, active, support) for a, b in pairs]
     paths = [_decoded(decoder, leg, steps, even) for leg in legs]
     if even and len(legs) > 1:
         shares = _shares([picture_length(p.frames) for p in paths], len(legs) * (steps - 1))
@@ -96,7 +97,7 @@ def four_corners(model: BetaVAE, corners: Tensor, rows: int = 7, columns: int = 
     return Path(codes, frames.reshape(rows, columns, *frames.shape[1:]))
 
 
-def _leg(decoder: Decoder, a: Tensor, b: Tensor, kind: str, active: np.ndarray | None) -> _Leg:
+def _leg(decoder: Decoder, a: Tensor, b: Tensor, kind: str, active: np.ndarray | None, support: Support | None) -> _Leg:
     if kind not in KINDS:
         raise InputError(f"{kind!r} is not a way between two pictures; choose one of {', '.join(KINDS)}.")
     if a.dim() != 1 or a.shape != b.shape:
@@ -104,7 +105,8 @@ def _leg(decoder: Decoder, a: Tensor, b: Tensor, kind: str, active: np.ndarray |
                          f"{tuple(a.shape)} and {tuple(b.shape)}: encode both pictures with the same model.")
     if kind != "geodesic":
         return _Leg((lambda t: path_between(a, b, t, kind, active),))
-    return _Leg((geodesic_curve(decoder, a, b, active), lambda t: path_between(a, b, t, "lerp")))
+    shortest = geodesic_curve(decoder, a, b, active, None if support is None else support.distance)
+    return _Leg((shortest, lambda t: path_between(a, b, t, "lerp")))
 
 
 def _decoded(decoder: Decoder, leg: _Leg, steps: int, even: bool) -> Path:

@@ -51,8 +51,8 @@ class TrainConfig:
             if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}, but must be from 0 to below 1.")
         if self.early_stop < 0 or self.beta_cycles < 1:
-            raise InputError(f"early_stop is {self.early_stop} and beta_cycles {self.beta_cycles}, but they must be at least "
-                             "0 and 1.")
+            raise InputError(f"early_stop is {self.early_stop} and beta_cycles {self.beta_cycles}, but they must be at "
+                             "least 0 and 1.")
         if self.batch_size is None:
             samples = self.num_samples
             object.__setattr__(self, "batch_size", 64 if samples > 15 else 96 if samples > 10 else 128)
@@ -86,7 +86,7 @@ def beta_at(config: TrainConfig, progress: float) -> float:
     """The weight of the KL at `progress` in [0, 1) of the run; it changes with every step, not once an epoch.
 
     "linear" and "cosine" rise from 0 over `beta_warmup` and stay; "constant" is `beta` from the first step;
-    "cyclical" (Fu 2019, eq. 6 to 8) starts anew `beta_cycles` times, each time rising over half a cycle and then staying.
+    "cyclical" (Fu 2019, eq. 6 to 8) starts anew `beta_cycles` times, each time rising over half a cycle, then staying.
     """
     if config.beta_schedule == "constant":
         return config.beta

@@ -30,7 +30,7 @@ class Refined(NamedTuple):
 
 
 def refine(model: BetaVAE, picture: np.ndarray, steps: int = 20, support: Support | None = None) -> Refined:
-    """Improve the code of one uint8 picture (H, W, 3), starting from μ, with at most `steps` passes through the decoder.
+    """Improve the code of one uint8 picture (H, W, 3), from μ on, with at most `steps` passes through the decoder.
 
     Minimises `Σ (x - x̂)² + ½ ‖z‖²`, which is -log p(x|z) - log p(z) up to a constant, so that the code stays where the
     prior expects codes. Returns the start if the picture came out no better. `steps` 0 just measures.

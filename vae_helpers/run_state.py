@@ -18,6 +18,8 @@ from vae_helpers.logbook import Logbook
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.recipe import TrainConfig, pick_half
 
+_COUNTS = ("step", "epochs_closed", "best", "best_epoch", "first_loss")
+
 
 @dataclass
 class State:
@@ -89,7 +91,7 @@ def resumed(run: Run, epochs: int, pictures: PictureSet, world: World) -> tuple[
         state = _state(model, kept, world)
         state.optimizer.load_state_dict(saved["optimizer"])
         state.scaler.load_state_dict(saved["scaler"])
-        for name in ("step", "epochs_closed", "best", "best_epoch", "first_loss"):
+        for name in _COUNTS:
             setattr(state, name, saved[name])
         if saved["sums"] is not None and world.rank == 0:  # the others' parts are in it
             state.sums = saved["sums"].to(world.device)
@@ -138,5 +140,4 @@ def _state(model: BetaVAE, config: TrainConfig, world: World) -> State:
 
 
 def _entries(state: State, config: TrainConfig, pictures: PictureSet) -> dict:
-    return dict(train_config=asdict(config), data=describe(pictures), step=state.step,
-                epochs_closed=state.epochs_closed, best=state.best, best_epoch=state.best_epoch, first_loss=state.first_loss)
+    return dict(train_config=asdict(config), data=describe(pictures)) | {name: getattr(state, name) for name in _COUNTS}

@@ -25,17 +25,18 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>@TITLE@</title>
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>§TITLE§</title>
 <style>
 :root { color-scheme: light dark; --text: #222; --soft: #5c6670; --paper: #fff; --line: #cfd6dc; --accent: #2468b0; }
 @media (prefers-color-scheme: dark) {
   :root { --text: #e8eaed; --soft: #a6afb8; --paper: #16191d; --line: #3c444c; --accent: #7ab4f0; } }
 * { box-sizing: border-box; }
 body { margin: 0; padding: 12px; background: var(--paper); color: var(--text); font: 14px/1.4 system-ui, sans-serif; }
-main { width: min(@WIDTH@px, 100%, max(160px, 100vh - 116px)); margin: 0 auto; }
+main { width: min(§WIDTH§px, 100%, max(160px, 100vh - 116px)); margin: 0 auto; }
 h1 { font-size: 15px; margin: 0 0 6px; font-weight: 600; overflow-wrap: anywhere; }
-img { display: block; width: 100%; aspect-ratio: @ASPECT@; border-radius: 4px; background: var(--line); }
+img { display: block; width: 100%; aspect-ratio: §ASPECT§; border-radius: 4px; background: var(--line); }
 .caption { min-height: 1.4em; margin: 6px 0 2px; display: flex; justify-content: space-between; gap: 12px; }
 .count { color: var(--soft); white-space: nowrap; font-variant-numeric: tabular-nums; }
 .controls { display: flex; gap: 10px; align-items: center; }
@@ -48,20 +49,20 @@ button { flex: none; width: 64px; font: inherit; padding: 3px 0; color: var(--te
 </head>
 <body>
 <main>
-<h1@HIDDEN@>@TITLE@</h1>
+<h1§HIDDEN§>§TITLE§</h1>
 <img id="picture" alt="" draggable="true">
 <div class="caption"><span id="caption"></span><span class="count" id="count"></span></div>
 <div class="controls">
 <button id="play" type="button">Play</button>
-<input id="slider" type="range" min="0" max="@LAST@" value="0" step="1" aria-label="Frame">
+<input id="slider" type="range" min="0" max="§LAST§" value="0" step="1" aria-label="Frame">
 </div>
 <p class="hint">Arrow keys step, Home and End jump, Space plays.</p>
-<noscript>This page needs JavaScript to move through its @COUNT@ frames.</noscript>
+<noscript>This page needs JavaScript to move through its §COUNT§ frames.</noscript>
 </main>
 <script>
 "use strict";
-const frames = @FRAMES@.map(data => "data:image/webp;base64," + data);
-const captions = @CAPTIONS@, interval = @INTERVAL@, pingPong = @PINGPONG@, last = frames.length - 1;
+const frames = §FRAMES§.map(data => "data:image/webp;base64," + data);
+const captions = §CAPTIONS§, interval = §INTERVAL§, pingPong = §PINGPONG§, last = frames.length - 1;
 const kept = frames.map(src => { const image = new Image(); image.src = src; return image; });
 const [picture, caption, count, slider, play] =
   ["picture", "caption", "count", "slider", "play"].map(id => document.getElementById(id));
@@ -113,8 +114,8 @@ def scrubber_html(frames: np.ndarray, title: str = "", captions: Sequence[str] =
     """
     frames = np.asarray(frames)
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
-        raise InputError(f"a scrubber needs uint8 frames of shape (N, H, W, 3), N at least 1, but these are {frames.dtype} "
-                         f"of shape {frames.shape}.")
+        raise InputError(f"a scrubber needs uint8 frames of shape (N, H, W, 3), N at least 1, but these are "
+                         f"{frames.dtype} of shape {frames.shape}.")
     if len(captions) not in (0, len(frames)):
         raise InputError(f"there are {len(frames)} frames but {len(captions)} captions: give one per frame, or none.")
     if not fps > 0:
@@ -126,7 +127,7 @@ def scrubber_html(frames: np.ndarray, title: str = "", captions: Sequence[str] =
         "LAST": str(len(frames) - 1), "COUNT": str(len(frames)), "INTERVAL": json.dumps(1000 / fps),
         "PINGPONG": json.dumps(ping_pong), "CAPTIONS": _script_text([str(c) for c in captions]),
         "FRAMES": _script_text([_webp(frame) for frame in frames])}
-    parts = _PAGE.split("@")  # one pass: a title that looks like a place to fill in stays as it is
+    parts = _PAGE.split("§")  # one pass: a title that looks like a place to fill in stays as it is
     parts[1::2] = [values[name] for name in parts[1::2]]
     return "".join(parts)
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from vae_helpers import figures
 from vae_helpers.checkpoint import Run
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.export import save_frames
-from vae_helpers.latent import (LatentSummary, decode_codes, encode_pictures, interpolate, lerp, pick_pairs,
-                                reconstruct, sample_prior, traversal_range, traverse)
+from vae_helpers.latent import (LatentSummary, encode_pictures, interpolate, pick_pairs,
+                                reconstruct, sample_fitted, sample_prior, traversal_range, traverse)
 from vae_helpers.logbook import read_scalars
 from vae_helpers.metrics import Scores, psnr_of
 from vae_helpers.model import BetaVAE
+from vae_helpers.paths import chain
 
 
 def save_reconstructions(model: BetaVAE, pictures: np.ndarray, run: Run, count: int = 10) -> Path:
@@ -25,6 +25,13 @@ def save_reconstructions(model: BetaVAE, pictures: np.ndarray, run: Run, count: 
     drawn = reconstruct(model, originals)
     figure = figures.show_reconstructions(originals, drawn, psnr_of(drawn, originals))
     return figures.save(figure, run.plots / "reconstructions.png")
+
+
+def save_samples(model: BetaVAE, pictures: np.ndarray, run: Run) -> Path:
+    """Samples from the prior, and from a Gaussian fitted to the codes of uint8 training pictures (N, H, W, 3)."""
+    prior, fitted = sample_prior(model, 20), sample_fitted(model, *encode_pictures(model, pictures), 20)
+    rows = [prior[:10], prior[10:], fitted[:10], fitted[10:]]
+    return figures.save(figures.show_rows(rows, ["prior", "N(0, 1)", "fitted", "to the codes"]), run.plots / "samples.png")
 
 
 def save_paths(model: BetaVAE, pictures: np.ndarray, run: Run, active: np.ndarray, steps: int = 10) -> list[Path]:
@@ -36,9 +43,8 @@ def save_paths(model: BetaVAE, pictures: np.ndarray, run: Run, active: np.ndarra
     both = {method: interpolate(model, a, b, steps, method, active).frames for method in ("lerp", "slerp")}
     written.append(figures.save(figures.show_paths(both, (a, b)), run.plots / "lerp_and_slerp.png"))
     stops, _ = encode_pictures(model, pictures[pairs.ravel()])
-    loop = torch.cat([lerp(stops[i], stops[(i + 1) % len(stops)], 13)[:-1] for i in range(len(stops))])
-    frames = decode_codes(model, loop)
-    return written + [save_frames(frames, run.plots / name, ping_pong=False) for name in ("path.gif", "path.webp")]
+    loop = chain(model, stops, steps=13, even=True, closed=True)
+    return written + [save_frames(loop.frames, run.plots / name, ping_pong=False) for name in ("path.gif", "path.webp", "path.html")]
 
 
 def save_traversals(model: BetaVAE, picture: np.ndarray, run: Run, summary: LatentSummary, path: Path | None = None,
@@ -61,8 +67,8 @@ def save_all(model: BetaVAE, pictures: PictureSet, run: Run, scores: Scores) -> 
     written = [figures.save(figures.show_grid(pictures.pictures[pictures.split.train[:32]]), run.plots / "pictures.png"),
                figures.save(figures.show_losses(read_scalars(run.tensorboard)), run.plots / "losses.png"),
                save_reconstructions(model, held_out, run),
-               figures.save(figures.show_grid(sample_prior(model, 32)), run.plots / "samples.png")]
-    written.append(figures.save(figures.show_latent_use(scores.summary), run.plots / "latent_use.png"))
+               save_samples(model, pictures.pictures[pictures.split.train[:2048]], run),
+               figures.save(figures.show_latent_use(scores.summary), run.plots / "latent_use.png")]
     if len(held_out) > 1:
         written += save_paths(model, held_out[:64], run, scores.summary.active)
     if len(scores.summary.active):

@@ -13,7 +13,7 @@ import torch
 from tqdm.auto import tqdm
 
 from vae_helpers.album import draw, write_projector
-from vae_helpers.checkpoint import Run, load_run, remove_leftovers
+from vae_helpers.checkpoint import Run, load_run
 from vae_helpers.data import PictureSet, to_float
 from vae_helpers.distributed import World, open_world
 from vae_helpers.errors import InputError
@@ -25,7 +25,7 @@ from vae_helpers.losses import beta_vae_loss
 from vae_helpers.metrics import Scores, evaluate
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.recipe import TrainConfig, beta_at, beta_settled, learning_rate, pick_device, pick_half
-from vae_helpers.run_state import State, fresh, resumed, save_best, save_last
+from vae_helpers.run_state import State, fresh, require_free, resumed, save_best, save_last
 
 __all__ = ["Fit", "TrainConfig", "fit", "learning_rate", "pick_device", "pick_half"]
 
@@ -46,29 +46,30 @@ def fit(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model
         stop_after: int | None = None) -> Fit:
     """Train a β-VAE on `pictures`, leaving checkpoints, a TensorBoard log and picture sheets under the run's name.
 
-    A run whose name exists is continued with `resume` (its own settings count, only `epochs` may be raised) and
+    A run whose name exists is continued with `resume` (its own settings count, only `config.epochs` may raise them) and
     otherwise refused: nothing is overwritten. Ctrl-C and SIGTERM end it after the step in hand, with a checkpoint;
     `stop_after` ends it after that epoch. In `exact` mode such a run, resumed, equals an uninterrupted one bit for bit.
     Raising `epochs` is something else, an extension: the schedules are spread over the new length, and the run goes on
     from where it stands in them, so the learning rate rises again. Under `torchrun` every process calls this.
     Raises InputError for a name in use, a set that does not fit, a loss that runs away, a full disk.
     """
-    config = config or TrainConfig()
     with open_world(device) as world, Stop(patient=world.size > 1).listening() as stop:
-        resume = world.first(lambda: _require_free(run, resume))
+        resume = world.first(lambda: require_free(run, resume))
         if resume:
-            state, config, threads = resumed(run, config, pictures, world)
+            state, config, threads = resumed(run, config.epochs if config else 0, pictures, world)
         else:
+            config = config or TrainConfig()
             state = fresh(config, model_config or VAEConfig(image_size=pictures.pictures.shape[1]), world)
             threads = torch.get_num_threads()
         _require_fitting(state, pictures, config)
         book = Logbook(run.tensorboard, first_epoch=state.epochs_closed + 1)
         with book, _exactly(config, world, threads):
-            begun_at = state.step
+            found = state.step, state.epochs_closed
             _epochs(state, pictures, run, config, book, stop, stop_after, progress and world.rank == 0)
-            if state.step > begun_at or not run.exists():
+            trained = (state.step, state.epochs_closed) != found
+            if trained or not run.exists():
                 save_last(run, state, config, pictures, book)
-            result = world.first(lambda: _result(state, pictures, run, config, book, stop, state.step > begun_at))
+            result = world.first(lambda: _result(state, pictures, run, config, book, stop, trained))
         return result._replace(model=result.model.to(world.device))
 
 
@@ -96,7 +97,8 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
                     _look(bar, guard, state, epoch, per_epoch, config)
                 if asked:
                     if world.rank == 0:
-                        bar.write(f"Stopped after step {state.step:,} of {total:,}; resume the run {run.name!r} to go on.")
+                        bar.write(f"Stopped after step {state.step:,} of {total:,}; resume the run {run.name!r} "
+                                  "to go on.")
                     return
                 if due:
                     save_last(run, state, config, pictures, book)
@@ -153,7 +155,8 @@ def _close_epoch(state: State, pictures: PictureSet, run: Run, config: TrainConf
         book.scalars(epoch, {
             "total/train": reconstruction + config.beta * kl, "reconstruction/train": reconstruction, "kl/train": kl,
             "gradient_norm/encoder": encoder, "gradient_norm/decoder": decoder,
-            "learning_rate": learning_rate(config, middle), "beta": beta_at(config, middle), "images_per_second": speed})
+            "learning_rate": learning_rate(config, middle), "beta": beta_at(config, middle),
+            "images_per_second": speed})
         last = state.finished(config)
         held_out = pictures.split.validation
         state.shown.eval()
@@ -174,7 +177,8 @@ def _close_epoch(state: State, pictures: PictureSet, run: Run, config: TrainConf
     state.model.train()
 
 
-def _result(state: State, pictures: PictureSet, run: Run, config: TrainConfig, book: Logbook, stop: Stop, trained: bool) -> Fit:
+def _result(state: State, pictures: PictureSet, run: Run, config: TrainConfig, book: Logbook, stop: Stop,
+            trained: bool) -> Fit:
     """Score the model that the run kept; a finished run is also entered among those to compare."""
     model, _ = load_run(run, state.world.device)
     finished = state.finished(config)
@@ -182,18 +186,11 @@ def _result(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
     rows = pictures.split.validation[:256 if stop.asked and not finished else None]
     scores = evaluate(model, pictures.pictures, rows, config.beta)
     if finished and (trained or not (run.tensorboard / "projector_config.pbtxt").is_file()):
-        book.hyper_parameters(state.epochs_closed, asdict(config) | model.config.as_dict(), scores.as_dict())
+        settings = asdict(config) | model.config.as_dict()
+        book.hyper_parameters(state.epochs_closed, settings, scores.as_dict())
         write_projector(model, pictures, book)
     # Only a copy on the CPU can be handed to other processes.
     return Fit(model if state.world.size == 1 else model.cpu(), scores, finished)
-
-
-def _require_free(run: Run, resume: bool) -> bool:
-    if run.exists() and not resume:
-        raise InputError(f"a run called {run.name!r} exists in {run.models}: resume it, or choose another name "
-                         "(nothing was changed).")
-    remove_leftovers(run)
-    return resume
 
 
 def _require_fitting(state: State, pictures: PictureSet, config: TrainConfig) -> None:

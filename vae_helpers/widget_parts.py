@@ -9,13 +9,14 @@ import base64
 import html
 import uuid
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 
 from vae_helpers.errors import InputError
 from vae_helpers.explorer import Explorer
-from vae_helpers.export import to_bytes
+from vae_helpers.export import ENDINGS, to_bytes
 
 SIDE, LARGE = 128, 280  # CSS pixels: a picture beside the main one, and the main one
 _THUMB = 66  # side of a thumbnail on the screen, in CSS pixels
@@ -37,6 +38,15 @@ _CSS = f"""
 .vae-caption b.vae-a {{ color: var(--vae-a); }} .vae-caption b.vae-b {{ color: var(--vae-b); }}
 .vae-status {{ font-size: 12px; color: var(--vae-soft); padding: 4px 8px; border-left: 3px solid var(--vae-line); }}
 .vae-status.vae-error {{ color: var(--jp-error-color0, #b71c1c); border-color: var(--jp-error-color1, #d32f2f); }}
+.vae-meters {{ display: flex; }}
+.vae-meters > div {{ flex: 1; padding: 2px 5px 0; text-align: center; font-size: 11px; color: var(--vae-soft); }}
+.vae-meter {{ display: block; position: relative; height: 6px; border-radius: 3px; background: var(--vae-line);
+  overflow: hidden; margin-bottom: 2px; }}
+.vae-meter i {{ display: block; height: 100%; }}
+.vae-meter::after {{ content: ''; position: absolute; left: 50%; top: 0; height: 100%; width: 1px;
+  background: var(--vae-text); }}
+body[data-jp-theme-light="true"] .vae-explorer iframe {{ color-scheme: light; }}
+body[data-jp-theme-light="false"] .vae-explorer iframe {{ color-scheme: dark; }}
 .vae-explorer button.mod-active {{ background-color: var(--jp-brand-color1, #1976d2); color: #fff; }}
 .vae-explorer img.vae-picture {{ border-radius: 4px; margin: 2px; object-fit: fill; }}
 .vae-explorer img.vae-edge-a {{ box-shadow: 0 0 0 2px var(--vae-a); }}
@@ -67,7 +77,7 @@ class Gallery(widgets.VBox):
         explorer.act_on(self.previous, lambda: self._turn(-1))
         explorer.act_on(self.next, lambda: self._turn(1))
         explorer.redraw_on(self.page, "gallery")
-        self._grid = widgets.Box(layout=widgets.Layout(flex_flow="row wrap"))
+        self._grid = widgets.Box(self.buttons, layout=widgets.Layout(flex_flow="row wrap"))
         self._note = widgets.HTML()
         turning = row(self.previous, self.page, self.next, self._note)
         self.children = [self._drawn, self._marked, self._grid, *([turning] if self.pages > 1 else [])]
@@ -182,6 +192,51 @@ def caption_text(label: str, text: str = "", colour: str = "") -> str:
     """HTML of a caption: the label in bold (colour "a" or "b" for that picture's), the text after it."""
     return (f'<div class="vae-caption" title="{html.escape(text)}"><b class="vae-{colour or "plain"}">'
             f"{html.escape(label)}</b> {html.escape(text)}</div>")
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """What two uint8 pictures (H, W, 3) do not share: |a - b|, doubled and dark on white, so that white means "equal"."""
+    return (255 - np.minimum(255, 2 * np.abs(a.astype(int) - b.astype(int)))).astype(np.uint8)
+
+
+def meters(distances: Sequence[float], width: int) -> str:
+    """HTML of support meters beside each other, `width` CSS pixels in all, their numbers under them.
+
+    A meter's line in the middle is 1, as far from the training pictures as a new picture typically lies.
+    """
+    cells = []
+    for distance in distances:
+        colour = "#4c8c6b" if distance <= 1 else "#e0a030" if distance <= 1.5 else "#c8553d"
+        cells.append(f'<div><span class="vae-meter"><i style="width:{min(distance, 2) / 2:.0%};background:{colour}"></i>'
+                     f"</span>{distance:.2f}</div>")
+    return f'<div class="vae-meters" style="width:{width}px">{"".join(cells)}</div>'
+
+
+def save_row(explorer: Explorer, save: Callable[[str], Path], text: str = "Save as") -> widgets.HBox:
+    """A button per kind of file; `save(ending)` writes it and returns where, which the status line tells."""
+    buttons = []
+    for ending in ENDINGS:
+        press = button({".webp": "WebP"}.get(ending, ending[1:].upper()), 64)
+        press.tooltip = f"save as {ending}"
+        explorer.act_on(press, lambda ending=ending: explorer.say(f"Saved {_from_here(save(ending))}"))
+        buttons.append(press)
+    return row(widgets.Label(text), *buttons, gap="4px")
+
+
+def enlarge_button(image: widgets.Image, caption: widgets.HTML, small: int, large: int) -> widgets.Button:
+    """Makes a picture large, and small again."""
+    press = button("Enlarge", 84)
+
+    def pressed(_):
+        width = small if press.description == "Shrink" else large
+        press.description = "Enlarge" if width == small else "Shrink"
+        image.layout.width = image.layout.height = caption.layout.width = f"{width}px"
+    press.on_click(pressed)
+    return press
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _data_uri(pixels: np.ndarray) -> str:

@@ -1,0 +1,185 @@
+"""A notebook in JupyterLab or Notebook 7, in a headless Chromium: start, run, press keys, time, photograph."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+from vae_helpers.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+          "--disable-component-update", "--disable-sync"]
+_PRIVATE = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_SETTINGS_DIR",
+            "JUPYTERLAB_WORKSPACES_DIR")
+
+_IDLE = """() => { const p = window.jupyterapp && window.jupyterapp.shell.currentWidget;
+  const s = p && p.sessionContext && p.sessionContext.session; return !!(s && s.kernel && s.kernel.status === 'idle'); }"""
+_CELLS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
+  .filter(c => c.cell_type === 'code' && c.getSource().trim()).map(c => { const j = c.toJSON();
+    return { count: j.execution_count, errors: (j.outputs || []).filter(o => o.output_type === 'error')
+      .map(o => o.ename + ': ' + o.evalue) }; })"""
+_RUNNING = """() => { const cells = window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code');
+  return cells[cells.length - 1].node.querySelector('.jp-InputPrompt').textContent.includes('*'); }"""
+_FIND = "const e = document.querySelector('.' + name); const img = e && (e.matches('img') ? e : e.querySelector('img'));"
+# Inside the page: from keydown until the picture's new bytes have loaded.
+_WATCH = "name => { " + _FIND + """ window.began = null;
+  window.loaded = new Promise(done => img.addEventListener('load', () => done(performance.now()), {once: true}));
+  document.addEventListener('keydown', () => { window.began = performance.now(); }, {once: true, capture: true}); }"""
+_WAIT = """() => Promise.race([window.loaded.then(t => t - window.began), new Promise(r => setTimeout(() => r(-1), 5000))])"""
+
+
+def chromium() -> str | None:
+    """A Chromium or Chrome on the PATH, or Playwright's own; None where there is neither."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if shutil.which(name):
+            return shutil.which(name)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+@contextmanager
+def server(root: Path, app: str = "jupyterlab", **environment: str):
+    """Serve `root/work` by `python -m app` with settings of its own; yields the address of a file, given its name."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    paths = {name: str(root / name.lower()) for name in _PRIVATE}
+    quiet = Path(paths["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab"
+    # No news pop-up; and every cell drawn at once, so that nothing depends on what is scrolled into view.
+    for plugin, settings in (("apputils-extension/notification", {"fetchNews": "false", "checkForUpdates": False}),
+                             ("notebook-extension/tracker", {"windowingMode": "none"})):
+        file = quiet / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings))
+    (root / "work").mkdir(exist_ok=True)
+    title = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}[app]
+    command = [sys.executable, "-m", app, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
+               f"--ServerApp.port={port}", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root / 'work'}",
+               f"--{title}.expose_app_in_browser=True"]
+    search = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with open(root / "server.log", "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True,
+                                   env={**os.environ, **paths, "PYTHONPATH": search, **environment})
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api?token={token}", process, root / "server.log")
+        folder = "lab/tree" if app == "jupyterlab" else "notebooks"
+        yield lambda name: f"http://127.0.0.1:{port}/{folder}/{name}?token={token}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(address, timeout=2)
+            return
+        except OSError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.25)
+    raise InputError(f"the server did not start: {log.read_text()[-2000:]}")
+
+
+class Notebook:
+    """A notebook open in a page; `pictures` is the folder for screenshots."""
+
+    def __init__(self, page, address: str, pictures: Path):
+        self.page, self._pictures = page, pictures
+        pictures.mkdir(parents=True, exist_ok=True)
+        page.goto(address, timeout=60_000)
+        page.wait_for_function(_IDLE, timeout=60_000)
+
+    def run_all(self, seconds: float = 120) -> float:
+        """Run every cell; returns the seconds it took. Raises AssertionError with a cell's error."""
+        began = time.monotonic()
+        self.command("notebook:run-all-cells")
+        while time.monotonic() - began < seconds:
+            cells = self.page.evaluate(_CELLS)
+            errors = [error for cell in cells for error in cell["errors"]]
+            assert not errors, errors
+            if all(cell["count"] for cell in cells) and self.page.evaluate(_IDLE):
+                self.page.wait_for_timeout(500)  # the views of the last widgets
+                return time.monotonic() - began
+            self.page.wait_for_timeout(200)
+        raise AssertionError(f"not every cell ran within {seconds} s")
+
+    def run_last(self) -> None:
+        """Start the last cell, and do not wait for it."""
+        self.page.evaluate("""() => { const n = window.jupyterapp.shell.currentWidget.content;
+          n.activeCellIndex = n.widgets.length - 1; n.deselectAll(); }""")
+        self.command("notebook:run-cell")
+        self.page.wait_for_function(_RUNNING, timeout=5000)
+
+    def busy(self) -> bool:
+        """Whether the last cell is running; the kernel's status tells of comm messages too."""
+        return self.page.evaluate(_RUNNING)
+
+    def command(self, name: str) -> None:
+        """Execute one of the application's commands without waiting for its end."""
+        self.page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
+
+    def source(self, picture: str) -> str:
+        """The address of the picture with this class; each new content has another one."""
+        return self.page.evaluate("name => { " + _FIND + " return img && img.src; }", picture)
+
+    def press(self, slider: str, picture: str, key: str, times: int, which: int = 0) -> list[float]:
+        """Press a key on a slider; milliseconds until the picture has changed, each time. Fails if it does not."""
+        self.page.locator(f".{slider}").nth(which).locator(".noUi-handle, .ui-slider-handle").first.focus()
+        took = []
+        for _ in range(times):
+            before = self.source(picture)
+            self.page.evaluate(_WATCH, picture)
+            self.page.keyboard.press(key)
+            milliseconds = self.page.evaluate(_WAIT)
+            assert milliseconds >= 0 and self.source(picture) != before, f"{key} on .{slider} left .{picture} as it was"
+            took.append(milliseconds)
+            self.page.wait_for_timeout(60)
+        return took
+
+    def changes(self, picture: str, action) -> None:
+        """Do something and wait until the picture changes; fails if it does not within five seconds."""
+        before = self.source(picture)
+        action()
+        self.page.wait_for_function("([name, before]) => { " + _FIND + " return img && img.src !== before; }",
+                                    arg=[picture, before], timeout=5000)
+
+    def errors(self) -> list[str]:
+        """What the explorers' status lines complain about."""
+        return self.page.locator(".vae-status.vae-error").all_inner_texts()
+
+    def photograph(self, selector: str, name: str) -> None:
+        """Keep a picture of one element."""
+        self.page.locator(selector).first.screenshot(path=self._pictures / f"{name}.png")
+
+
+@contextmanager
+def browser(path: str):
+    """A page of a headless Chromium, large enough for an explorer."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=_FLAGS)
+        yield running.new_page(viewport={"width": 1400, "height": 1300})
+        running.close()
+
+
+def spread(milliseconds: list[float]) -> str:
+    """Latencies in one line."""
+    return f"median {statistics.median(milliseconds):.0f} ms, worst {max(milliseconds):.0f} ms of {len(milliseconds)}"

@@ -1,0 +1,184 @@
+"""Two gloo processes against one: the same gradients, the same course, and runs that change hands."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vae_helpers import run_state, train
+from vae_helpers.batching import plan
+from vae_helpers.checkpoint import Run, load_checkpoint
+from vae_helpers.data import open_pictures
+from vae_helpers.distributed import World, _BatchNormOnGPUs, open_world, synchronise_batch_norm
+from vae_helpers.errors import InputError
+from vae_helpers.feed import feed, noise_for
+from vae_helpers.launch import _run, launch
+from vae_helpers.logbook import read_scalars
+from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.train import TrainConfig, fit
+
+PROJECT = Path(__file__).resolve().parents[1]
+MODEL = VAEConfig(32, 8, (8, 16, 32), decoder_norm="batch")
+# 17 pictures cannot be halved, so the two shares weigh differently.
+CONFIG = TrainConfig.quick(96, epochs=4, batch_size=17, num_samples=2, clip=1e9, pictures_every=9, ema=0.9)
+
+
+def _pictures(folder):
+    return open_pictures("butterflies", 32, limit=120, cache_dir=Path(folder, "cache"), progress=False)
+
+
+def _one_step(folder, world):
+    """Gradients and buffers after a step on the set's first global batch."""
+    pictures = _pictures(folder)
+    state = run_state.fresh(CONFIG, MODEL, world)
+    state.step = 7
+    train._step(state, next(feed(pictures.pictures, pictures.split.train, CONFIG, 0, 0, world)), CONFIG, 0.3)
+    tensors = {name: p.grad for name, p in state.model.named_parameters()} | dict(state.model.named_buffers())
+    return tensors | {"sums": state.totals()}
+
+
+def _in_float32():
+    train.pick_half = run_state.pick_half = lambda device: None
+
+
+def _worker(folder):
+    """What both processes under torchrun do."""
+    _in_float32()
+    rank = int(os.environ["RANK"])
+    with open_world("cpu") as world:
+        torch.save(_one_step(folder, world), Path(folder, f"step{rank}.pt"))
+    fit(_pictures(folder), Run("one_then_two", folder), None, device="cpu", resume=True, progress=False)
+    step = train._step
+
+    def stop_rank_one(state, *rest):
+        step(state, *rest)
+        if rank == 1 and state.step == 8:  # in the second epoch of five steps
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train._step = stop_rank_one
+    result = fit(_pictures(folder), Run("two_then_one", folder), CONFIG, MODEL, device="cpu", progress=False)
+    Path(folder, f"stopped{rank}.json").write_text(json.dumps([result.finished, result.scores.as_dict()]))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A folder with what one process and then two have left, and the outcome of one process alone."""
+    folder = tmp_path_factory.mktemp("two")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "pick_half", lambda device: None)
+        patch.setattr(run_state, "pick_half", lambda device: None)
+        pictures = _pictures(folder)
+        one = fit(pictures, Run("one", folder), CONFIG, MODEL, device="cpu", progress=False)
+        fit(pictures, Run("one_then_two", folder), CONFIG, MODEL, device="cpu", progress=False, stop_after=2)
+        done = subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__, str(folder)],
+            env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+        yield folder, pictures, one
+
+
+def test_gradients_and_statistics_equal_those_of_one_process(two):
+    folder, *_ = two
+    alone = _one_step(folder, World(torch.device("cpu")))
+    for rank in (0, 1):
+        shared = torch.load(folder / f"step{rank}.pt", weights_only=True)
+        assert shared.keys() == alone.keys() and len(alone) > 30
+        scale = max(t.abs().max() for name, t in alone.items() if name.endswith("weight"))
+        for name, expected in alone.items():
+            torch.testing.assert_close(shared[name], expected, rtol=1e-4, atol=float(scale) * 1e-5, msg=lambda m: f"{name}: {m}")
+
+
+def _close(folder, run, one):
+    log, expected = read_scalars(Run(run, folder).tensorboard), read_scalars(Run("one", folder).tensorboard)
+    for name in ("reconstruction/train", "kl/train", "total/held_out"):
+        assert log[name][0].tolist() == [1, 2, 3, 4]  # one writer, no step twice
+        np.testing.assert_allclose(log[name][1], expected[name][1], rtol=0.02)
+    assert load_checkpoint(Run(run, folder).last)[1]["step"] == 20
+
+
+def test_a_run_of_one_process_goes_on_in_two(two):
+    folder, _, one = two
+    _close(folder, "one_then_two", one)
+
+
+def test_all_processes_stop_at_one_step_and_one_process_goes_on(two):
+    folder, pictures, one = two
+    run = Run("two_then_one", folder)
+    first, second = (json.loads((folder / f"stopped{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second and first[0] is False
+    assert load_checkpoint(run.last)[1]["step"] == 8
+    assert fit(pictures, run, device="cpu", resume=True, progress=False).finished
+    _close(folder, "two_then_one", one)
+
+
+def test_launch_trains_in_child_processes(two):
+    folder, pictures, _ = two
+    run, config = Run("launched", folder), TrainConfig.quick(96, epochs=1, batch_size=16)
+    result = launch(pictures, run, config, VAEConfig(32, 4, (4, 8, 8)), processes=2, device="cpu", progress=False)
+    assert result.finished and result.scores.pictures == len(pictures.split.validation)
+    assert load_checkpoint(run.last)[1]["step"] == len(pictures.split.train) // 16
+    with pytest.raises(InputError, match="resume it, or choose another name"):
+        launch(pictures, run, config, processes=2, device="cpu")
+
+
+def test_the_sentence_of_a_child_is_passed_on(capsys):
+    says = "import sys; print('step 1'); print('vae_helpers: the disk is full.'); print('noise'); sys.exit(2)"
+    assert _run([sys.executable, "-c", says]) == "the disk is full."
+    assert "step 1" in capsys.readouterr().out
+    assert "status 3" in _run([sys.executable, "-c", "raise SystemExit(3)"])
+    assert _run([sys.executable, "-c", "pass"]) is None
+
+
+def test_shares_tile_the_batch_and_do_not_change_its_content(small_set):
+    rows = small_set.split.train
+    (whole, flips), parts = next(plan(rows, 17, 0, 0)), []
+    for rank in range(3):
+        world = World(torch.device("cpu"), rank, 3)
+        batch = next(feed(small_set.pictures, rows, CONFIG, 0, 0, world))
+        parts.append((batch.pictures, noise_for(batch, 2, 8, 0, 5, world.device)))
+    expected = [small_set.pictures[row][:, ::-1] if flip else small_set.pictures[row] for row, flip in zip(whole, flips)]
+    assert np.array_equal(torch.cat([p for p, _ in parts]).numpy(), np.stack(expected))
+    alone = next(feed(small_set.pictures, rows, CONFIG, 0, 0, World(torch.device("cpu"))))
+    assert torch.equal(torch.cat([n for _, n in parts], dim=1), noise_for(alone, 2, 8, 0, 5, torch.device("cpu")))
+    assert {len(p) for p, _ in parts} == {5, 6}
+
+
+def test_on_gpus_batch_norm_becomes_pytorchs_own_with_the_same_parameters():
+    model = BetaVAE(MODEL)
+    before = dict(model.state_dict())
+
+    class _Cuda:  # no GPU is needed to see what is put in
+        type = "cuda"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.Module, "to", lambda module, *_: module)
+        synchronise_batch_norm(model, _Cuda())
+    after = model.state_dict()
+    assert sum(isinstance(m, _BatchNormOnGPUs) for m in model.modules()) == 5
+    assert list(after) == list(before) and all(after[k].data_ptr() == before[k].data_ptr() for k in before)
+
+
+def test_more_processes_than_pictures_or_devices_get_a_sentence(small_set, monkeypatch):
+    state = run_state.fresh(CONFIG, VAEConfig(32, 8), World(torch.device("cpu")))
+    state.world = World(torch.device("cpu"), 0, 40)
+    with pytest.raises(InputError, match="cannot be shared by 40 processes"):
+        train._require_fitting(state, small_set, CONFIG)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("vae_helpers.distributed.pick_device", lambda name: torch.device("mps"))
+    with pytest.raises(InputError, match="--device cpu"), open_world():
+        pass
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr("vae_helpers.distributed.pick_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(InputError, match="--nproc-per-node 1"), open_world():
+        pass
+
+
+if __name__ == "__main__":
+    _worker(sys.argv[1])

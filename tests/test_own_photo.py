@@ -1,0 +1,93 @@
+"""One's own photo in an explorer: from a folder, and uploaded as ipywidgets 7 and 8 do it."""
+
+import datetime
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explorers import NAMES, is_error, some_model, some_pictures, some_summary
+from vae_helpers.data import read_picture
+from vae_helpers.latent import reconstruct
+from vae_helpers.widgets import LatentExplorer
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return some_pictures()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return some_model()
+
+
+@pytest.fixture(scope="module")
+def summary(model, pictures):
+    return some_summary(model, pictures)
+
+
+@pytest.fixture
+def latents(model, pictures, summary):
+    return LatentExplorer(model, pictures, NAMES, summary, sliders=4)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two photos, one of them lying on its side by its EXIF tag."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    wide = Image.fromarray(some_pictures(1, seed=5)[0].repeat(2, axis=1))
+    wide.save(folder / "a.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    wide.save(folder / "b.jpg", exif=exif, quality=95)
+    return folder
+
+
+def test_own_photos_come_from_a_folder_one_by_one(latents, photos, model):
+    latents.photo.place.value = str(photos)
+    latents.photo.opener.click()
+    assert latents.start.value == 30 and "a.png" in latents.status.value
+    seen = read_picture(photos / "a.png", 32)
+    assert np.array_equal(latents.picture, reconstruct(model, seen[None])[0])
+    latents.photo.opener.click()
+    assert latents.start.value == latents.start.max == 31 and "b.jpg" in latents.status.value
+    latents.start.value = 4
+    latents.start.value = 30
+    assert "a.png" in latents.status.value and np.array_equal(latents.reconstruction, reconstruct(model, seen[None])[0])
+
+
+def upload(explorer, name, content):
+    """What the browser does, in ipywidgets 7 and 8."""
+    widget = explorer.photo.upload
+    if hasattr(widget, "_counter"):
+        widget.metadata, widget.data = [{"name": name}], [content]
+        widget._counter += 1
+    else:
+        widget.value = ({"name": name, "type": "", "size": len(content), "content": memoryview(content),
+                         "last_modified": datetime.datetime(2026, 1, 1)},)
+
+
+def test_an_uploaded_photo_is_shown_and_not_kept_in_the_widget(latents, photos, model):
+    upload(latents, "b.jpg", (photos / "b.jpg").read_bytes())
+    assert "b.jpg" in latents.status.value and not is_error(latents)
+    assert np.array_equal(latents.reconstruction, reconstruct(model, read_picture(photos / "b.jpg", 32)[None])[0])
+    assert not getattr(latents.photo.upload, "data", latents.photo.upload.value)
+    upload(latents, "b.jpg", (photos / "b.jpg").read_bytes())  # the same once more
+    assert latents.start.value == 31
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a", b"%PDF-1.4"])
+def test_a_bad_upload_is_a_sentence(latents, content):
+    upload(latents, "notes.pdf", content)
+    assert is_error(latents) and "The picture notes.pdf cannot be used" in latents.status.value
+    assert latents.start.value == 0
+
+
+@pytest.mark.parametrize("place", ["", "nowhere", "empty"])
+def test_a_bad_place_is_a_sentence(latents, tmp_path, place):
+    (tmp_path / "empty").mkdir()
+    latents.photo.place.value = str(tmp_path / place) if place else ""
+    latents.photo.opener.click()
+    assert is_error(latents) and "Error" not in latents.status.value
