@@ -21,7 +21,8 @@
 # # 04 · What lies between two pictures, and along each axis?
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/latent-space-traversal/beta-vae/blob/main/notebooks/04_traverse.ipynb)
 #
-# Walk from one picture to another, turn single latents up and down, and do both by hand with sliders.
+# Walk from one picture to another by three kinds of path, see how far each strays from what the model knows, turn single
+# latents up and down, and then do all of it by hand.
 #
 # **Reads** a checkpoint of notebook 02. **Writes** stills and animations to `VAE/plots`.
 
@@ -45,17 +46,23 @@ elif find_spec("vae_helpers") is None:
     raise ModuleNotFoundError("vae_helpers is missing: open this notebook inside a clone of the repository")
 
 # %% [markdown]
-# Then the pieces for moving: paths, sweeps, figures, and the two explorers.
+# Then the pieces for moving: paths, the lens over them, arithmetic with codes, and the four explorers.
 
 # %%
 import numpy as np
 
-from vae_helpers import figures
+from vae_helpers import figures, inspector
 from vae_helpers.checkpoint import Run, load_run, newest_run
 from vae_helpers.data import open_pictures
+from vae_helpers.directions import analogy, direction_between
 from vae_helpers.export import save_frames
-from vae_helpers.latent import encode_pictures, interpolate, pick_pairs, reconstruct, summarise, traversal_range, traverse
-from vae_helpers.widgets import LatentExplorer, PairExplorer
+from vae_helpers.factor_reader import FactorReader
+from vae_helpers.latent import decode_codes, encode_pictures, pick_pairs, reconstruct, summarise, traversal_range, traverse
+from vae_helpers.latent_map import pca_map
+from vae_helpers.path_report import compare_paths
+from vae_helpers.paths import chain, four_corners, walk
+from vae_helpers.support import Support
+from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run; left empty, the newest one in `VAE/models` is taken.
@@ -63,6 +70,8 @@ from vae_helpers.widgets import LatentExplorer, PairExplorer
 # %% tags=["parameters"]
 RUN = ""  # for example "butterflies_ns_1"; empty: whatever was trained last
 OUT = "VAE"  # where runs live
+KNOWN = 1000  # training pictures that paths are compared with; all of them would take a minute to encode
+SHOWN = 96  # held-out pictures to choose from in the explorers
 
 # %% [markdown]
 # A checkpoint knows which pictures it was trained on, so the same set opens again, with the same split. Everything
@@ -77,13 +86,28 @@ held_out = pictures.pictures[pictures.split.validation]
 print(f"{run.name}\n{model}\n{len(held_out):,} held-out pictures of {pictures.name}")
 
 # %% [markdown]
+# Everything below works on codes: the means μ of the held-out pictures, and those of some training pictures, which are
+# the ground that the model knows. `summary` says what each latent carries, `support` how far a code lies from known ones.
+
+# %%
+mu, logvar = encode_pictures(model, held_out)
+summary = summarise(mu, logvar)
+known = pictures.split.train[:KNOWN]
+known_mu, known_logvar = encode_pictures(model, pictures.pictures[known])
+support = Support(known_mu, known_logvar, mu, summary.active, known)
+print(f"{len(summary.active)} of {mu.shape[1]} latents are active")
+
+# %% [markdown]
+# Distances are measured over the active latents, in units of how far a new picture of the set typically lies from its
+# nearest training picture. So 1 is ordinary, and 2 is no man's land.
+#
 # ## Between two pictures
-# An **interpolation** is a path between the codes of two pictures. Both are encoded to their means μ; points on the
-# straight line between them are decoded. The ends of the path are exactly the two reconstructions.
+# An **interpolation** is a path between the codes of two pictures, painted at every step. The ends of the path are exactly
+# the two reconstructions.
 
 # %%
 pairs = pick_pairs(model, held_out[:64], count=4)
-rows = [interpolate(model, held_out[a], held_out[b], steps=10).frames for a, b in pairs]
+rows = [walk(model, mu[a], mu[b], steps=10).frames for a, b in pairs]
 assert all((row[0] == reconstruct(model, held_out[a:a + 1])[0]).all() for row, (a, b) in zip(rows, pairs))
 figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths between held-out pictures")
 
@@ -91,31 +115,97 @@ figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths
 # Nothing here is cross-faded: every frame is painted from a code of its own, so shapes move and grow instead of fading over
 # one another. If you do see a double exposure half-way, the model has no picture for that place.
 #
-# ## Straight line or arc?
-# A straight line between two codes passes nearer to the centre than its ends. **slerp** goes along the arc instead: it
-# turns the direction and keeps the length (White 2016).
+# ## Three ways from A to B, under the lens
+# The straight line (**lerp**) is not the only way. **slerp** goes along an arc: it turns the direction and keeps the
+# length (White 2016), because near the centre pictures look average. The **geodesic** is the way along which the
+# *picture* changes least, found by bending the line through the decoder (Shao 2018), while it keeps to known ground.
 
 # %%
-mu, logvar = encode_pictures(model, held_out)
-summary = summarise(mu, logvar)
 a, b = pairs[0]
-paths = {m: interpolate(model, held_out[a], held_out[b], 10, m, summary.active) for m in ("lerp", "slerp")}
-figure = figures.show_paths({name: path.frames for name, path in paths.items()}, ends=(held_out[a], held_out[b]))
-figures.save(figure, run.plots / "lerp_and_slerp.png")
+reader = None
+if pictures.factors is not None:
+    factors = pictures.factors
+    reader = FactorReader(known_mu, factors[known], pictures.factor_table, mu, factors[pictures.split.validation])
+reports = compare_paths(model, mu[a], mu[b], 10, summary, support, reader)
+figure = inspector.show_inspection(reports, pictures.pictures)
+figures.save(figure, run.plots / "path_inspector.png")
 figure
 
 # %% [markdown]
-# The originals stand at both sides, so that the loss of the round trip isn't mistaken for a step of the path. How far from
-# the centre does each path run?
+# Read it row by row. The *meter* under a frame is the distance to the nearest training code, its line 1. It is low at both
+# ends and rises in between: that is where the model invents. Under it the *nearest training picture*: if a frame looks like
+# it, that is memory; if it doesn't, the model has made a picture of its own. The curve at the bottom shows how much the
+# picture changes at each step; a peak is a jump. The geodesic is the shortest in grey levels, and hardly ever the
+# shortest in z.
+#
+# ## What changes on the way?
+# The built-in pictures are drawn from known factors, so along each path a small regression can read them off the codes.
+# How well it reads is printed above each curve; believe only the good ones.
 
 # %%
-share = np.linspace(0, 1, 10)
-norms = {name: (share, path.codes[:, summary.active].norm(dim=1).numpy()) for name, path in paths.items()}
-figures.show_curves(norms, "share of the path", "distance from the centre")
+if reader is not None:
+    figure = inspector.show_factors(reports, reader)
+else:
+    figure = None
+    print("The factors of these pictures are not known: open the built-in set to see this figure.")
+figure
 
 # %% [markdown]
-# The line dips in the middle and the arc doesn't. Near the centre pictures look average, which is why the middle of a
-# straight path can look paler. With few active latents the difference is small; trust your eyes, not the theory.
+# A factor that goes straight from A to B is well represented along this path. One that overshoots, or stays and then jumps,
+# tells that the code doesn't hold it as one straight direction.
+#
+# ## Equal steps
+# Equal steps in z are not equal steps in the picture. Frames can be moved along a path until each step changes the picture
+# as much as any other, which is what an animation wants.
+
+# %%
+even = compare_paths(model, mu[a], mu[b], 10, summary, support, even=True, kinds=("lerp", "slerp"))
+assert all(report.unevenness < 1.1 for report in even.values())
+inspector.show_inspection(even, title="Re-timed: the same way, in even steps")
+
+# %% [markdown]
+# The curves are flat now, and the ends are the same. The way itself hasn't changed, only where on it the frames lie.
+#
+# ## More than two pictures
+# Four pictures in the corners, and everything between them: each row and each column is a path.
+
+# %%
+corners = mu[pairs[:2].ravel()] if len(pairs) > 1 else mu[[a, b, b, a]]
+grid = four_corners(model, corners, rows=5, columns=9)
+figures.show_grid(grid.frames.reshape(-1, *held_out.shape[1:]), columns=9)
+
+# %% [markdown]
+# And a closed chain through the same four, which as an animation loops without a seam.
+
+# %%
+loop = chain(model, corners, steps=13, even=True, closed=True)
+print(save_frames(loop.frames, run.plots / "loop.webp", ping_pong=False))
+figures.show_grid(loop.frames[::4], columns=12)
+
+# %% [markdown]
+# ## Arithmetic with pictures
+# Codes are vectors, so they can be added. A − B + C asks: what has A that B lacks, and how would C look with it?
+
+# %%
+c = pairs[-1][0]
+drawn = decode_codes(model, analogy(mu[a], mu[b], mu[c])[None])
+trio = reconstruct(model, held_out[[a, b, c]])
+figures.show_grid(np.concatenate([trio, drawn]), captions=["A", "B", "C", "A − B + C"])
+
+# %% [markdown]
+# Two single pictures differ in everything at once, so such sums are crude. Groups are better: the mean of the brightest
+# quarter minus that of the darkest is a **direction**, and with groups comes a measure of trust.
+
+# %%
+by_brightness = np.argsort(pictures.pictures[known].mean(axis=(1, 2, 3)))
+quarter = max(2, len(known) // 4)
+way = direction_between(known_mu[by_brightness[:quarter]], known_mu[by_brightness[-quarter:]])
+print(f"brightness: p = {way.p_value:.3f}, cosine to the true direction about {way.cosine:.2f}")
+figures.show_grid(decode_codes(model, way.apply(mu[a], np.linspace(-1.5, 1.5, 9))), columns=9)
+
+# %% [markdown]
+# In the middle is the picture itself, to the left darker ones, to the right brighter ones. The p-value says whether two
+# groups drawn by lot would lie as far apart; the cosine how far chance has bent the direction.
 #
 # ## Along one axis
 # A **traversal** is something else: one picture's code, and *one* latent swept while all others stand still. It answers
@@ -133,18 +223,47 @@ figure
 # can name; many change two or three at once. Nothing in the objective forces axes to be meaningful: with β = 1 they
 # rarely are, and even a large β promises little (Locatello 2019).
 #
-# ## By hand: between two pictures
-# The same path with your choice of pictures. Pick A and B in the grid (the A | B switch alternates by itself), choose steps
-# and the kind of path, and drag the frame slider.
+# ## Under another β
+# The same pair under every run that was trained on this very set. There may be one only; notebook 02 with `BETA = 4` and
+# `TAG = "beta4"` makes a second.
 
 # %%
-count = min(len(held_out), 96)
-explorer = PairExplorer(model, held_out[:count], [f"{i}" for i in range(count)], summary)
+runs = runs_on(pictures, OUT)[:6]
+rows = []
+for each in runs:
+    ends, _ = encode_pictures(each.model, held_out[[a, b]])
+    rows.append(walk(each.model, ends[0], ends[1], steps=10).frames)
+figures.show_rows(rows, [f"β = {each.beta:g}: {each.rate:.0f} nats" for each in runs])
+
+# %% [markdown]
+# A larger β should buy a smoother walk for fewer nats and pay for it in detail; with a single row there is nothing to
+# compare yet.
+#
+# ## Where the pictures lie
+# A map of the held-out pictures by the two directions in which their codes spread most.
+
+# %%
+shown = min(len(held_out), SHOWN)
+plane = pca_map(mu[:shown])
+places = plane.place(reports["lerp"].path.codes)
+inspector.show_map(plane.points, held_out[:shown], places if max(a, b) < shown else None)
+
+# %% [markdown]
+# Neighbours on the map are alike in what the codes hold most of, which is often colour and light. Two axes of dozens are a
+# shadow, though: pictures that fall on one spot here may be far apart.
+#
+# ## By hand: between two pictures
+# From here on it's your turn. Pick A and B in the grid (the A | B switch alternates by itself), choose steps and the kind
+# of path, and drag the frame slider; the film on the right plays without the kernel.
+
+# %%
+names = [pictures.names[row] for row in pictures.split.validation[:shown]]
+explorer = PairExplorer(model, held_out[:shown], names, summary, support, pictures.pictures, folder=run.plots)
 explorer
 
 # %% [markdown]
 # Everything is decoded when the pair changes, so the frame slider only leafs through finished pictures. Things to try:
-# two pictures that differ in one respect only; a picture and its nearest look-alike; *Random pair* a dozen times.
+# two pictures that differ in one respect only; *Random pair* a dozen times; a tick at *nearest training pictures*.
 
 # %%
 before = explorer.view.value
@@ -152,31 +271,51 @@ explorer.frame.value = explorer.steps.value - 1
 assert explorer.view.value != before  # the slider moves the picture, also without a browser
 
 # %% [markdown]
-# ## By hand: along the axes
-# Start from any picture and move its latents yourself: highest KL first, the value dragged or typed. *Reset* brings you
-# back to the picture.
+# ## By hand: on the map
+# The same explorer, held by its other end: click two pictures on the map, and the path is drawn between them.
 
 # %%
-panel = LatentExplorer(model, held_out[:count], [f"{i}" for i in range(count)], summary)
+MapExplorer(explorer, mu[:shown])
+
+# %% [markdown]
+# The pair in the explorer above follows. t-SNE keeps neighbours together where the two axes of the first map mix them.
+#
+# ## By hand: along the axes
+# Start from any picture, or from your own photo, and move its latents yourself: highest KL first, dragged or typed.
+
+# %%
+panel = LatentExplorer(model, held_out[:shown], names, summary, support, folder=run.plots)
 panel
 
 # %% [markdown]
-# Move the first slider end to end, then the last: KL orders them by how much they tell, and you can see it. Two sliders together
-# show whether their meanings are independent, or whether one changes what the other does.
+# Move the first slider end to end, then the last: KL orders them by how much they tell, and you can see it. Two sliders
+# together show whether their meanings are independent. With a photo of your own look at the meter first: far from the
+# training set the model paints what it knows. *Refine* looks for a better code than the encoder's guess.
 #
-# ## Keep what you found
-# A path as an animation for a talk or a chat, and as a strip for a paper.
+# ## By hand: the β dial
+# One pair, one slider, all runs.
 
 # %%
-path = interpolate(model, held_out[a], held_out[b], steps=24, method="slerp", active=summary.active)
-for name in ("path.gif", "path.webp"):
+BetaDial(runs, held_out[:shown], names, folder=run.plots)
+
+# %% [markdown]
+# The curve under it is the bargain that β strikes: nats spent on the code against nats lost in the picture.
+#
+# ## Keep what you found
+# Each explorer saves by its own buttons. From a cell it is one call, and the ending of the name decides the kind: a strip
+# for a paper, an animation for a talk, a page with a slider for anybody.
+
+# %%
+path = walk(model, mu[a], mu[b], steps=24, kind="slerp", active=summary.active, even=True)
+for name in ("path.gif", "path.webp", "path.html"):
     print(save_frames(path.frames, run.plots / name))
 print(save_frames(path.frames[::3], run.plots / "path.png"))
 
 # %% [markdown]
-# All three lie in `VAE/plots`, under the run's name. From the shell the same is
+# All of them lie in `VAE/plots`, under the run's name. From the shell the same is
 # `python -m vae_helpers interpolate --run RUN A.jpg B.jpg --save path.gif`.
 #
 # ---
-# In this notebook we walked between pictures, swept single latents, and did both by hand. To come back to the beginning with your
-# own photos, open [01_data](01_data.ipynb) and set `DATASET` to their folder.
+# In this notebook we walked between pictures in three ways, saw where the model remembers and where it invents, swept single
+# latents, and did all of it by hand. To come back to the beginning with your own photos, open [01_data](01_data.ipynb) and
+# set `DATASET` to their folder.

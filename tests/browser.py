@@ -95,6 +95,11 @@ def _wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
                 break
             time.sleep(0.25)
     raise InputError(f"the server did not start: {log.read_text()[-2000:]}")
+# Inside the film: from keydown until the next frame that the browser draws with the new picture.
+_FILM = """() => { const img = document.getElementById('picture'); let began = null;
+  document.addEventListener('keydown', () => { began = performance.now(); }, {once: true, capture: true});
+  window.drawn = new Promise(done => new MutationObserver((_, self) => { self.disconnect();
+    img.decode().then(() => done(performance.now() - began)); }).observe(img, {attributes: true, attributeFilter: ['src']})); }"""
 
 
 class Notebook:
@@ -151,6 +156,18 @@ class Notebook:
             assert milliseconds >= 0 and self.source(picture) != before, f"{key} on .{slider} left .{picture} as it was"
             took.append(milliseconds)
             self.page.wait_for_timeout(60)
+        return took
+
+    def press_film(self, film: str, key: str, times: int) -> list[float]:
+        """The same inside the film with this class, which no kernel stands behind."""
+        film = self.page.locator(f".{film} iframe").first.element_handle().content_frame()
+        film.locator("body[data-ready]").wait_for(timeout=5000)
+        film.locator("#slider").focus()
+        took = []
+        for _ in range(times):
+            film.evaluate(_FILM)
+            self.page.keyboard.press(key)
+            took.append(film.evaluate("() => window.drawn"))
         return took
 
     def changes(self, picture: str, action) -> None:

@@ -67,6 +67,7 @@ def move_pair_explorer(notebook, say, shots_name, key, times):
     for side, thumbnail in (("a", 3), ("b", 6)):
         notebook.changes(f"vae-edge-{side}", lambda: pick_by_keyboard(notebook, thumbnail))
     say(f"{shots_name}, frame slider: {spread(notebook.press('vae-frame', 'vae-view', key, times))}")
+    say(f"{shots_name}, film: {spread(notebook.press_film('vae-film', 'ArrowRight', 10))}")
     notebook.photograph(".vae-pair", f"{shots_name}_pair")
     assert not notebook.errors()
 
@@ -76,8 +77,14 @@ def test_notebook_04_in_jupyterlab(place, shots, say):
         notebook = Notebook(page, address("04_traverse.ipynb"), shots)
         say(f"JupyterLab ran notebook 04 in {notebook.run_all():.1f} s")
         move_pair_explorer(notebook, say, "lab", "ArrowLeft", 5)
+        thumbnail = notebook.page.locator(".vae-map button").nth(1)
+        notebook.changes("vae-strip", lambda: (thumbnail.focus(), notebook.page.keyboard.press("Enter")))
+        notebook.photograph(".vae-explorer:has(.vae-map)", "lab_map")
         say(f"JupyterLab, latent slider: {spread(notebook.press('vae-latent', 'vae-live', 'ArrowRight', 10))}")
         notebook.photograph(".vae-latents", "lab_latents")
+        took = notebook.press("vae-dial-frame", "vae-run-0", "ArrowRight", 3)
+        say(f"JupyterLab, dial: {spread(took)}")
+        notebook.photograph(".vae-dial", "lab_dial")
         notebook.run_last()
         untouched = notebook.page.locator(".vae-latent").count() - 1
         took = notebook.press("vae-latent", "vae-live", "ArrowRight", 3, which=untouched)

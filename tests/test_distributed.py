@@ -44,15 +44,14 @@ def _one_step(folder, world):
 
 
 def _in_float32():
-    train.pick_half = run_state.pick_half = lambda device: None
+    run_state.pick_half = lambda device: None
 
 
 def _worker(folder):
     """What both processes under torchrun do."""
     _in_float32()
     rank = int(os.environ["RANK"])
-    with open_world("cpu") as world:
-        torch.save(_one_step(folder, world), Path(folder, f"step{rank}.pt"))
+    torch.save(_one_step(folder, open_world("cpu")), Path(folder, f"step{rank}.pt"))
     fit(_pictures(folder), Run("one_then_two", folder), None, device="cpu", resume=True, progress=False)
     step = train._step
 
@@ -71,14 +70,15 @@ def two(tmp_path_factory):
     """A folder with what one process and then two have left, and the outcome of one process alone."""
     folder = tmp_path_factory.mktemp("two")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "pick_half", lambda device: None)
         patch.setattr(run_state, "pick_half", lambda device: None)
         pictures = _pictures(folder)
         one = fit(pictures, Run("one", folder), CONFIG, MODEL, device="cpu", progress=False)
         fit(pictures, Run("one_then_two", folder), CONFIG, MODEL, device="cpu", progress=False, stop_after=2)
         done = subprocess.run(
-            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__, str(folder)],
-            env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200)
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__,
+             str(folder)],
+            env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+            timeout=200)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
         yield folder, pictures, one
 
@@ -91,7 +91,8 @@ def test_gradients_and_statistics_equal_those_of_one_process(two):
         assert shared.keys() == alone.keys() and len(alone) > 30
         scale = max(t.abs().max() for name, t in alone.items() if name.endswith("weight"))
         for name, expected in alone.items():
-            torch.testing.assert_close(shared[name], expected, rtol=1e-4, atol=float(scale) * 1e-5, msg=lambda m: f"{name}: {m}")
+            torch.testing.assert_close(shared[name], expected, rtol=1e-4, atol=float(scale) * 1e-5,
+                                       msg=lambda said: f"{name}: {said}")
 
 
 def _close(folder, run, one):
@@ -135,6 +136,21 @@ def test_the_sentence_of_a_child_is_passed_on(capsys):
     assert _run([sys.executable, "-c", "pass"]) is None
 
 
+def test_ctrl_c_in_the_notebook_asks_the_processes_to_save_and_end(monkeypatch):
+    said = []
+
+    def interrupted(text, **_):
+        said.append(text)
+        if "ready" in text or "saving" in text:  # the second one, too
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.print", interrupted)
+    waits = ("import signal, sys\ndef save(*_):\n  print('saving', flush=True); sys.exit(1)\n"
+             "signal.signal(signal.SIGTERM, save)\nprint('ready', flush=True)\nsignal.pause()")
+    assert _run([sys.executable, "-c", waits]) is None
+    assert "saving" in "".join(said)
+
+
 def test_shares_tile_the_batch_and_do_not_change_its_content(small_set):
     rows = small_set.split.train
     (whole, flips), parts = next(plan(rows, 17, 0, 0)), []
@@ -142,7 +158,8 @@ def test_shares_tile_the_batch_and_do_not_change_its_content(small_set):
         world = World(torch.device("cpu"), rank, 3)
         batch = next(feed(small_set.pictures, rows, CONFIG, 0, 0, world))
         parts.append((batch.pictures, noise_for(batch, 2, 8, 0, 5, world.device)))
-    expected = [small_set.pictures[row][:, ::-1] if flip else small_set.pictures[row] for row, flip in zip(whole, flips)]
+    expected = [small_set.pictures[row][:, ::-1] if flip else small_set.pictures[row]
+                for row, flip in zip(whole, flips)]
     assert np.array_equal(torch.cat([p for p, _ in parts]).numpy(), np.stack(expected))
     alone = next(feed(small_set.pictures, rows, CONFIG, 0, 0, World(torch.device("cpu"))))
     assert torch.equal(torch.cat([n for _, n in parts], dim=1), noise_for(alone, 2, 8, 0, 5, torch.device("cpu")))
@@ -171,13 +188,13 @@ def test_more_processes_than_pictures_or_devices_get_a_sentence(small_set, monke
         train._require_fitting(state, small_set, CONFIG)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr("vae_helpers.distributed.pick_device", lambda name: torch.device("mps"))
-    with pytest.raises(InputError, match="--device cpu"), open_world():
-        pass
+    with pytest.raises(InputError, match="--device cpu"):
+        open_world()
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr("vae_helpers.distributed.pick_device", lambda name: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(InputError, match="--nproc-per-node 1"), open_world():
-        pass
+    with pytest.raises(InputError, match="--nproc-per-node 1"):
+        open_world()
 
 
 if __name__ == "__main__":

@@ -14,11 +14,13 @@ import traceback
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 BY_CLOCK, INSIDE_SAVING = 35, 15
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_fifty_kills_change_nothing(tmp_path):
     done = subprocess.run([sys.executable, __file__, str(tmp_path)], capture_output=True, text=True, timeout=300,
                           env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "VAE_SAVE_EVERY": "0"})
@@ -47,7 +49,7 @@ def _train(folder, name):
 
 
 def _fork(folder, name, kill_at_call=None):
-    """Start a trainee; with `kill_at_call` it kills itself just before or after that call of the system while saving."""
+    """Start a trainee; with `kill_at_call` it kills itself at that call of the system while saving."""
     child = os.fork()
     if child:
         return child

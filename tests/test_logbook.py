@@ -38,7 +38,7 @@ def test_pictures_and_histograms_are_what_tensorboard_shows(tmp_path, noise_pict
 
 
 def test_a_resumed_run_has_no_step_twice(tmp_path):
-    for first, last, value in ((1, 4, 1.0), (3, 5, 2.0), (4, 6, 3.0)):  # killed after 4, gone on from 2; after 5, from 3
+    for first, last, value in ((1, 4, 1.0), (3, 5, 2.0), (4, 6, 3.0)):  # killed after 4, on from 2; after 5, on from 3
         with Logbook(tmp_path, first_epoch=first) as book:
             for epoch in range(first, last + 1):
                 book.scalars(epoch, {"x": value})
@@ -104,12 +104,13 @@ def test_nothing_written_leaves_no_file(tmp_path):
 
 def test_hyper_parameters_carry_settings_and_scores(tmp_path):
     with Logbook(tmp_path) as book:
-        book.hyper_parameters(5, {"lr": 0.1, "flip": True, "schedule": "thirds", "widths": [1, 2], "exact": None}, {"psnr": 20.5})
+        settings = {"lr": 0.1, "flip": True, "schedule": "thirds", "widths": [1, 2], "exact": None}
+        book.hyper_parameters(5, settings, {"psnr": 20.5})
     events = _read(tmp_path)
     data = {key: HParamsPluginData.FromString(value) for key, value in events.PluginTagToContent("hparams").items()}
     start = data["_hparams_/session_start_info"].session_start_info.hparams
-    assert start["lr"].number_value == 0.1 and start["flip"].number_value == 1 and start["widths"].string_value == "[1, 2]"
-    assert start["exact"].string_value == "None"
+    assert start["lr"].number_value == 0.1 and start["flip"].number_value == 1
+    assert start["widths"].string_value == "[1, 2]" and start["exact"].string_value == "None"
     assert [metric.name.tag for metric in data["_hparams_/experiment"].experiment.metric_infos] == ["score/psnr"]
     assert [(event.step, event.value) for event in events.Scalars("score/psnr")] == [(5, 20.5)]
 

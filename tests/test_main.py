@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from vae_helpers.__main__ import main
+from vae_helpers.model import VAEConfig
 
 PROJECT = Path(__file__).resolve().parents[1]
 TINY = "--image-size 32 --latent-dim 8 --limit 60 --epochs 1 --batch-size 16 --out VAE --device cpu".split()
@@ -76,6 +78,18 @@ def test_data_reports_on_a_folder_and_asks_for_one(capsys, photos):
     assert status == 2 and "--download butterfly" in error
 
 
+def test_benchmark_measures_and_does_not_judge(capsys, monkeypatch):
+    from vae_helpers import benchmark
+    monkeypatch.setattr(benchmark, "VAEConfig", lambda image_size: VAEConfig(image_size, 4, (2, 2, 2, 2, 2)))
+    status, out, _ = run(capsys, "benchmark", "--batch-size", 2, "--pairs", 2, "--no-compile", "--json", "b.json")
+    rows = json.loads(Path("b.json").read_text())["steps"]
+    assert status == 0 and [row["name"] for row in rows] == [
+        "plain loop, float32 (A-A control)", "plain loop + channels-last + 16 bits", "this package"]
+    assert all(row["name"] in out and row["low"] <= row["high"] for row in rows)
+    status, _, error = run(capsys, "benchmark", "--pairs", 1)
+    assert status == 2 and "at least 2 pairs" in error
+
+
 def test_an_existing_run_asks_for_resume(capsys):
     command = ("train", "--data", "synthetic", "--name", "s", *TINY)
     assert run(capsys, *command)[0] == 0
@@ -111,7 +125,7 @@ def test_bad_pictures_for_a_trained_run_get_a_sentence(capsys, tmp_path):
     assert status == 2 and ".gif" in error
 
 
-@pytest.mark.parametrize("command", ["data", "tour", "train", "reconstruct", "interpolate", "traverse"])
+@pytest.mark.parametrize("command", ["benchmark", "data", "tour", "train", "reconstruct", "interpolate", "traverse"])
 def test_every_command_explains_itself(capsys, command):
     status, out, _ = run(capsys, command, "--help")
     assert status == 0 and "--out" in out and len(out.splitlines()) > 8

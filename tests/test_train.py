@@ -369,6 +369,7 @@ def test_a_run_goes_on_only_with_its_own_pictures(small_set, noise_pictures, tmp
 
 def test_pictures_of_another_size_and_unknown_devices_get_a_sentence(small_set, tmp_path):
     with pytest.raises(InputError, match="image_size=64"):
-        fit(small_set, Run("a", tmp_path), TrainConfig.quick(96, **QUICK), VAEConfig(64, 8), device="cpu", progress=False)
+        fit(small_set, Run("a", tmp_path), TrainConfig.quick(96, **QUICK), VAEConfig(64, 8), device="cpu",
+            progress=False)
     with pytest.raises(InputError, match="not available"):
         pick_device("cuda:99")

@@ -2,22 +2,39 @@
 
 Read the rooms in this order; each imports only from those before it.
 
-errors        the one exception a person is meant to read
-synthetic     pictures drawn from known factors (synthetic_butterflies, synthetic_animals, synthetic_shapes)
-data          find, decode once, cache, split, batch (decode, disk, cache, sources, duplicates, split, batching)
-model         VAEConfig, Encoder, Decoder, BetaVAE
-losses        the objective, term by term
-latent        encode, decode, paths between pictures, sweeps along one latent
-metrics       scores on held-out pictures
-checkpoint    where a run's files live; save and load
-logbook       TensorBoard, written and read back
-export        pictures and animations to disk
-recipe        TrainConfig: the knobs of a run, the learning rate, the device
-train         fit
-figures       every matplotlib figure
-tour          the whole path in one call
-widgets       sliders for a notebook (explorer, pair_explorer, latent_explorer, widget_parts)
-__main__      the shell: python -m vae_helpers
+    errors            the one exception a person is meant to read
+
+    synthetic         pictures drawn from known factors
+                      (synthetic_shapes, synthetic_butterflies, synthetic_animals)
+    data              the door to pictures: find, decode once, cache, split, batch
+                      (decode, disk, cache, sources, split, duplicates, batching, known_factors, download)
+
+    model             VAEConfig, Encoder, Decoder, BetaVAE
+    losses            the objective, term by term
+    latent            encode, decode, samples, lerp and slerp, sweeps along one latent
+    metrics           scores on held-out pictures
+    checkpoint        where a run's files live; save and load
+    export            pictures and animations to disk (scrubber: a page with a slider)
+
+    recipe            TrainConfig: the knobs of a run, schedules, the device
+    train             fit: the loop
+                      (distributed, engine, feed, interrupt, guard, run_state, logbook, album, launch)
+    benchmark         the training step against a plain loop, as ratios
+
+    paths             decoded paths: geodesics, even steps, chains, grids (minimise, geodesic)
+    support           is a code on known ground, and which training picture is nearest?
+    directions        analogies, and directions from two groups
+    factor_reader     true factors read off codes, on sets that know them
+    path_report       all of that for one path
+    refine            a better code for a picture than μ, by gradient
+    latent_map        the set in the plane
+
+    figures           every matplotlib figure (inspector: those of a path)
+    tour              the whole path in one call
+    widgets           sliders for a notebook
+                      (explorer, widget_parts, own_photo, latent_row, latent_state, pair_explorer, latent_explorer,
+                      map_explorer, beta_dial)
+    __main__          the shell: python -m vae_helpers
 """
 
 __version__ = "0.1.0"

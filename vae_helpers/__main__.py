@@ -74,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     traverse.add_argument("--image", default="0", metavar="PICTURE",
                           help="a picture file, or the number of a held-out picture of the run's own set")
     traverse.add_argument("--rows", type=int, default=8, help="how many latents, highest KL first")
+    benchmark = command("benchmark", _benchmark, "this package's training step against a plain loop, as ratios in one run")
+    benchmark.add_argument("--data", default="synthetic", metavar="DIR|NAME", help="pictures to train on")
+    benchmark.add_argument("--batch-size", type=int, default=32, metavar="B", help="pictures a step")
+    benchmark.add_argument("--pairs", type=int, default=12, metavar="N", help="interleaved pairs of each kind, at least 2")
+    benchmark.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True, help="time torch.compile too")
+    benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     for sub in (reconstruct, interpolate, traverse):
         sub.add_argument("--run", required=True, metavar="RUN", help="name of a trained run")
     for sub in (interpolate, traverse):
@@ -103,6 +109,8 @@ def _training_options(sub: argparse.ArgumentParser, limit: int | None = None, de
                      **recipe)
     sub.add_argument("--early-stop", type=int, metavar="N", help="end after N epochs without a lower held-out loss (never)",
                      **recipe)
+    sub.add_argument("--compile", action=argparse.BooleanOptionalAction, help="torch.compile (where the run is long "
+                     "enough to earn it back)", **recipe)
     sub.add_argument("--exact", action=argparse.BooleanOptionalAction, help="a resumed run equals an uninterrupted one "
                      "bit for bit (on the CPU)", **recipe)
     sub.add_argument("--num-samples", type=int, metavar="K", help="latent samples a picture (1)", **recipe)
@@ -116,7 +124,8 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
     from vae_helpers.model import VAEConfig
     from vae_helpers.train import TrainConfig, fit, pick_device
 
-    names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "exact", "num_samples", "seed")
+    names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "compile", "exact", "num_samples",
+             "seed")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     # Whatever can be refused is refused before pictures are decoded.
     config, device = TrainConfig(**given), pick_device(options.device)
@@ -232,6 +241,19 @@ def _interpolate(options: argparse.Namespace) -> None:
     (a, b), _ = encode_pictures(model, np.stack(ends))
     path = walk(model, a, b, options.steps, options.method, _summary(model, pictures).active, options.even)
     _list_files([save_frames(path.frames, options.save or run.plots / f"{options.method}.png")])
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    import json
+
+    from vae_helpers.benchmark import compare, table
+    from vae_helpers.data import open_pictures
+
+    pictures = open_pictures(options.data, limit=max(256, 2 * options.batch_size))
+    result = compare(pictures, options.batch_size, options.pairs, options.compile, options.device)
+    print(table(result))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _traverse(options: argparse.Namespace) -> None:

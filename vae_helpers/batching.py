@@ -1,13 +1,16 @@
 """From cached uint8 pictures to batches: whose turn it is, reading ahead, and the model's value range."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from vae_helpers.errors import InputError
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 _FLIP = 0x666C6970  # keeps the coin flips apart from the order
 
@@ -55,11 +58,17 @@ def batches(
     (`cache_dir`). Rows lie in the order of a hash of their names, so any stretch of the file is already a fair
     sample: should random reads ever be the limit, shuffle stretches of 64 rows instead of rows.
     """
+    turns = plan(indices, batch_size, seed, epoch, start, flip)
+    yield from read_ahead(turns, lambda turn: gather(pictures, *turn, pin))
+
+
+def read_ahead(items: Iterable[Item], read: Callable[[Item], Result]) -> Iterator[Result]:
+    """Yield `read(item)` of each item in turn, a thread always being one ahead."""
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as reader:
         ahead = None
         try:
-            for rows, flips in plan(indices, batch_size, seed, epoch, start, flip):
-                following = reader.submit(_gather, pictures, rows, flips, pin)
+            for item in items:
+                following = reader.submit(read, item)
                 if ahead is not None:
                     yield ahead.result()
                 ahead = following
@@ -93,8 +102,8 @@ def to_uint8(x: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray(levels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
 
 
-def _gather(pictures: np.ndarray, rows: np.ndarray, flips: np.ndarray, pin: bool) -> torch.Tensor:
-    """Read rows in file order, hand them back in the asked order, some mirrored."""
+def gather(pictures: np.ndarray, rows: np.ndarray, flips: np.ndarray, pin: bool = False) -> torch.Tensor:
+    """Read rows in the order they lie on the disk, hand them back in the asked order, mirrored where `flips` says so."""
     forward = np.argsort(rows, kind="stable")
     out = np.empty((len(rows), *pictures.shape[1:]), np.uint8)
     for place in forward.tolist():

@@ -21,6 +21,8 @@ from tqdm.auto import tqdm
 
 from vae_helpers.data import PictureSet, to_float
 from vae_helpers.distributed import World
+from vae_helpers.engine import can_compile
+from vae_helpers.errors import InputError
 from vae_helpers.feed import Batch
 from vae_helpers.losses import beta_vae_loss
 from vae_helpers.model import BetaVAE, VAEConfig
@@ -138,6 +140,8 @@ def compare(pictures: PictureSet, batch_size: int = 32, pairs: int = 12, compile
 
     All see the same pictures. Returns plain types: `hardware`, `batch_size`, and `steps`, a list of rows.
     """
+    if pairs < 2 or batch_size < 2:
+        raise InputError(f"{pairs} pairs of batch {batch_size} give no spread: time at least 2 pairs of at least 2 pictures.")
     device, config = pick_device(device), VAEConfig(image_size=pictures.pictures.shape[1])
     rows = pictures.split.train[:batch_size]
     batch = torch.from_numpy(np.ascontiguousarray(pictures.pictures[rows]))
@@ -146,7 +150,7 @@ def compare(pictures: PictureSet, batch_size: int = 32, pairs: int = 12, compile
     eager = our_step(config, device, batch_size, compiled=False)
     works = {"plain loop, float32": lambda: plain(x), "plain loop + channels-last + 16 bits": lambda: free(x),
              "this package": lambda: eager(batch)}
-    if compiled:
+    if compiled and can_compile(device):
         fast = our_step(config, device, batch_size, compiled=True)
         works["this package, compiled"] = lambda: fast(batch)
     timed = time_steps(works, pairs, progress)

@@ -5,10 +5,10 @@ With a single process every function here does nothing, so training has one code
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -80,21 +80,22 @@ class World:
         if self.size == 1:
             return model
         synchronise_batch_norm(model, self.device)
-        # Statistics are equal everywhere already, so buffers need no broadcast. Newer versions of torch rename the option.
+        # Statistics are equal everywhere already, so buffers need no broadcast. Newer versions of torch renamed this.
         known = inspect.signature(DistributedDataParallel.__init__).parameters
         no_broadcast = {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
         return DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None,
                                        gradient_as_bucket_view=True, **no_broadcast)
 
 
-@contextmanager
-def open_world(device: str | torch.device | None = None) -> Iterator[World]:
-    """The processes that torchrun started, or just this one; `device` as for `pick_device`, one GPU a process."""
+def open_world(device: str | torch.device | None = None) -> World:
+    """The processes that torchrun started, or just this one; `device` as for `pick_device`, one GPU a process.
+
+    They stay connected until they end. Raises InputError for more processes than GPUs, or an unshareable device.
+    """
     size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     device = pick_device(device)
     if size == 1:
-        yield World(device)
-        return
+        return World(device)
     if device.type == "cuda":
         local, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
         if local >= gpus:
@@ -105,16 +106,10 @@ def open_world(device: str | torch.device | None = None) -> Iterator[World]:
     elif device.type != "cpu":
         raise InputError(f"several processes cannot share a device of type {device.type!r}: use --device cpu, or "
                          "start one.")
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
-    try:
-        yield World(device, rank, size)
-    finally:
-        dist.destroy_process_group()
-
-
-def speaks() -> bool:
-    """Whether this process is the one that writes on the screen."""
-    return os.environ.get("RANK", "0") == "0"
+    if not dist.is_initialized():  # once: a second group would find the addresses that the first one left in the store
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+        atexit.register(dist.destroy_process_group)
+    return World(device, rank, size)
 
 
 def synchronise_batch_norm(model: nn.Module, device: torch.device) -> None:

@@ -51,7 +51,7 @@ class Explorer(widgets.VBox):
     def arrange(self, *children: widgets.Widget) -> None:
         """Show these, from top to bottom, and let their controls answer while a cell runs."""
         self.children = children
-        _answer_beside_cells(self)
+        answer_beside_cells(self)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -116,7 +116,7 @@ class Explorer(widgets.VBox):
             self.say(f"{type(problem).__name__}: {problem}. The pictures below may be those from before.", error=True)
 
 
-def _answer_beside_cells(widget: widgets.Widget) -> None:
+def answer_beside_cells(widget: widgets.Widget) -> None:
     """Let the browser say which thread a message to this widget, or one inside it, is for.
 
     JupyterLab asks for one beside the cells. But ipykernel 7.4 takes the thread that last wrote to the widget, which is
@@ -125,7 +125,7 @@ def _answer_beside_cells(widget: widgets.Widget) -> None:
     if widget.comm is not None:
         widget.comm._reply_subshell_for = lambda data, asked: asked
     for child in getattr(widget, "children", ()):
-        _answer_beside_cells(child)
+        answer_beside_cells(child)
 
 
 def _require_fitting(model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None) -> None:

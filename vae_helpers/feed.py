@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vae_helpers.batching import plan
+from vae_helpers.batching import gather, plan, read_ahead
 from vae_helpers.distributed import World
 from vae_helpers.recipe import TrainConfig
 
@@ -23,28 +22,37 @@ class Batch(NamedTuple):
     total: int
 
 
-def feed(pictures: np.ndarray, indices: np.ndarray, config: TrainConfig, epoch: int, start: int,
+def resident(pictures: np.ndarray, device: torch.device) -> Tensor | None:
+    """All pictures as bytes on a GPU with room to spare for them, else None: batches then cost no transfer at all."""
+    if device.type != "cuda" or pictures.nbytes > 0.4 * torch.cuda.mem_get_info(device)[0]:
+        return None
+    return on_device(pictures, device)
+
+
+def on_device(pictures: np.ndarray, device: torch.device) -> Tensor:
+    """uint8 pictures (N, H, W, 3) copied to `device` a block at a time, so that a memory map is never in memory whole."""
+    held = torch.empty(pictures.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(pictures), 1024):
+        held[start:start + 1024] = torch.from_numpy(np.array(pictures[start:start + 1024])).to(device)
+    return held
+
+
+def feed(pictures: np.ndarray | Tensor, indices: np.ndarray, config: TrainConfig, epoch: int, start: int,
          world: World) -> Iterator[Batch]:
     """Yield this process's share of the epoch's batches from number `start` on.
 
-    Which pictures make a batch, and which are mirrored, follows from (seed, epoch) alone, for any number of processes.
+    Which pictures make a batch, and which are mirrored, follows from (seed, epoch) alone, whatever the number of
+    processes and whether the pictures lie on the device (a tensor) or in a memory map, which a thread reads ahead.
     """
-    def read(rows: np.ndarray, flips: np.ndarray) -> Batch:
-        part = world.share(len(rows))
-        return Batch(_gather(pictures, rows[part], flips[part], pin=world.device.type == "cuda"), part.start, len(rows))
+    def read(turn: tuple[np.ndarray, np.ndarray]) -> Batch:
+        part = world.share(len(turn[0]))
+        rows, flips = (values[part] for values in turn)
+        take = _pick if isinstance(pictures, Tensor) else gather
+        return Batch(take(pictures, rows, flips, world.device.type == "cuda"), part.start, len(turn[0]))
 
-    with ThreadPoolExecutor(1, thread_name_prefix="feed") as reader:
-        ahead = None
-        try:
-            for rows, flips in plan(indices, config.batch_size, config.seed, epoch, start, config.flip):
-                following = reader.submit(read, rows, flips)
-                if ahead is not None:
-                    yield ahead.result()
-                ahead = following
-            if ahead is not None:
-                yield ahead.result()
-        finally:
-            reader.shutdown(wait=True, cancel_futures=True)
+    turns = plan(indices, config.batch_size, config.seed, epoch, start, config.flip)
+    # From the device a batch is picked at once; a second thread would only fight over the GPU's queue.
+    yield from map(read, turns) if isinstance(pictures, Tensor) else read_ahead(turns, read)
 
 
 def noise_for(batch: Batch, samples: int, latent_dim: int, seed: int, step: int, device: torch.device) -> Tensor:
@@ -57,11 +65,8 @@ def noise_for(batch: Batch, samples: int, latent_dim: int, seed: int, step: int,
     return noise[:, batch.first:batch.first + len(batch.pictures)]
 
 
-def _gather(pictures: np.ndarray, rows: np.ndarray, flips: np.ndarray, pin: bool) -> Tensor:
-    """Read rows in the order they lie on the disk, hand them back in the asked order, some mirrored."""
-    out = np.empty((len(rows), *pictures.shape[1:]), np.uint8)
-    for place in np.argsort(rows, kind="stable").tolist():
-        picture = pictures[rows[place]]
-        out[place] = picture[:, ::-1] if flips[place] else picture
-    batch = torch.from_numpy(out)
-    return batch.pin_memory() if pin else batch
+def _pick(pictures: Tensor, rows: np.ndarray, flips: np.ndarray, _pin: bool) -> Tensor:
+    """What `gather` does, for pictures that lie on the device."""
+    batch = pictures[torch.from_numpy(rows).to(pictures.device)]
+    mirrored = torch.from_numpy(flips).to(pictures.device)[:, None, None, None]
+    return torch.where(mirrored, batch.flip(2), batch)

@@ -73,8 +73,11 @@ class LatentRow:
         return round((self.value.value - self._start) / self.value.step)
 
     def _follow_slider(self) -> None:
-        """Only a slider that left the value's place moves the value: a typed one lies between two places."""
-        with self._explorer.hold():
+        """Only a slider that left the value's place moves the value: a typed one lies between two places.
+
+        The picture goes to the browser before the value does, for somebody waits for it.
+        """
+        with self.value.hold_sync(), self._explorer.hold():
             if self.slider.value != self._place():
                 self.value.value = round(self._start + self.slider.value * self.value.step, 3)
 

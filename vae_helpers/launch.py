@@ -71,7 +71,8 @@ def _run(command: list[str]) -> str | None:
             said = (said + text)[-20_000:]
             print(text, end="", flush=True)
         except KeyboardInterrupt:
-            child.send_signal(signal.SIGTERM)
+            if not stopped:  # torchrun takes a second signal for an order to drop everything
+                child.send_signal(signal.SIGTERM)
             stopped = True
     status = child.wait()
     if status == 0 or stopped:  # a torchrun that was stopped says so by its status, though its processes ended well

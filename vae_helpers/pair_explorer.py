@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -12,7 +12,7 @@ import torch
 
 from vae_helpers.errors import InputError
 from vae_helpers.explorer import Explorer
-from vae_helpers.export import save_frames, tile
+from vae_helpers.export import save_frames
 from vae_helpers.latent import LatentSummary
 from vae_helpers.model import BetaVAE
 from vae_helpers.path_report import inspect_path
@@ -20,7 +20,8 @@ from vae_helpers.paths import KINDS, walk
 from vae_helpers.scrubber import embedded, scrubber_html
 from vae_helpers.support import Support
 from vae_helpers.widget_parts import (LARGE, SIDE, Gallery, button, caption_text, captioned, choice, enlarge_button, meters,
-                                      number, picture, row, save_row, short, show, slider_and_number, style_sheet, title)
+                                      number, picture, row, save_row, short, show, show_strip, slider_and_number, strip, style_sheet,
+                                      title)
 
 _STRIP_COLUMNS, _STRIP_WIDTH = 12, 912
 _FILM = 296  # width of the film on the screen, in CSS pixels
@@ -48,7 +49,7 @@ class PairExplorer(Explorer):
         self._support, self._training_pictures = support, training_pictures
         last = len(pictures) - 1
         self.a, self.b = number(0, 0, last, "A", 92), number(min(1, last), 0, last, "B", 92)
-        self._target_row, self.target = choice("AB", "A click sets", 40)
+        self.target_row, self.target = choice("AB", "A click sets", 40)
         self.swap, self.random_pair = button("Swap", 72), button("Random pair", 104)
         self.seed = number(0, 0, 2**31 - 1, "seed", 112)
         self._method_row, self.method = choice(KINDS, "Path", 92)
@@ -57,11 +58,12 @@ class PairExplorer(Explorer):
         self.memories = _checkbox("nearest training pictures")
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 84)
         self.frame.add_class("vae-frame")
-        self.gallery = Gallery(self, page_size, self._pick)
+        self.gallery = Gallery(self, page_size, self.pick)
         self.view = picture(LARGE, "vae-view")
-        self.strip, self.nearest = _strip("vae-strip"), _strip("vae-nearest")
+        self.strip, self.nearest = strip("vae-strip"), strip("vae-nearest")
         self.meter, self.film = widgets.HTML(), widgets.HTML()
         self.film.add_class("vae-film")
+        self._listeners = []
         self.path = self.report = self.frames = self.reconstructions = None
         self.arrange(*self._lay_out())
         self._connect()
@@ -83,7 +85,7 @@ class PairExplorer(Explorer):
         remembered = [self.memories, self.nearest] * (self._training_pictures is not None)
         return [style_sheet(),
                 title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
-                row(self._target_row, self.a, self.b, self.swap, self.random_pair, self.seed, gap="8px"),
+                row(self.target_row, self.a, self.b, self.swap, self.random_pair, self.seed, gap="8px"),
                 self.gallery,
                 title("Walk from A to B", "every frame is decoded beforehand; on the right the same as a film that needs no "
                       "kernel"),
@@ -103,9 +105,14 @@ class PairExplorer(Explorer):
         self.act_on(self.random_pair, self._draw_lots)
         self.seed.observe(lambda _: self._set_random_pair(), "value")
 
-    def _pick(self, index: int) -> None:
+    def pick(self, index: int) -> None:
+        """Make this picture A or B, whichever is due."""
         (self.a if self.target.value == "A" else self.b).value = index
         self.target.value = "B" if self.target.value == "A" else "A"
+
+    def on_path(self, heard: Callable[[], None]) -> None:
+        """Call this after each new path."""
+        self._listeners.append(heard)
 
     def _swap(self) -> None:
         self.a.value, self.b.value = self.b.value, self.a.value
@@ -129,7 +136,8 @@ class PairExplorer(Explorer):
         if self.method.value == "geodesic":
             self.say("Looking for the geodesic …")
         a, b = self.codes(pair, self.gallery.shown)
-        self.path = walk(self._model, a, b, steps, self.method.value, self._active, self.even.value)
+        self.path = walk(self._model, a, b, steps, self.method.value, self._active, self.even.value,
+                         self._support)
         self.frames = self.path.frames
         self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
         milliseconds = 1000 * (time.perf_counter() - started)
@@ -145,6 +153,8 @@ class PairExplorer(Explorer):
         self.say(f"A is {self.names[pair[0]]}, B is {self.names[pair[1]]}: {steps} frames by {self.method.value}, decoded in "
                  f"{milliseconds:.0f} ms; the picture changes by {self.report.picture_length:.0f} grey levels in all, its "
                  f"largest step is {self.report.unevenness:.2f} × the mean.")
+        for heard in self._listeners:
+            heard()
 
     def _draw_frame(self) -> None:
         at, last = self.frame.value, len(self.frames) - 1
@@ -164,7 +174,7 @@ class PairExplorer(Explorer):
         columns = min(len(self.frames), _STRIP_COLUMNS)
         shown = np.linspace(0, len(self.frames) - 1, columns).round().astype(int)
         width = min(_STRIP_WIDTH, columns * SIDE)
-        _show_strip(self.strip, self.frames[shown], width)
+        show_strip(self.strip, self.frames[shown], width)
         ground = self.report.ground
         if ground is not None:
             self.meter.value = (meters(ground.distance[shown], width) + '<div class="vae-note">Distance to the nearest '
@@ -173,7 +183,7 @@ class PairExplorer(Explorer):
         if self._training_pictures is not None:
             self.nearest.layout.display = "" if self.memories.value else "none"
             if self.memories.value:
-                _show_strip(self.nearest, self._training_pictures[ground.nearest[shown]], width)
+                show_strip(self.nearest, self._training_pictures[ground.nearest[shown]], width)
 
     def _save(self, ending: str) -> Path:
         name = f"path_{self.a.value}_{self.b.value}_{self.method.value}{'_even' * self.even.value}{ending}"
@@ -184,16 +194,3 @@ class PairExplorer(Explorer):
 
 def _checkbox(text: str) -> widgets.Checkbox:
     return widgets.Checkbox(value=False, description=text, indent=False, layout=widgets.Layout(width="auto"))
-
-
-def _strip(name: str) -> widgets.Image:
-    image = widgets.Image(format="jpeg", layout=widgets.Layout(max_width="99%"))
-    image.add_class("vae-picture")
-    image.add_class(name)
-    return image
-
-
-def _show_strip(image: widgets.Image, frames: np.ndarray, width: int) -> None:
-    sheet = tile(frames, len(frames), gap=0)
-    image.layout.width = f"{width}px"
-    show(image, sheet, min(1.0, 1.5 * _STRIP_WIDTH / sheet.shape[1]))

@@ -36,6 +36,7 @@ class TrainConfig:
     beta_cycles: int = 4  # of "cyclical"
     early_stop: int = 0  # epochs without a lower held-out loss after which the run ends; 0: never
     ema: float = 0.0  # decay of a running average of the weights, such as 0.999, which is then the model kept; 0: none
+    compile: bool | None = None  # torch.compile; None: where a run is long enough to earn back the time it takes
     exact: bool | None = None  # a resumed run equals an uninterrupted one bit for bit; None: yes on the CPU
 
     def __post_init__(self):

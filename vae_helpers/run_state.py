@@ -13,6 +13,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from vae_helpers.checkpoint import Run, load_latest, remove_leftovers, save_checkpoint
 from vae_helpers.data import PictureSet
 from vae_helpers.distributed import World
+from vae_helpers.engine import decide_compile
 from vae_helpers.errors import InputError
 from vae_helpers.logbook import Logbook
 from vae_helpers.model import BetaVAE, VAEConfig
@@ -88,6 +89,7 @@ def resumed(run: Run, epochs: int, pictures: PictureSet, world: World) -> tuple[
                          f"{describe(pictures)}: resume it with the same data.")
     try:
         kept = TrainConfig(**saved["train_config"])
+        kept = replace(kept, compile=decide_compile(kept, 0, world.device))  # another machine may have no compiler
         state = _state(model, kept, world)
         state.optimizer.load_state_dict(saved["optimizer"])
         state.scaler.load_state_dict(saved["scaler"])
@@ -136,6 +138,8 @@ def _state(model: BetaVAE, config: TrainConfig, world: World) -> State:
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99),
                                  fused=world.device.type in ("cpu", "cuda"))
     scaler = torch.amp.GradScaler(world.device.type, enabled=half == torch.float16)
+    if config.compile:
+        model.compile()  # in place: parameters keep their names, and only calls of the whole model are compiled
     return State(model, optimizer, scaler, world, world.wrap(model), average)
 
 

@@ -44,7 +44,8 @@ def save_paths(model: BetaVAE, pictures: np.ndarray, run: Run, active: np.ndarra
     written.append(figures.save(figures.show_paths(both, (a, b)), run.plots / "lerp_and_slerp.png"))
     stops, _ = encode_pictures(model, pictures[pairs.ravel()])
     loop = chain(model, stops, steps=13, even=True, closed=True)
-    return written + [save_frames(loop.frames, run.plots / name, ping_pong=False) for name in ("path.gif", "path.webp", "path.html")]
+    names = ("path.gif", "path.webp", "path.html")
+    return written + [save_frames(loop.frames, run.plots / name, ping_pong=False) for name in names]
 
 
 def save_traversals(model: BetaVAE, picture: np.ndarray, run: Run, summary: LatentSummary, path: Path | None = None,

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,8 @@ from vae_helpers.checkpoint import Run, load_run
 from vae_helpers.data import PictureSet, to_float
 from vae_helpers.distributed import World, open_world
 from vae_helpers.errors import InputError
-from vae_helpers.feed import Batch, feed, noise_for
+from vae_helpers.engine import decide_compile, describe_engine
+from vae_helpers.feed import Batch, feed, noise_for, resident
 from vae_helpers.guard import Guard
 from vae_helpers.interrupt import Stop
 from vae_helpers.logbook import Logbook
@@ -53,12 +54,15 @@ def fit(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model
     from where it stands in them, so the learning rate rises again. Under `torchrun` every process calls this.
     Raises InputError for a name in use, a set that does not fit, a loss that runs away, a full disk.
     """
-    with open_world(device) as world, Stop(patient=world.size > 1).listening() as stop:
+    world = open_world(device)
+    with Stop(patient=world.size > 1).listening() as stop:
         resume = world.first(lambda: require_free(run, resume))
         if resume:
             state, config, threads = resumed(run, config.epochs if config else 0, pictures, world)
         else:
             config = config or TrainConfig()
+            to_see = config.epochs * len(pictures.split.train)
+            config = replace(config, compile=decide_compile(config, to_see, world.device))
             state = fresh(config, model_config or VAEConfig(image_size=pictures.pictures.shape[1]), world)
             threads = torch.get_num_threads()
         _require_fitting(state, pictures, config)
@@ -82,11 +86,15 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
     guard = Guard(run, config, state.model.config.image_size)
     # Processes must agree on the step they stop at. Agreeing is cheap beside a CPU's step, not beside a GPU's.
     agree_every = 1 if world.size == 1 or world.device.type == "cpu" else _LOOK_EVERY
+    held = resident(pictures.pictures, world.device)
     saved = time.monotonic()
     with tqdm(total=total, initial=state.step, unit="step", disable=not progress, mininterval=0.5) as bar:
+        if progress and state.step < total:
+            bar.write(describe_engine(config, config.epochs * len(train), world.device, held is not None))
         while not state.finished(config) and not (stop_after and state.epochs_closed >= stop_after):
             epoch, began, first_step = state.epochs_closed, time.monotonic(), state.step
-            for batch in feed(pictures.pictures, train, config, epoch, state.step - epoch * per_epoch, world):
+            shown = pictures.pictures if held is None else held
+            for batch in feed(shown, train, config, epoch, state.step - epoch * per_epoch, world):
                 _step(state, batch, config, state.step / total)
                 state.follow(config.ema)
                 bar.update()

@@ -16,7 +16,7 @@ import numpy as np
 
 from vae_helpers.errors import InputError
 from vae_helpers.explorer import Explorer
-from vae_helpers.export import ENDINGS, to_bytes
+from vae_helpers.export import ENDINGS, tile, to_bytes
 
 SIDE, LARGE = 128, 280  # CSS pixels: a picture beside the main one, and the main one
 _THUMB = 66  # side of a thumbnail on the screen, in CSS pixels
@@ -38,6 +38,20 @@ _CSS = f"""
 .vae-caption b.vae-a {{ color: var(--vae-a); }} .vae-caption b.vae-b {{ color: var(--vae-b); }}
 .vae-status {{ font-size: 12px; color: var(--vae-soft); padding: 4px 8px; border-left: 3px solid var(--vae-line); }}
 .vae-status.vae-error {{ color: var(--jp-error-color0, #b71c1c); border-color: var(--jp-error-color1, #d32f2f); }}
+.vae-explorer .vae-map {{ position: relative; border: 1px solid var(--vae-line); border-radius: 4px; }}
+.vae-explorer .vae-map > .widget-html {{ position: absolute; left: 0; top: 0; margin: 0; z-index: 1; pointer-events: none; }}
+.vae-explorer .vae-map svg {{ display: block; }}
+.vae-map .vae-dots {{ fill: var(--vae-soft); opacity: .35; }}
+.vae-map polyline {{ fill: none; stroke: var(--vae-text); stroke-width: 2; }}
+.vae-map .vae-stops {{ fill: #fff; stroke: var(--vae-text); stroke-width: 1.5; }}
+.vae-map text {{ font: 700 14px sans-serif; text-anchor: middle; stroke: #fff; stroke-width: 3; paint-order: stroke; }}
+.vae-map text.vae-a {{ fill: var(--vae-a); }} .vae-map text.vae-b {{ fill: var(--vae-b); }}
+.vae-explorer .vae-map button.jupyter-button {{ position: absolute; margin: 0; padding: 0; border: 0; border-radius: 4px;
+  background-size: cover; }}
+.vae-explorer .vae-map button:focus-visible {{ outline: 2px dashed var(--vae-text); outline-offset: 4px; z-index: 2; }}
+.vae-run {{ font-size: 12px; border-left: 4px solid; padding-left: 6px; color: var(--vae-text); }}
+.vae-curve text {{ font: 12px sans-serif; fill: var(--vae-text); }}
+.vae-curve path, .vae-curve polyline {{ fill: none; stroke: var(--vae-soft); }}
 .vae-meters {{ display: flex; }}
 .vae-meters > div {{ flex: 1; padding: 2px 5px 0; text-align: center; font-size: 11px; color: var(--vae-soft); }}
 .vae-meter {{ display: block; position: relative; height: 6px; border-radius: 3px; background: var(--vae-line);
@@ -105,7 +119,7 @@ class Gallery(widgets.VBox):
         """Put the current page on the buttons."""
         first, last = self.shown.start, self.shown.stop - 1
         pictures = self._explorer.pictures[first:last + 1]
-        rules = (f'.{self._key}-{slot}{{background-image:url("{_data_uri(p)}")}}' for slot, p in enumerate(pictures))
+        rules = (f'.{self._key}-{slot}{{background-image:url("{data_uri(p, _THUMB)}")}}' for slot, p in enumerate(pictures))
         self._drawn.value = f"<style>{''.join(rules)}</style>"
         for slot, thumb in enumerate(self.buttons[:len(pictures)]):
             with thumb.hold_sync():
@@ -182,6 +196,21 @@ def show(image: widgets.Image, pixels: np.ndarray, scale: float = 1) -> None:
     image.value = to_bytes(pixels, "jpeg", scale)
 
 
+def strip(name: str) -> widgets.Image:
+    """An empty strip of frames, whose pictures are set with `show_strip`."""
+    image = widgets.Image(format="jpeg", layout=widgets.Layout(max_width="99%"))
+    for each in ("vae-picture", name):
+        image.add_class(each)
+    return image
+
+
+def show_strip(image: widgets.Image, frames: np.ndarray, width: int) -> None:
+    """Put uint8 frames (N, H, W, 3) beside each other, `width` CSS pixels wide in all."""
+    sheet = tile(frames, len(frames), gap=0)
+    image.layout.width = f"{width}px"
+    show(image, sheet, min(1.0, 1.5 * width / sheet.shape[1]))
+
+
 def captioned(image: widgets.Image, width: int) -> tuple[widgets.VBox, widgets.HTML]:
     """A picture with visible text under it (Image has no alt text); returns the box and its caption."""
     caption = widgets.HTML(layout=widgets.Layout(width=f"{width}px", margin="0"))
@@ -239,8 +268,9 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _data_uri(pixels: np.ndarray) -> str:
-    data = to_bytes(np.asarray(pixels), "jpeg", min(1.0, 1.5 * _THUMB / pixels.shape[0]))
+def data_uri(pixels: np.ndarray, side: int) -> str:
+    """A picture (H, W, 3) as an address that holds it, sharp at `side` CSS pixels."""
+    data = to_bytes(np.asarray(pixels), "jpeg", min(1.0, 1.5 * side / pixels.shape[0]))
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
 

@@ -1,0 +1,111 @@
+"""Speed is kept by counts, not by clocks: arithmetic per picture, graph breaks, files opened."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from conftest import SMALL
+from vae_helpers import benchmark, engine
+from vae_helpers.benchmark import PlainVAE, table, time_steps
+from vae_helpers.distributed import World
+from vae_helpers.engine import decide_compile, describe_engine
+from vae_helpers.feed import feed, on_device
+from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.recipe import TrainConfig
+from vae_helpers.run_state import fresh
+
+CPU = torch.device("cpu")
+
+
+def _flops(model, pictures: int = 16) -> float:
+    """Multiplications and additions of one training step, per picture (folding a kernel is shared by the batch)."""
+    with FlopCounterMode(display=False) as counter:
+        x_hat, mu, logvar = model(torch.zeros(pictures, 3, 128, 128), torch.zeros(1, pictures, 128))
+        (x_hat.sum() + mu.sum() + logvar.sum()).backward()
+    return counter.get_total_flops() / pictures
+
+
+def test_training_takes_the_folded_arithmetic_and_the_plain_loop_the_unfolded():
+    config = VAEConfig()
+    assert _flops(BetaVAE(config)) == pytest.approx(1_692e6, rel=0.01)
+    assert _flops(PlainVAE(config)) == pytest.approx(2_746e6, rel=0.01)
+
+
+def test_the_plain_loop_computes_the_same_function():
+    torch.manual_seed(0)
+    plain = PlainVAE(SMALL)
+    ours = BetaVAE(SMALL)
+    ours.load_state_dict({name: value for name, value in plain.state_dict().items() if not name.startswith("norms")})
+    x, noise = torch.rand(4, 3, 32, 32) * 2 - 1, torch.randn(1, 4, 8)
+    for one, other in zip(plain(x, noise), ours(x, noise)):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_the_network_compiles_to_one_graph():
+    report = torch._dynamo.explain(BetaVAE(SMALL))(torch.zeros(2, 3, 32, 32), torch.zeros(1, 2, 8))
+    assert report.graph_count == 1 and report.graph_break_count == 0
+
+
+def test_no_file_is_opened_while_batches_are_read(small_set):
+    config, opened = TrainConfig.quick(96, batch_size=16), []
+    rows = small_set.split.train
+    next(feed(small_set.pictures, rows, config, 0, 0, World(CPU)))  # what is imported late is imported now
+
+    def watch(event, arguments):
+        if event == "open" and watching:
+            opened.append(arguments)
+
+    watching = []
+    sys.addaudithook(watch)
+    watching.append(True)
+    count = sum(1 for epoch in range(2) for _ in feed(small_set.pictures, rows, config, epoch, 0, World(CPU)))
+    watching.clear()
+    assert count == 2 * (len(rows) // 16) and opened == []
+
+
+def test_pictures_on_the_device_make_the_same_batches(small_set):
+    config, rows = TrainConfig.quick(96, batch_size=16), small_set.split.train
+    held = on_device(small_set.pictures, CPU)
+    for one, other in zip(feed(small_set.pictures, rows, config, 3, 1, World(CPU)), feed(held, rows, config, 3, 1, World(CPU)),
+                          strict=True):
+        assert torch.equal(one.pictures, other.pictures) and one[1:] == other[1:]
+
+
+def test_compiling_is_decided_by_what_it_saves(monkeypatch):
+    monkeypatch.setattr(engine.shutil, "which", lambda name: "/usr/bin/" + name)
+    assert not decide_compile(TrainConfig(), 20_000, CPU) and decide_compile(TrainConfig(), 1_000_000, CPU)
+    assert decide_compile(TrainConfig(compile=True), 10, CPU) and not decide_compile(TrainConfig(compile=False), 10**7, CPU)
+    assert not decide_compile(TrainConfig(), 10**9, torch.device("mps"))
+    assert "pays above" in describe_engine(TrainConfig(compile=False), 20_000, CPU, False)
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
+    assert not decide_compile(TrainConfig(compile=True), 10**7, CPU)
+    assert "no compiler" in describe_engine(TrainConfig(compile=False), 10**7, CPU, False)
+
+
+def test_compiling_keeps_the_names_of_the_parameters():
+    plain, compiled = (fresh(TrainConfig.quick(96, compile=c), SMALL, World(CPU)).model for c in (False, True))
+    assert list(plain.state_dict()) == list(compiled.state_dict())
+
+
+def test_ratios_come_pair_by_pair_and_against_the_first(monkeypatch):
+    spent = {"plain": 3.0, "ours": 0.5}
+    drift = iter(np.linspace(1.0, 2.0, 1000))  # the machine gets slower and slower: ratios must not notice
+    monkeypatch.setattr(benchmark, "_seconds", lambda work: spent[work().name] * next(drift))
+
+    class Named(float):
+        name = ""
+
+    def work(name):
+        done = Named(0)
+        done.name = name
+        done.item = lambda: 0
+        return lambda: done
+
+    plain, ours = time_steps({"plain": work("plain"), "ours": work("ours")}, pairs=10, progress=False)
+    assert plain.ratio == pytest.approx(1.0, rel=1e-3) and ours.ratio == pytest.approx(6.0, rel=1e-3)
+    assert ours.low <= ours.ratio <= ours.high and 1 / 1.0 <= ours.images_per_second <= 1 / 0.5
+    text = table({"hardware": {"cpu": "x", "gpu": None}, "batch_size": 2, "image_size": 32, "steps": [ours._asdict()]})
+    assert "| ours | " in text and "| 6.00 |" in text and "cpu x" in text and "gpu" not in text
