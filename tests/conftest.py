@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from small import SMALL
 
 from vae_helpers.checkpoint import Run
 from vae_helpers.data import open_pictures
-from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.model import BetaVAE
 from vae_helpers.train import TrainConfig, fit
-
-SMALL = VAEConfig(image_size=32, latent_dim=8, widths=(8, 16, 32))
 
 
 @pytest.fixture(autouse=True)

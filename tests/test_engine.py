@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from conftest import SMALL
+from small import SMALL
 from vae_helpers import benchmark, engine
 from vae_helpers.benchmark import PlainVAE, table, time_steps
 from vae_helpers.distributed import World

@@ -14,7 +14,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from conftest import SMALL
+from small import SMALL
 from vae_helpers import train
 from vae_helpers.checkpoint import Run, load_checkpoint, load_run
 from vae_helpers.errors import InputError
