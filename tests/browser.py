@@ -177,6 +177,12 @@ class Notebook:
         self.page.wait_for_function("([name, before]) => { " + _FIND + " return img && img.src !== before; }",
                                     arg=[picture, before], timeout=5000)
 
+    def upload(self, explorer: str, file: Path) -> None:
+        """Give a file to the upload button inside."""
+        with self.page.expect_file_chooser() as chooser:
+            self.page.locator(f"{explorer} button:has-text('Upload')").click()
+        chooser.value.set_files(file)
+
     def errors(self) -> list[str]:
         """What the explorers' status lines complain about."""
         return self.page.locator(".vae-status.vae-error").all_inner_texts()

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from PIL import Image
 
 from browser import ROOT, Notebook, browser, chromium, server, spread
 from vae_helpers.checkpoint import Run
 from vae_helpers.data import open_pictures
 from vae_helpers.model import VAEConfig
+from vae_helpers.synthetic import render, sample_factors
 from vae_helpers.train import TrainConfig, fit
 
 pytest.importorskip("playwright", reason="the browser tests need the package playwright")
@@ -81,6 +83,9 @@ def test_notebook_04_in_jupyterlab(place, shots, say):
         notebook.changes("vae-strip", lambda: (thumbnail.focus(), notebook.page.keyboard.press("Enter")))
         notebook.photograph(".vae-explorer:has(.vae-map)", "lab_map")
         say(f"JupyterLab, latent slider: {spread(notebook.press('vae-latent', 'vae-live', 'ArrowRight', 10))}")
+        photo = place / "photo.png"
+        Image.fromarray(render(sample_factors("animals", 1), 200, "animals")[0]).save(photo)
+        notebook.changes("vae-original", lambda: notebook.upload(".vae-latents", photo))
         notebook.photograph(".vae-latents", "lab_latents")
         took = notebook.press("vae-dial-frame", "vae-run-0", "ArrowRight", 3)
         say(f"JupyterLab, dial: {spread(took)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import html
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +14,14 @@ import torch
 from vae_helpers.checkpoint import Run, list_runs, load_run
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
-from vae_helpers.explorer import Explorer
+from vae_helpers.explorer import frozen_copy
 from vae_helpers.export import save_frames
 from vae_helpers.latent import encode_pictures, summarise
 from vae_helpers.model import BetaVAE
+from vae_helpers.pair_picker import PairPicker
 from vae_helpers.paths import KINDS, picture_length, walk
-from vae_helpers.widget_parts import (SIDE, Gallery, button, caption_text, captioned, choice, number, picture, row, save_row,
-                                      short, show, slider_and_number, strip, show_strip, style_sheet, title)
+from vae_helpers.widget_parts import (caption_text, captioned, choice, picture, row, save_row, show, show_strip,
+                                      slider_and_number, strip, style_sheet, title)
 
 _VIEW, _STRIP_WIDTH, _MOST = 200, 640, 6
 _ENOUGH = 64  # pictures that tell which latents are active
@@ -54,7 +54,7 @@ def runs_on(pictures: PictureSet, out: Path | str = "VAE", device: str | torch.d
     return sorted(found, key=lambda run: (run.beta, run.name))
 
 
-class BetaDial(Explorer):
+class BetaDial(PairPicker):
     """The same two pictures under up to six runs: a column each at the dial's place on the path, a strip each, a curve.
 
     `frames[k]` is run k's path, uint8 (steps, H, W, 3). Raises InputError for no runs, too many, or models that take
@@ -70,40 +70,27 @@ class BetaDial(Explorer):
         if len({run.model.config.image_size for run in runs}) > 1:
             raise InputError("these runs take pictures of different sizes, so they cannot share a pair: choose runs of one "
                              "image size.")
-        super().__init__(runs[0].model, pictures, names, None, device, folder)
+        super().__init__(runs[0].model, pictures, names, None, page_size, device, folder)
         self.add_class("vae-dial")
         self.runs = list(runs)
-        self._models = [copy.deepcopy(run.model).set_half(None).to(self.device).eval().requires_grad_(False) for run in runs]
+        self._models = [self._model, *(frozen_copy(run.model, self.device) for run in runs[1:])]
         self._active = [summarise(*encode_pictures(model, pictures[:_ENOUGH])).active for model in self._models]
-        last = len(pictures) - 1
-        self.a, self.b = number(0, 0, last, "A", 92), number(min(1, last), 0, last, "B", 92)
-        self.target_row, self.target = choice("AB", "A click sets", 40)
-        self.swap = button("Swap", 72)
         self.method_row, self.method = choice(KINDS, "Path", 92)
         self.steps, self.typed_steps = slider_and_number(12, 2, 24, "Steps", 240)
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH)
         self.frame.add_class("vae-dial-frame")
-        self.gallery = Gallery(self, page_size, self.pick)
         self.frames: list[np.ndarray] = []
         self.arrange(*self._lay_out())
         for control in (self.a, self.b, self.method, self.steps):
             self.redraw_on(control, "paths")
         self.redraw_on(self.frame, "frame")
-        self.act_on(self.swap, self._swap)
         with self.hold():
             self._stale.update(("gallery", "paths"))
 
     def __repr__(self) -> str:
         return f"BetaDial of {len(self.runs)} runs: A = {self.a.value}, B = {self.b.value}, {self.method.value}"
 
-    def pick(self, index: int) -> None:
-        """Make this picture A or B, whichever is due."""
-        (self.a if self.target.value == "A" else self.b).value = index
-        self.target.value = "B" if self.target.value == "A" else "A"
-
     def _lay_out(self) -> list[widgets.Widget]:
-        self.originals = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
-        boxes, self.captions = zip(*(captioned(image, SIDE) for image in self.originals))
         self.views = [picture(_VIEW, f"vae-run-{k}") for k in range(len(self.runs))]
         columns, self.view_captions = zip(*(captioned(view, _VIEW) for view in self.views))
         self.strips = [strip(f"vae-run-strip-{k}") for k in range(len(self.runs))]
@@ -116,7 +103,7 @@ class BetaDial(Explorer):
                 self.gallery,
                 title("The same walk under every run", "the slider moves all of them"),
                 row(self.method_row, self.steps, self.typed_steps, gap="8px"),
-                row(boxes[0], *columns, boxes[1], gap="8px", align="flex-start"),
+                row(self.original_boxes[0], *columns, self.original_boxes[1], gap="8px", align="flex-start"),
                 row(self.frame, self.typed_frame, wrap=False),
                 *labelled,
                 title("What each run pays, and what it gets", "rate: the KL, nats; distortion: reconstruction loss, nats; "
@@ -124,31 +111,22 @@ class BetaDial(Explorer):
                 curve,
                 save_row(self, self._save), self.status]
 
-    def _swap(self) -> None:
-        self.a.value, self.b.value = self.b.value, self.a.value
-
-    def _draw_gallery(self) -> None:
-        self.gallery.draw()
-
     def _draw_paths(self) -> None:
-        pair, steps = [self.a.value, self.b.value], self.steps.value
+        steps = self.steps.value
         if self.method.value == "geodesic":
             self.say("Looking for the geodesics …")
         self.frames = []
         for model, active in zip(self._models, self._active):
-            mu, _ = encode_pictures(model, self.pictures[np.array(pair)])
+            mu, _ = encode_pictures(model, self.pictures[np.array(self.pair)])
             self.frames.append(walk(model, mu[0], mu[1], steps, self.method.value, active).frames)
         shown = np.linspace(0, steps - 1, min(steps, 10)).round().astype(int)
         for each, frames in zip(self.strips, self.frames):
             show_strip(each, frames[shown], _STRIP_WIDTH)
-        for which, (index, label) in enumerate(zip(pair, "AB")):
-            show(self.originals[which], self.pictures[index])
-            self.captions[which].value = caption_text(label, f"{index} · {short(self.names[index])}", label.lower())
-        self.gallery.mark({"A": pair[0], "B": pair[1]})
+        self.show_originals()
         self.frame.max = self.typed_frame.max = steps - 1
         self._stale.add("frame")
         lengths = ", ".join(f"{picture_length(frames):.0f} (β = {run.beta:g})" for run, frames in zip(self.runs, self.frames))
-        self.say(f"A is {self.names[pair[0]]}, B is {self.names[pair[1]]}; lengths in grey levels: {lengths}.")
+        self.say(f"A is {self.names[self.a.value]}, B is {self.names[self.b.value]}; lengths in grey levels: {lengths}.")
 
     def _draw_frame(self) -> None:
         at = self.frame.value

@@ -43,7 +43,7 @@ class Explorer(widgets.VBox):
         self.pictures, self.names = pictures, names
         self.device = torch.device(device)
         self.folder = Run("explorer").plots if folder is None else Path(folder)
-        self._model = copy.deepcopy(model).set_half(None).to(self.device).eval().requires_grad_(False)
+        self._model = frozen_copy(model, self.device)
         self._guard = threading.RLock()
         self._depth, self._stale, self._codes = 0, set(), {}
         self.status = widgets.HTML()
@@ -114,6 +114,11 @@ class Explorer(widgets.VBox):
             self.say(str(problem), error=True)
         except Exception as problem:
             self.say(f"{type(problem).__name__}: {problem}. The pictures below may be those from before.", error=True)
+
+
+def frozen_copy(model: BetaVAE, device: torch.device) -> BetaVAE:
+    """A copy for looking at pictures: float32, eval mode, out of reach of whoever trains the model."""
+    return copy.deepcopy(model).set_half(None).to(device).eval().requires_grad_(False)
 
 
 def answer_beside_cells(widget: widgets.Widget) -> None:

@@ -101,7 +101,7 @@ class LatentExplorer(Explorer):
         self.live, self.meter = picture(LARGE, "vae-live"), widgets.HTML()
 
     def _lay_out(self) -> None:
-        self.original, self.rebuilt, self.lost = picture(_SMALL, "vae-edge-a"), picture(_SMALL), picture(_SMALL)
+        self.original, self.rebuilt, self.lost = picture(_SMALL, "vae-edge-a", "vae-original"), picture(_SMALL), picture(_SMALL)
         boxes, self.captions = zip(*(captioned(image, _SMALL) for image in (self.original, self.rebuilt, self.lost)))
         live, live_caption = captioned(self.live, LARGE)
         live_caption.value = caption_text("Live", "the start with the sliders' values")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import uuid
 
 import ipywidgets as widgets
@@ -112,7 +111,7 @@ class MapExplorer(widgets.VBox):
 
     def _show_path(self) -> None:
         """Dots, the path of the pair explorer, and where A and B lie."""
-        places, ends = self._places(), (self.pair.a.value, self.pair.b.value)
+        places, ends = self._places(), self.pair.pair
         dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places)
         line = ""
         if self.kind.value == "PCA" and self.pair.path is not None:
@@ -129,7 +128,7 @@ class MapExplorer(widgets.VBox):
         self._marked.value = f"<style>{''.join(rings)}</style>"
 
     def _button(self, index: int) -> widgets.Button:
-        thumb = widgets.Button(tooltip=html.escape(f"{index}: {self.pair.names[index]}"),
+        thumb = widgets.Button(description=str(index), tooltip=str(self.pair.names[index]),
                                layout=widgets.Layout(width=f"{_THUMB}px", height=f"{_THUMB}px"))
         thumb.add_class(f"{self._key}-{index}")
         self.pair.act_on(thumb, lambda: self.pair.pick(index))

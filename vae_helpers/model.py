@@ -209,7 +209,6 @@ class BetaVAE(nn.Module):
         for block in self.decoder.blocks:
             if isinstance(block.norm, InstanceNorm) and block.norm.style is not None:
                 nn.init.normal_(block.norm.style.weight, std=1e-2)  # adaptive norm starts as plain instance norm
-        self.decoder.out.weight *= 0.1  # the first pictures are grey, not tanh at its ends
         nn.init.normal_(self.encoder.logvar.weight, std=1e-3)
         nn.init.constant_(self.encoder.logvar.bias, _LOGVAR_START)
 

@@ -11,23 +11,23 @@ import numpy as np
 import torch
 
 from vae_helpers.errors import InputError
-from vae_helpers.explorer import Explorer
 from vae_helpers.export import save_frames
 from vae_helpers.latent import LatentSummary
 from vae_helpers.model import BetaVAE
+from vae_helpers.pair_picker import SIDE, PairPicker
 from vae_helpers.path_report import inspect_path
 from vae_helpers.paths import KINDS, walk
 from vae_helpers.scrubber import embedded, scrubber_html
 from vae_helpers.support import Support
-from vae_helpers.widget_parts import (LARGE, SIDE, Gallery, button, caption_text, captioned, choice, enlarge_button, meters,
-                                      number, picture, row, save_row, short, show, show_strip, slider_and_number, strip, style_sheet,
-                                      title)
+from vae_helpers.widget_parts import (LARGE, button, caption_text, captioned, choice, enlarge_button, meters, number,
+                                      picture, row, save_row, short, show, show_strip, slider_and_number, strip,
+                                      style_sheet, title)
 
 _STRIP_COLUMNS, _STRIP_WIDTH = 12, 912
 _FILM = 296  # width of the film on the screen, in CSS pixels
 
 
-class PairExplorer(Explorer):
+class PairExplorer(PairPicker):
     """Pick two pictures and walk between them: thumbnails, four kinds of path, a slider over frames decoded in one go.
 
     `pictures` uint8 (N, H, W, 3); with a `summary` paths bend over the active latents only. `frames` holds the decoded
@@ -41,16 +41,13 @@ class PairExplorer(Explorer):
     def __init__(self, model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None = None,
                  support: Support | None = None, training_pictures: np.ndarray | None = None, page_size: int = 24,
                  device: str | torch.device = "cpu", folder: Path | str | None = None):
-        super().__init__(model, pictures, names, summary, device, folder)
+        super().__init__(model, pictures, names, summary, page_size, device, folder)
         self.add_class("vae-pair")
         if training_pictures is not None and support is None:
             raise InputError("the nearest training pictures are not known without a Support: give one too.")
         self._active = None if summary is None else summary.active
         self._support, self._training_pictures = support, training_pictures
-        last = len(pictures) - 1
-        self.a, self.b = number(0, 0, last, "A", 92), number(min(1, last), 0, last, "B", 92)
-        self.target_row, self.target = choice("AB", "A click sets", 40)
-        self.swap, self.random_pair = button("Swap", 72), button("Random pair", 104)
+        self.random_pair = button("Random pair", 104)
         self.seed = number(0, 0, 2**31 - 1, "seed", 112)
         self._method_row, self.method = choice(KINDS, "Path", 92)
         self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 240)
@@ -58,7 +55,6 @@ class PairExplorer(Explorer):
         self.memories = _checkbox("nearest training pictures")
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 84)
         self.frame.add_class("vae-frame")
-        self.gallery = Gallery(self, page_size, self.pick)
         self.view = picture(LARGE, "vae-view")
         self.strip, self.nearest = strip("vae-strip"), strip("vae-nearest")
         self.meter, self.film = widgets.HTML(), widgets.HTML()
@@ -75,11 +71,12 @@ class PairExplorer(Explorer):
                 f"{self.steps.value} steps, {self.method.value}{', equal steps' * self.even.value}")
 
     def _lay_out(self) -> list[widgets.Widget]:
-        self.originals = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
         self.ends = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
-        boxes, self.captions = zip(*(captioned(image, SIDE) for image in (*self.originals, *self.ends)))
+        boxes, captions = zip(*(captioned(image, SIDE) for image in self.ends))
+        for caption, label in zip(captions, "AB"):
+            caption.value = caption_text(label, "reconstructed", label.lower())
         middle, self.view_caption = captioned(self.view, LARGE)
-        sides = [widgets.VBox([boxes[i], boxes[2 + i]], layout=widgets.Layout(grid_gap="4px")) for i in (0, 1)]
+        sides = [widgets.VBox(boxes, layout=widgets.Layout(grid_gap="4px")) for boxes in zip(self.original_boxes, boxes)]
         pictures = row(sides[0], middle, sides[1], self.film, gap="16px", align="flex-start")
         measured = [self.meter] * (self._support is not None)
         remembered = [self.memories, self.nearest] * (self._training_pictures is not None)
@@ -101,21 +98,12 @@ class PairExplorer(Explorer):
             self.redraw_on(control, "path")
         self.redraw_on(self.memories, "strips")
         self.redraw_on(self.frame, "frame")
-        self.act_on(self.swap, self._swap)
         self.act_on(self.random_pair, self._draw_lots)
         self.seed.observe(lambda _: self._set_random_pair(), "value")
-
-    def pick(self, index: int) -> None:
-        """Make this picture A or B, whichever is due."""
-        (self.a if self.target.value == "A" else self.b).value = index
-        self.target.value = "B" if self.target.value == "A" else "A"
 
     def on_path(self, heard: Callable[[], None]) -> None:
         """Call this after each new path."""
         self._listeners.append(heard)
-
-    def _swap(self) -> None:
-        self.a.value, self.b.value = self.b.value, self.a.value
 
     def _draw_lots(self) -> None:
         self.seed.value = (self.seed.value + 1) % self.seed.max
@@ -127,30 +115,24 @@ class PairExplorer(Explorer):
             self.a.value, self.b.value = int(pair[0]), int(pair[-1])
             self.gallery.turn_to(self.a.value)
 
-    def _draw_gallery(self) -> None:
-        self.gallery.draw()
-
     def _draw_path(self) -> None:
         started = time.perf_counter()
-        pair, steps = (self.a.value, self.b.value), self.steps.value
+        steps = self.steps.value
         if self.method.value == "geodesic":
             self.say("Looking for the geodesic …")
-        a, b = self.codes(pair, self.gallery.shown)
+        a, b = self.codes(self.pair, self.gallery.shown)
         self.path = walk(self._model, a, b, steps, self.method.value, self._active, self.even.value,
                          self._support)
         self.frames = self.path.frames
         self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
         milliseconds = 1000 * (time.perf_counter() - started)
         self.report = inspect_path(self.path, self._support)
-        for which, (index, label) in enumerate(zip(pair, "AB")):
-            show(self.originals[which], self.pictures[index])
-            show(self.ends[which], self.reconstructions[which])
-            self.captions[which].value = caption_text(label, f"{index} · {short(self.names[index])}", label.lower())
-            self.captions[2 + which].value = caption_text(label, "reconstructed", label.lower())
-        self.gallery.mark({"A": pair[0], "B": pair[1]})
+        self.show_originals()
+        for image, end in zip(self.ends, self.reconstructions):
+            show(image, end)
         self.frame.max = self.typed_frame.max = steps - 1
         self._stale.update(("frame", "strips", "film"))
-        self.say(f"A is {self.names[pair[0]]}, B is {self.names[pair[1]]}: {steps} frames by {self.method.value}, decoded in "
+        self.say(f"A is {self.names[self.a.value]}, B is {self.names[self.b.value]}: {steps} frames by {self.method.value}, decoded in "
                  f"{milliseconds:.0f} ms; the picture changes by {self.report.picture_length:.0f} grey levels in all, its "
                  f"largest step is {self.report.unevenness:.2f} × the mean.")
         for heard in self._listeners:

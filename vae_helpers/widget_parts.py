@@ -18,7 +18,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.explorer import Explorer
 from vae_helpers.export import ENDINGS, tile, to_bytes
 
-SIDE, LARGE = 128, 280  # CSS pixels: a picture beside the main one, and the main one
+LARGE = 280  # CSS pixels: the main picture
 _THUMB = 66  # side of a thumbnail on the screen, in CSS pixels
 
 # Colours come from JupyterLab's theme where there is one. Blue stands for A, orange for B (safe for the colour-blind).
@@ -47,7 +47,8 @@ _CSS = f"""
 .vae-map text {{ font: 700 14px sans-serif; text-anchor: middle; stroke: #fff; stroke-width: 3; paint-order: stroke; }}
 .vae-map text.vae-a {{ fill: var(--vae-a); }} .vae-map text.vae-b {{ fill: var(--vae-b); }}
 .vae-explorer .vae-map button.jupyter-button {{ position: absolute; margin: 0; padding: 0; border: 0; border-radius: 4px;
-  background-size: cover; }}
+  background-size: cover; display: flex; align-items: flex-end; justify-content: center; font-size: 10px; line-height: 12px;
+  color: #fff; text-shadow: 0 0 2px #000, 0 0 3px #000; }}
 .vae-explorer .vae-map button:focus-visible {{ outline: 2px dashed var(--vae-text); outline-offset: 4px; z-index: 2; }}
 .vae-run {{ font-size: 12px; border-left: 4px solid; padding-left: 6px; color: var(--vae-text); }}
 .vae-curve text {{ font: 12px sans-serif; fill: var(--vae-text); }}
