@@ -253,7 +253,13 @@ saved["config"]
 # `DECODER_NORM`: `"batch"` normalises over the whole batch instead, `"adaptive"` lets $z$ set each channel's scale and
 # shift afterwards.
 #
-@@NORMTABLE@@
+# Measured, held-out PSNR after 20,000 pictures seen with the quick recipe, one seed each, on a CPU:
+#
+# | `DECODER_NORM` | 2,048 butterfly photos × 10 epochs | drawn butterflies × 6 epochs |
+# |---|---|---|
+# | `"instance"` | 16.6 dB | 19.7 dB |
+# | `"adaptive"` | 16.9 dB | 20.6 dB |
+# | `"batch"` | 17.4 dB | 20.1 dB |
 #
 # Stay with `"instance"` to reproduce the specification, or for long runs. Take `"adaptive"` or `"batch"` when time is short
 # and colour matters.

@@ -21,7 +21,8 @@
 # # 03 · What did it keep, what did it drop?
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/latent-space-traversal/beta-vae/blob/main/notebooks/03_reconstruct.ipynb)
 #
-# A trained model under the lamp: what survives the trip through 128 numbers, what doesn't, and where it fails outright.
+# A trained model under the lamp: what survives the trip through 128 numbers, what doesn't, and where it fails
+# outright.
 #
 # **Reads** a checkpoint of notebook 02. **Writes** figures to `VAE/plots`.
 
@@ -49,7 +50,6 @@ elif find_spec("vae_helpers") is None:
 
 # %%
 import numpy as np
-import torch
 
 from vae_helpers import figures
 from vae_helpers.checkpoint import Run, load_run, newest_run
@@ -93,8 +93,9 @@ figure
 
 # %% [markdown]
 # The differences trace edges and fine pattern: position and large shapes are cheap to write down and matter for many
-# pixels, so they are kept; a thin line matters for few pixels and is dropped first. Colour over a whole area in the difference
-# row is another failure: the InstanceNorm decoder has mistaken the overall tone (see the end of notebook 02).
+# pixels, so they are kept; a thin line matters for few pixels and is dropped first. Colour over a whole area in the
+# difference row is another failure: the InstanceNorm decoder has mistaken the overall tone (see the end of notebook
+# 02).
 #
 # ## The best and the worst
 # An average hides both. Here every held-out picture is scored and the extremes are shown.
@@ -105,8 +106,8 @@ quality = psnr_of(rebuilt, held_out)
 figures.show_histogram(quality, xlabel="PSNR of a held-out picture, dB", title=f"mean {quality.mean():.2f} dB")
 
 # %% [markdown]
-# The spread between pictures is several decibels wide, so a difference of half a decibel between two models means little
-# for any one picture, though it can be real for the set.
+# The spread between pictures is several decibels wide, so a difference of half a decibel between two models means
+# little for any one picture, though it can be real for the set.
 
 # %%
 ranked = np.argsort(-quality)
@@ -124,7 +125,8 @@ figures.show_reconstructions(worst, reconstruct(model, worst), quality[ranked[:-
 # The hard ones have strong contrast or fine pattern, or are unlike the rest; the model falls back on what it knows.
 #
 # ## Where in the picture?
-# The error of each pixel, averaged over held-out pictures, beside the average picture and how much pictures vary there.
+# The error of each pixel, averaged over held-out pictures, beside the average picture and how much pictures vary
+# there.
 
 # %%
 many = held_out[:256]
@@ -135,15 +137,15 @@ sheet = np.stack([many.mean(axis=0), maps[1], maps[0]]).astype(np.uint8)
 figures.show_grid(sheet, captions=["average picture", "variety: dark is much", "error: dark is large"])
 
 # %% [markdown]
-# The error sits where pictures vary and have edges, and the plain ground around costs little. In numbers, for sixteen
-# regions of the picture, in grey levels of 255:
+# In a set with a plain ground, as the drawn one has, the error sits on the figure and the ground costs nearly nothing;
+# photos with busy backgrounds spread it over the whole picture. In numbers, for sixteen regions, in grey levels of 255:
 
 # %%
 side = len(error) // 4
 print(error.reshape(4, side, 4, side).mean(axis=(1, 3)).round(1))
 
 # %% [markdown]
-# An average over the whole picture, as PSNR is, is flattered by the calm regions. Two models with the same PSNR may differ
+# An average over the whole picture, as PSNR is, is flattered by calm regions. Two models with the same PSNR may differ
 # where you look.
 #
 # ## How the 128 numbers are used
@@ -154,11 +156,12 @@ scores = evaluate(model, pictures.pictures, pictures.split.validation)
 figures.show_latent_use(scores.summary)
 
 # %% [markdown]
-# The coloured ones are *active*: their mean moves by more than a hundredth (in variance) from picture to picture. The grey
-# ones cost nothing and tell nothing; the decoder has learned to ignore them. A larger β turns more of them grey.
+# The coloured ones are *active*: their mean moves by more than a hundredth (in variance) from picture to picture. The
+# grey ones cost nothing and tell nothing; the decoder has learned to ignore them. A larger β turns more of them grey.
 #
 # ## Why μ and not a sample
-# The encoder answers with a cloud, not a point. The first reconstruction uses its centre μ, the others random points in it.
+# The encoder answers with a cloud, not a point. The first reconstruction uses its centre μ, the others random points
+# in it.
 
 # %%
 one = held_out[:1]
@@ -166,9 +169,9 @@ drawn = [reconstruct(model, one), *(sample_posterior(model, one, seed) for seed 
 figures.show_grid(np.concatenate([one, *drawn]), captions=["original", "μ"] + [f"sample {i + 1}" for i in range(6)])
 
 # %% [markdown]
-# The samples differ a little, in details the code leaves open, and each is a bit worse than μ. For looking we want one
-# answer, the same each time, so everything shown in these notebooks uses μ. Samples matter in training, where they teach
-# the decoder that nearby codes mean nearly the same.
+# The samples differ a little, in details the code leaves open, and each is a bit worse than μ. For looking we want
+# one answer, the same each time, so everything shown in these notebooks uses μ. Samples matter in training, where
+# they teach the decoder that nearby codes mean nearly the same.
 #
 # ## Pictures of nothing
 # Codes drawn from the prior N(0, 1) on every latent, and painted.
@@ -179,9 +182,9 @@ figures.save(figure, run.plots / "samples.png")
 figure
 
 # %% [markdown]
-# They are less convincing than reconstructions, because the codes of real pictures don't fill the bell curve
-# evenly: some regions the prior draws from belong to no picture at all. So draw from where the codes are instead: a
-# Gaussian fitted to the codes of training pictures, the *aggregate posterior* (Ghosh 2020).
+# They are less convincing than reconstructions, because the codes of real pictures don't fill the bell curve evenly:
+# some regions the prior draws from belong to no picture at all. So draw from where the codes are instead: a Gaussian
+# fitted to the codes of training pictures, the *aggregate posterior* (Ghosh 2020).
 
 # %%
 known = pictures.split.train[:KNOWN]
@@ -190,8 +193,8 @@ fitted = sample_fitted(model, known_mu, known_logvar, 24, seed=1)
 figures.show_grid(fitted, columns=8, title="Samples from the aggregate posterior")
 
 # %% [markdown]
-# The shapes hold together better, though no training has changed anything. The gap between the two grids is a flaw of the
-# latent space, not of the decoder; a larger β narrows it.
+# The shapes hold together better, though no training has changed anything. The gap between the two grids is a flaw of
+# the latent space, not of the decoder; a larger β narrows it.
 #
 # ## Where it fails
 # A model knows only its own world. What does it make of noise, of plain colours, of a picture turned on its head?
@@ -204,13 +207,14 @@ strange = np.concatenate([noise, plain, held_out[:2, ::-1], held_out[2:4, :, :, 
 figures.show_reconstructions(strange, reconstruct(model, strange), psnr_of(reconstruct(model, strange), strange))
 
 # %% [markdown]
-# Noise becomes a washed-out something: it has no regularity to write down. Plain colours grow a ghost of the set's usual
-# shape. An upside-down picture or one with red and blue exchanged is pulled towards what is usual. The model doesn't
-# say "I don't know"; it always paints something.
+# Noise becomes a washed-out something: it has no regularity to write down. Plain colours grow a ghost of the set's
+# usual shape. An upside-down picture or one with red and blue exchanged is pulled towards what is usual. The model
+# doesn't say "I don't know"; it always paints something.
 #
 # ## Can it be told?
-# Two numbers might give a stranger away: a poor PSNR, and a code far from those of all training pictures. The distance is in
-# units of how far a new picture of the set typically lies. As another set, the built-in faces (or butterflies, if this model knows the faces).
+# Two numbers might give a stranger away: a poor PSNR, and a code far from those of all training pictures. The
+# distance is in units of how far a new picture of the set typically lies. As another set, the built-in faces (or
+# butterflies, if this model knows the faces).
 
 # %%
 mu, _ = encode_pictures(model, held_out)
@@ -221,7 +225,8 @@ groups = {"held-out": held_out[:64], "upside down": held_out[:64, ::-1], "blue f
           f"built-in {other}": drawn, "noise": noise, "plain colours": plain}
 
 # %% [markdown]
-# The median of each group in both measures, and the share of it that lies further out than 95 of 100 held-out pictures.
+# The median of each group in both measures, and the share of it that lies further out than 95 of 100 held-out
+# pictures.
 
 # %%
 far = np.quantile(support.held_out.distance, 0.95)
@@ -232,10 +237,10 @@ for name, group in groups.items():
     print(f"{name:<22}{fidelity:>6.1f} dB{np.median(distance):>10.2f}{(distance > far).mean():>9.0%}")
 
 # %% [markdown]
-# By chance 5 % of the set's own pictures lie beyond. Neither number is a sure guard. A low PSNR is a warning sign that a
-# picture is from outside, but a high one is no proof that it is from inside: see what exchanging red and blue does to it.
-# And the encoder was never taught about strangers, so it may well put noise among its own.
+# By chance 5 % of the set's own pictures lie beyond. Neither number is a sure guard. A low PSNR is a warning sign
+# that a picture is from outside, but a high one is no proof that it is from inside: see what exchanging red and blue
+# does to it. And the encoder was never taught about strangers, so it may well put noise among its own.
 #
 # ---
-# In this notebook we measured a model on pictures it had never seen, saw which details it drops, how few of its latents do
-# the work, and how it fails. Next door: [04_traverse](04_traverse.ipynb), where we move.
+# In this notebook we measured a model on pictures it had never seen, saw which details it drops, how few of its
+# latents do the work, and how it fails. Next door: [04_traverse](04_traverse.ipynb), where we move.

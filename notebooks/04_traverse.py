@@ -21,8 +21,8 @@
 # # 04 · What lies between two pictures, and along each axis?
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/latent-space-traversal/beta-vae/blob/main/notebooks/04_traverse.ipynb)
 #
-# Walk from one picture to another by three kinds of path, see how far each strays from what the model knows, turn single
-# latents up and down, and then do all of it by hand.
+# Walk from one picture to another by three kinds of path, see how far each strays from what the model knows, turn
+# single latents up and down, and then do all of it by hand.
 #
 # **Reads** a checkpoint of notebook 02. **Writes** stills and animations to `VAE/plots`.
 
@@ -57,7 +57,8 @@ from vae_helpers.data import open_pictures
 from vae_helpers.directions import analogy, direction_between
 from vae_helpers.export import save_frames
 from vae_helpers.factor_reader import FactorReader
-from vae_helpers.latent import decode_codes, encode_pictures, pick_pairs, reconstruct, summarise, traversal_range, traverse
+from vae_helpers.latent import (
+    decode_codes, encode_pictures, pick_pairs, reconstruct, summarise, traversal_range, traverse)
 from vae_helpers.latent_map import pca_map
 from vae_helpers.path_report import compare_paths
 from vae_helpers.paths import chain, four_corners, walk
@@ -86,8 +87,9 @@ held_out = pictures.pictures[pictures.split.validation]
 print(f"{run.name}\n{model}\n{len(held_out):,} held-out pictures of {pictures.name}")
 
 # %% [markdown]
-# Everything below works on codes: the means μ of the held-out pictures, and those of some training pictures, which are
-# the ground that the model knows. `summary` says what each latent carries, `support` how far a code lies from known ones.
+# Everything below works on codes: the means μ of the held-out pictures, and those of some training pictures, which
+# are the ground that the model knows. `summary` says what each latent carries, `support` how far a code lies from
+# known ones.
 
 # %%
 mu, logvar = encode_pictures(model, held_out)
@@ -102,8 +104,8 @@ print(f"{len(summary.active)} of {mu.shape[1]} latents are active")
 # nearest training picture. So 1 is ordinary, and 2 is no man's land.
 #
 # ## Between two pictures
-# An **interpolation** is a path between the codes of two pictures, painted at every step. The ends of the path are exactly
-# the two reconstructions.
+# An **interpolation** is a path between the codes of two pictures, painted at every step. The ends of the path are
+# exactly the two reconstructions.
 
 # %%
 pairs = pick_pairs(model, held_out[:64], count=4)
@@ -112,8 +114,8 @@ assert all((row[0] == reconstruct(model, held_out[a:a + 1])[0]).all() for row, (
 figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths between held-out pictures")
 
 # %% [markdown]
-# Nothing here is cross-faded: every frame is painted from a code of its own, so shapes move and grow instead of fading over
-# one another. If you do see a double exposure half-way, the model has no picture for that place.
+# Nothing here is cross-faded: every frame is painted from a code of its own, so shapes move and grow instead of
+# fading over one another. If you do see a double exposure half-way, the model has no picture for that place.
 #
 # ## Three ways from A to B, under the lens
 # The straight line (**lerp**) is not the only way. **slerp** goes along an arc: it turns the direction and keeps the
@@ -132,15 +134,14 @@ figures.save(figure, run.plots / "path_inspector.png")
 figure
 
 # %% [markdown]
-# Read it row by row. The *meter* under a frame is the distance to the nearest training code, its line 1. It is low at both
-# ends and rises in between: that is where the model invents. Under it the *nearest training picture*: if a frame looks like
-# it, that is memory; if it doesn't, the model has made a picture of its own. The curve at the bottom shows how much the
-# picture changes at each step; a peak is a jump. The geodesic is the shortest in grey levels, and hardly ever the
-# shortest in z.
+# Read it row by row. The *meter* under a frame is the distance to the nearest training code, its line 1. Where it rises
+# between the ends, the model invents. Under it the *nearest training picture*: if a frame looks like it, that is
+# memory; if it doesn't, the model has made a picture of its own. The curve at the bottom shows how much the picture
+# changes at each step; a peak is a jump. The geodesic is the shortest in grey levels, and hardly ever the shortest in z.
 #
 # ## What changes on the way?
-# The built-in pictures are drawn from known factors, so along each path a small regression can read them off the codes.
-# How well it reads is printed above each curve; believe only the good ones.
+# The built-in pictures are drawn from known factors, so along each path a small regression can read them off the
+# codes. How well it reads is printed above each curve; believe only the good ones.
 
 # %%
 if reader is not None:
@@ -151,12 +152,12 @@ else:
 figure
 
 # %% [markdown]
-# A factor that goes straight from A to B is well represented along this path. One that overshoots, or stays and then jumps,
-# tells that the code doesn't hold it as one straight direction.
+# A factor that goes straight from A to B is well represented along this path. One that overshoots, or stays and then
+# jumps, tells that the code doesn't hold it as one straight direction.
 #
 # ## Equal steps
-# Equal steps in z are not equal steps in the picture. Frames can be moved along a path until each step changes the picture
-# as much as any other, which is what an animation wants.
+# Equal steps in z are not equal steps in the picture. Frames can be moved along a path until each step changes the
+# picture as much as any other, which is what an animation wants.
 
 # %%
 even = compare_paths(model, mu[a], mu[b], 10, summary, support, even=True, kinds=("lerp", "slerp"))
@@ -193,8 +194,8 @@ trio = reconstruct(model, held_out[[a, b, c]])
 figures.show_grid(np.concatenate([trio, drawn]), captions=["A", "B", "C", "A − B + C"])
 
 # %% [markdown]
-# Two single pictures differ in everything at once, so such sums are crude. Groups are better: the mean of the brightest
-# quarter minus that of the darkest is a **direction**, and with groups comes a measure of trust.
+# Two single pictures differ in everything at once, so such sums are crude. Groups are better: the mean of the
+# brightest quarter minus that of the darkest is a **direction**, and with groups comes a measure of trust.
 
 # %%
 by_brightness = np.argsort(pictures.pictures[known].mean(axis=(1, 2, 3)))
@@ -204,12 +205,12 @@ print(f"brightness: p = {way.p_value:.3f}, cosine to the true direction about {w
 figures.show_grid(decode_codes(model, way.apply(mu[a], np.linspace(-1.5, 1.5, 9))), columns=9)
 
 # %% [markdown]
-# In the middle is the picture itself, to the left darker ones, to the right brighter ones. The p-value says whether two
-# groups drawn by lot would lie as far apart; the cosine how far chance has bent the direction.
+# In the middle is the picture itself, to the left darker ones, to the right brighter ones. The p-value says whether
+# two groups drawn by lot would lie as far apart; the cosine how far chance has bent the direction.
 #
 # ## Along one axis
-# A **traversal** is something else: one picture's code, and *one* latent swept while all others stand still. It answers
-# what this latent means. Which latents are worth it? The ones with the highest KL, and only active ones.
+# A **traversal** is something else: one picture's code, and *one* latent swept while all others stand still. It
+# answers what this latent means. Which latents are worth it? The ones with the highest KL, and only active ones.
 
 # %%
 code, dimensions = mu[0], summary.active[:8]
@@ -219,13 +220,13 @@ figures.save(figure, run.plots / "traversals.png")
 figure
 
 # %% [markdown]
-# The range of each row comes from where the codes of real pictures lie, not from a fixed ±3. Some rows change one thing you
-# can name; many change two or three at once. Nothing in the objective forces axes to be meaningful: with β = 1 they
-# rarely are, and even a large β promises little (Locatello 2019).
+# The range of each row comes from where the codes of real pictures lie, not from a fixed ±3. Some rows change one
+# thing you can name; many change two or three at once. Nothing in the objective forces axes to be meaningful: with β
+# = 1 they rarely are, and even a large β promises little (Locatello 2019).
 #
 # ## Under another β
-# The same pair under every run that was trained on this very set. There may be one only; notebook 02 with `BETA = 4` and
-# `TAG = "beta4"` makes a second.
+# The same pair under every run that was trained on this very set. There may be one only; notebook 02 with `BETA = 4`
+# and `TAG = "beta4"` makes a second.
 
 # %%
 runs = runs_on(pictures, OUT)[:6]
@@ -233,7 +234,7 @@ rows = []
 for each in runs:
     ends, _ = encode_pictures(each.model, held_out[[a, b]])
     rows.append(walk(each.model, ends[0], ends[1], steps=10).frames)
-figures.show_rows(rows, [f"β = {each.beta:g}: {each.rate:.0f} nats" for each in runs])
+figures.show_rows(rows, [f"β = {each.beta:g}\n{each.rate:.0f} nats, {each.psnr:.1f} dB" for each in runs])
 
 # %% [markdown]
 # A larger β should buy a smoother walk for fewer nats and pay for it in detail; with a single row there is nothing to
@@ -249,12 +250,12 @@ places = plane.place(reports["lerp"].path.codes)
 inspector.show_map(plane.points, held_out[:shown], places if max(a, b) < shown else None)
 
 # %% [markdown]
-# Neighbours on the map are alike in what the codes hold most of, which is often colour and light. Two axes of dozens are a
-# shadow, though: pictures that fall on one spot here may be far apart.
+# Neighbours on the map are alike in what the codes hold most of, which is often colour and light. Two axes of dozens
+# are a shadow, though: pictures that fall on one spot here may be far apart.
 #
 # ## By hand: between two pictures
-# From here on it's your turn. Pick A and B in the grid (the A | B switch alternates by itself), choose steps and the kind
-# of path, and drag the frame slider; the film on the right plays without the kernel.
+# From here on it's your turn. Pick A and B in the grid (the A | B switch alternates by itself), choose steps and the
+# kind of path, and drag the frame slider; the film on the right plays without the kernel.
 
 # %%
 names = [pictures.names[row] for row in pictures.split.validation[:shown]]
@@ -262,8 +263,9 @@ explorer = PairExplorer(model, held_out[:shown], names, summary, support, pictur
 explorer
 
 # %% [markdown]
-# Everything is decoded when the pair changes, so the frame slider only leafs through finished pictures. Things to try:
-# two pictures that differ in one respect only; *Random pair* a dozen times; a tick at *nearest training pictures*.
+# Everything is decoded when the pair changes, so the frame slider only leafs through finished pictures. Things to
+# try: two pictures that differ in one respect only; *Random pair* a dozen times; a tick at *nearest training
+# pictures*.
 
 # %%
 before = explorer.view.value
@@ -278,7 +280,8 @@ assert explorer.view.value != before  # the slider moves the picture, also witho
 MapExplorer(explorer, mu[:shown])
 
 # %% [markdown]
-# The pair in the explorer above follows. t-SNE keeps neighbours together where the two axes of the first map mix them.
+# The pair in the explorer above follows. t-SNE keeps neighbours together where the two axes of the first map mix
+# them.
 #
 # ## By hand: along the axes
 # Start from any picture, or from your own photo, and move its latents yourself: highest KL first, dragged or typed.
@@ -288,9 +291,9 @@ panel = LatentExplorer(model, held_out[:shown], names, summary, support, folder=
 panel
 
 # %% [markdown]
-# Move the first slider end to end, then the last: KL orders them by how much they tell, and you can see it. Two sliders
-# together show whether their meanings are independent. With a photo of your own look at the meter first: far from the
-# training set the model paints what it knows. *Refine* looks for a better code than the encoder's guess.
+# Move the first slider end to end, then the last: KL orders them by how much they tell, and you can see it. Two
+# sliders together show whether their meanings are independent. With a photo of your own look at the meter first: far
+# from the training set the model paints what it knows. *Refine* looks for a better code than the encoder's guess.
 #
 # ## By hand: the β dial
 # One pair, one slider, all runs.
@@ -302,8 +305,8 @@ BetaDial(runs, held_out[:shown], names, folder=run.plots)
 # The curve under it is the bargain that β strikes: nats spent on the code against nats lost in the picture.
 #
 # ## Keep what you found
-# Each explorer saves by its own buttons. From a cell it is one call, and the ending of the name decides the kind: a strip
-# for a paper, an animation for a talk, a page with a slider for anybody.
+# Each explorer saves by its own buttons. From a cell it is one call, and the ending of the name decides the kind: a
+# strip for a paper, an animation for a talk, a page with a slider for anybody.
 
 # %%
 path = walk(model, mu[a], mu[b], steps=24, kind="slerp", active=summary.active, even=True)
@@ -312,10 +315,10 @@ for name in ("path.gif", "path.webp", "path.html"):
 print(save_frames(path.frames[::3], run.plots / "path.png"))
 
 # %% [markdown]
-# All of them lie in `VAE/plots`, under the run's name. From the shell the same is
-# `python -m vae_helpers interpolate --run RUN A.jpg B.jpg --save path.gif`.
+# All of them lie in `VAE/plots`, under the run's name. From the shell the same is `python -m vae_helpers interpolate
+# --run RUN A.jpg B.jpg --save path.gif`.
 #
 # ---
-# In this notebook we walked between pictures in three ways, saw where the model remembers and where it invents, swept single
-# latents, and did all of it by hand. To come back to the beginning with your own photos, open [01_data](01_data.ipynb) and
-# set `DATASET` to their folder.
+# In this notebook we walked between pictures in three ways, saw where the model remembers and where it invents, swept
+# single latents, and did all of it by hand. To come back to the beginning with your own photos, open
+# [01_data](01_data.ipynb) and set `DATASET` to their folder.

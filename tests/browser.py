@@ -25,19 +25,23 @@ _PRIVATE = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IP
             "JUPYTERLAB_WORKSPACES_DIR")
 
 _IDLE = """() => { const p = window.jupyterapp && window.jupyterapp.shell.currentWidget;
-  const s = p && p.sessionContext && p.sessionContext.session; return !!(s && s.kernel && s.kernel.status === 'idle'); }"""
+  const s = p && p.sessionContext && p.sessionContext.session;
+  return !!(s && s.kernel && s.kernel.status === 'idle'); }"""
 _CELLS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
   .filter(c => c.cell_type === 'code' && c.getSource().trim()).map(c => { const j = c.toJSON();
     return { count: j.execution_count, errors: (j.outputs || []).filter(o => o.output_type === 'error')
       .map(o => o.ename + ': ' + o.evalue) }; })"""
-_RUNNING = """() => { const cells = window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code');
+_RUNNING = """() => {
+  const cells = window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code');
   return cells[cells.length - 1].node.querySelector('.jp-InputPrompt').textContent.includes('*'); }"""
-_FIND = "const e = document.querySelector('.' + name); const img = e && (e.matches('img') ? e : e.querySelector('img'));"
+_FIND = """const e = document.querySelector('.' + name);
+  const img = e && (e.matches('img') ? e : e.querySelector('img'));"""
 # Inside the page: from keydown until the picture's new bytes have loaded.
 _WATCH = "name => { " + _FIND + """ window.began = null;
   window.loaded = new Promise(done => img.addEventListener('load', () => done(performance.now()), {once: true}));
   document.addEventListener('keydown', () => { window.began = performance.now(); }, {once: true, capture: true}); }"""
-_WAIT = """() => Promise.race([window.loaded.then(t => t - window.began), new Promise(r => setTimeout(() => r(-1), 5000))])"""
+_WAIT = """() => Promise.race([window.loaded.then(t => t - window.began),
+  new Promise(r => setTimeout(() => r(-1), 5000))])"""
 
 
 def chromium() -> str | None:
@@ -99,7 +103,8 @@ def _wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
 _FILM = """() => { const img = document.getElementById('picture'); let began = null;
   document.addEventListener('keydown', () => { began = performance.now(); }, {once: true, capture: true});
   window.drawn = new Promise(done => new MutationObserver((_, self) => { self.disconnect();
-    img.decode().then(() => done(performance.now() - began)); }).observe(img, {attributes: true, attributeFilter: ['src']})); }"""
+    img.decode().then(() => done(performance.now() - began)); })
+    .observe(img, {attributes: true, attributeFilter: ['src']})); }"""
 
 
 class Notebook:

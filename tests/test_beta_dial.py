@@ -61,7 +61,8 @@ def test_what_cannot_be_laid_out_is_refused():
         BetaDial([], some_pictures(), NAMES)
     with pytest.raises(InputError, match="a dial of 7 runs"):
         BetaDial(some_runs() * 2 + some_runs(1), some_pictures(), NAMES)
-    other = some_runs(1)[0]._replace(model=BetaVAE(VAEConfig(image_size=64, latent_dim=4, widths=(8, 16, 32, 32))).eval())
+    larger = BetaVAE(VAEConfig(image_size=64, latent_dim=4, widths=(8, 16, 32, 32))).eval()
+    other = some_runs(1)[0]._replace(model=larger)
     with pytest.raises(InputError, match="different sizes"):
         BetaDial([*some_runs(1), other], some_pictures(), NAMES)
 

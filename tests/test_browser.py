@@ -86,6 +86,7 @@ def test_notebook_04_in_jupyterlab(place, shots, say):
         photo = place / "photo.png"
         Image.fromarray(render(sample_factors("animals", 1), 200, "animals")[0]).save(photo)
         notebook.changes("vae-original", lambda: notebook.upload(".vae-latents", photo))
+        notebook.page.locator(".vae-latents .vae-status", has_text="photo.png").wait_for(timeout=5000)
         notebook.photograph(".vae-latents", "lab_latents")
         took = notebook.press("vae-dial-frame", "vae-run-0", "ArrowRight", 3)
         say(f"JupyterLab, dial: {spread(took)}")

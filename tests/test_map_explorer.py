@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explorers import NAMES, is_error, some_model, some_pictures, some_summary
+from explorers import NAMES, find_buttons, is_error, some_model, some_pictures, some_summary
 from vae_helpers.errors import InputError
 from vae_helpers.latent import encode_pictures
 from vae_helpers.widgets import MapExplorer, PairExplorer
@@ -63,6 +63,13 @@ def test_tsne_or_a_sentence(chart, monkeypatch):
         patch.setattr("vae_helpers.map_explorer.tsne_map", lambda codes, perplexity: codes[:, :2].numpy() ** 3)
         chart.kind.value = "t-SNE"
     assert not is_error(chart.pair) and chart.kind.value == "t-SNE" and "polyline" not in chart._back.value
+
+
+def test_saves_the_path_that_is_drawn(chart, tmp_path):
+    chart.pair.folder = tmp_path
+    gif, = (b for b in find_buttons(chart) if b.tooltip == "save as .gif")
+    gif.click()
+    assert (tmp_path / "path_0_1_lerp.gif").is_file() and "path_0_1_lerp.gif" in chart.pair.status.value
 
 
 def test_codes_of_other_pictures_are_refused(chart):

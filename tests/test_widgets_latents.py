@@ -217,7 +217,8 @@ def test_refining_brings_the_reconstruction_nearer(latents, pictures, model):
     encoded = latents.code
     before = psnr_of(latents.reconstruction[None], pictures[:1])[0]
     latents.refine.click()
-    assert psnr_of(latents.reconstruction[None], pictures[:1])[0] > before and "refined in 20 steps" in latents.status.value
+    assert psnr_of(latents.reconstruction[None], pictures[:1])[0] > before
+    assert "refined in 20 steps" in latents.status.value
     refined, state = latents.code, latents.state.value
     assert json.loads(state)["refined"] == 20
     latents.undo.click()

@@ -210,7 +210,9 @@ def test_the_nearest_training_picture_is_shown_on_demand(measured, pictures):
 
 
 def test_saves_every_kind_of_file_and_says_where(measured, monkeypatch):
-    monkeypatch.setattr("vae_helpers.export.video_encoder", lambda: (_ for _ in ()).throw(InputError("no encoder here.")))
+    def lacking():
+        raise InputError("no encoder here.")
+    monkeypatch.setattr("vae_helpers.export.video_encoder", lacking)
     measured.steps.value = 4
     buttons = {b.tooltip: b for b in find_buttons(measured)}
     for ending in (".png", ".gif", ".webp", ".html"):

@@ -68,8 +68,8 @@ class BetaDial(PairPicker):
         if not 0 < len(runs) <= _MOST:
             raise InputError(f"a dial of {len(runs)} runs cannot be laid out: give 1 to {_MOST}, trained on one set.")
         if len({run.model.config.image_size for run in runs}) > 1:
-            raise InputError("these runs take pictures of different sizes, so they cannot share a pair: choose runs of one "
-                             "image size.")
+            raise InputError("these runs take pictures of different sizes, so they cannot share a pair: choose runs of "
+                             "one image size.")
         super().__init__(runs[0].model, pictures, names, None, page_size, device, folder)
         self.add_class("vae-dial")
         self.runs = list(runs)
@@ -106,8 +106,8 @@ class BetaDial(PairPicker):
                 row(self.original_boxes[0], *columns, self.original_boxes[1], gap="8px", align="flex-start"),
                 row(self.frame, self.typed_frame, wrap=False),
                 *labelled,
-                title("What each run pays, and what it gets", "rate: the KL, nats; distortion: reconstruction loss, nats; "
-                      "both a held-out picture"),
+                title("What each run pays, and what it gets", "rate: the KL, nats; distortion: reconstruction loss, "
+                      "nats; both a held-out picture"),
                 curve,
                 save_row(self, self._save), self.status]
 
@@ -125,8 +125,10 @@ class BetaDial(PairPicker):
         self.show_originals()
         self.frame.max = self.typed_frame.max = steps - 1
         self._stale.add("frame")
-        lengths = ", ".join(f"{picture_length(frames):.0f} (β = {run.beta:g})" for run, frames in zip(self.runs, self.frames))
-        self.say(f"A is {self.names[self.a.value]}, B is {self.names[self.b.value]}; lengths in grey levels: {lengths}.")
+        a, b = (self.names[index] for index in self.pair)
+        lengths = ", ".join(f"{picture_length(frames):.0f} (β = {run.beta:g})"
+                            for run, frames in zip(self.runs, self.frames))
+        self.say(f"A is {a}, B is {b}; lengths in grey levels: {lengths}.")
 
     def _draw_frame(self) -> None:
         at = self.frame.value
@@ -158,8 +160,8 @@ def _curve(runs: Sequence[DialRun], width: int = 520, height: int = 220) -> str:
     order = np.argsort(x)
     line = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in order)
     dots = "".join(f'<circle cx="{x[i]:.1f}" cy="{y[i]:.1f}" r="6" fill="{_COLOURS[i]}"/>'
-                   f'<text x="{x[i] + 10:.1f}" y="{y[i] - 6:.1f}">β = {run.beta:g}: {run.rate:.0f}, {run.distortion:.0f}</text>'
-                   for i, run in enumerate(runs))
+                   f'<text x="{x[i] + 10:.1f}" y="{y[i] - 6:.1f}">β = {run.beta:g}: {run.rate:.0f}, '
+                   f"{run.distortion:.0f}</text>" for i, run in enumerate(runs))
     return (f'<svg class="vae-curve" width="{width}" height="{height}" role="img" aria-label="rate against distortion">'
             f'<path d="M50 10V{height - 25}H{width - 10}"/><polyline points="{line}"/>{dots}'
             f'<text x="{width - 10}" y="{height - 8}" text-anchor="end">rate (KL), nats</text>'

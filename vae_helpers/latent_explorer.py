@@ -23,8 +23,8 @@ from vae_helpers.model import BetaVAE
 from vae_helpers.own_photo import OwnPhoto
 from vae_helpers.refine import refine
 from vae_helpers.support import Support
-from vae_helpers.widget_parts import (LARGE, Gallery, button, caption_text, captioned, difference, enlarge_button, meters,
-                                      number, picture, row, save_row, short, show, style_sheet, title)
+from vae_helpers.widget_parts import (LARGE, Gallery, button, caption_text, captioned, difference, enlarge_button,
+                                      meters, number, picture, row, save_row, short, show, style_sheet, title)
 
 _SMALL = 90  # CSS pixels: three pictures under the live one
 _SAME_GESTURE = 1.0  # seconds: moves of one latent that follow each other as fast are undone together
@@ -36,8 +36,8 @@ class LatentExplorer(Explorer):
 
     Shown are the first `sliders` of the summary's active latents, by KL; a range is mean ± 3 spreads of the aggregate
     posterior, widened to hold the start and 0. `values[j].value` is latent j; `sliders[j].value` counts steps from the
-    start. `code` (latent_dim,) and `picture` (H, W, 3) are what is on the screen. With a `support` two meters say how far
-    the start and the live code lie from the training pictures.
+    start. `code` (latent_dim,) and `picture` (H, W, 3) are what is on the screen. With a `support` two meters say how
+    far the start and the live code lie from the training pictures.
     """
 
     stages = ("gallery", "rows", "state", "start", "live")
@@ -101,7 +101,8 @@ class LatentExplorer(Explorer):
         self.live, self.meter = picture(LARGE, "vae-live"), widgets.HTML()
 
     def _lay_out(self) -> None:
-        self.original, self.rebuilt, self.lost = picture(_SMALL, "vae-edge-a", "vae-original"), picture(_SMALL), picture(_SMALL)
+        self.original = picture(_SMALL, "vae-edge-a", "vae-original")
+        self.rebuilt, self.lost = picture(_SMALL), picture(_SMALL)
         boxes, self.captions = zip(*(captioned(image, _SMALL) for image in (self.original, self.rebuilt, self.lost)))
         live, live_caption = captioned(self.live, LARGE)
         live_caption.value = caption_text("Live", "the start with the sliders' values")
@@ -115,8 +116,8 @@ class LatentExplorer(Explorer):
             title("Start from a picture", "click a thumbnail, or Tab to it and press Enter; or type a number"),
             self.gallery,
             row(self.start, widgets.Label("or your own photo"), self.photo, gap="8px"),
-            title("Move along its latents", "the more nats (KL), the more a latent tells; on the right its slider's two "
-                  "ends and middle"),
+            title("Move along its latents", "the more nats (KL), the more a latent tells; on the right its slider's "
+                  "two ends and middle"),
             row(self.to_picture, self.to_zero, self.undo, self.count, self.lots, self.seed, gap="8px"),
             row(left, self._panel, gap="16px", align="flex-start"),
             self._saving, self.state, self.status]
@@ -277,7 +278,8 @@ class LatentExplorer(Explorer):
         values = np.linspace(typed.min, typed.max, steps)
         codes = self.code.repeat(steps, 1)
         codes[:, self._swept] = torch.as_tensor(values, dtype=codes.dtype)
-        return save_frames(decode_codes(self._decoder, codes), self.folder / f"sweep_{self.start.value}_z{self._swept}{ending}",
+        name = f"sweep_{self.start.value}_z{self._swept}{ending}"
+        return save_frames(decode_codes(self._decoder, codes), self.folder / name,
                            title=f"Latent {self._swept} of {short(self._start_picture()[0])}",
                            captions=[f"z{self._swept} = {value:.2f}" for value in values])
 

@@ -22,11 +22,12 @@ class LatentState(NamedTuple):
         """One line of JSON."""
         z = {str(j): value for j, value in self.z.items()}
         refined = {"refined": self.refined} if self.refined else {}
-        return json.dumps({"picture": self.picture, "start": "zero" if self.from_zero else "picture", **refined, "z": z})
+        start = "zero" if self.from_zero else "picture"
+        return json.dumps({"picture": self.picture, "start": start, **refined, "z": z})
 
 
 def parse_state(text: str, pictures: int, latents: Collection[int]) -> LatentState:
-    """Read `as_text` back; InputError for what cannot be read, or does not fit these many pictures and these latents."""
+    """Read `as_text` back; InputError for what cannot be read, or fits other pictures or latents than these."""
     try:
         state = json.loads(text)
         index, start, refined = state["picture"], state.get("start", "picture"), state.get("refined", 0)
@@ -40,6 +41,6 @@ def parse_state(text: str, pictures: int, latents: Collection[int]) -> LatentSta
     if type(refined) is not int or not 0 <= refined <= 100:
         raise InputError("this state does not fit: its code can be refined by 0 to 100 steps.")
     if not set(z) <= set(latents) or not all(math.isfinite(value) for value in z.values()):
-        raise InputError(f"this state does not fit: it moves latents that have no slider here ({list(latents)} have one), "
-                         "or to no finite number.")
+        raise InputError("this state does not fit: it moves latents that have no slider here "
+                         f"({list(latents)} have one), or to no finite number.")
     return LatentState(index, start == "zero", z, refined)

@@ -12,7 +12,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.explorer import answer_beside_cells
 from vae_helpers.latent_map import choose_apart, pca_map, tsne_map
 from vae_helpers.pair_explorer import PairExplorer
-from vae_helpers.widget_parts import button, choice, data_uri, row, style_sheet, title
+from vae_helpers.widget_parts import button, choice, data_uri, row, save_row, style_sheet, title
 
 _WIDTH, _HEIGHT, _THUMB, _EDGE = 912, 520, 48, 30  # CSS pixels
 
@@ -20,15 +20,16 @@ _WIDTH, _HEIGHT, _THUMB, _EDGE = 912, 520, 48, 30  # CSS pixels
 class MapExplorer(widgets.VBox):
     """A map of a pair explorer's pictures by their codes (N, latent_dim): click two, and it walks between them.
 
-    PCA shows the path too; t-SNE is computed when first asked for. Pictures that would overlap are dots; *Show others* puts
-    dots in the place of the pictures that are shown.
+    PCA shows the path too; t-SNE is computed when first asked for. Pictures that would overlap are dots; *Show others*
+    puts dots in the place of the pictures that are shown.
     """
 
     def __init__(self, pair: PairExplorer, codes: Tensor):
         super().__init__(layout=widgets.Layout(width="100%", max_width="960px"))
         self.add_class("vae-explorer")
         if len(codes) != len(pair.pictures):
-            raise InputError(f"there are {len(pair.pictures)} pictures but {len(codes)} codes: encode the same pictures.")
+            raise InputError(f"there are {len(pair.pictures)} pictures but {len(codes)} codes: encode the same "
+                             "pictures.")
         self.pair, self._codes = pair, codes
         self._key = f"vae-{uuid.uuid4().hex[:8]}"
         self._plane = pca_map(codes)
@@ -45,7 +46,7 @@ class MapExplorer(widgets.VBox):
             style_sheet(), self._drawn, self._marked,
             title("Pick two pictures on the map", "click, or Tab and Enter: A and B in turn; or type two numbers"),
             row(self.layout_row, self.others, pair.target_row, pair.a, pair.b, pair.swap, gap="8px"),
-            self._field, self.note, pair.strip, pair.status]
+            self._field, self.note, pair.strip, save_row(pair, pair.save), pair.status]
         self.kind.observe(lambda _: self._act(self._change_kind), "value")
         self.others.on_click(lambda _: self._act(self._show_others))
         self._act(self._draw)
@@ -72,7 +73,8 @@ class MapExplorer(widgets.VBox):
             except InputError:
                 self.kind.value = "PCA"
                 raise
-            self.pair.say("t-SNE keeps neighbours together; distances between groups mean little, and a path has no place.")
+            self.pair.say("t-SNE keeps neighbours together; distances between groups mean little, and a path has no "
+                          "place.")
         self._hidden = set()
         self._draw()
 
@@ -119,8 +121,8 @@ class MapExplorer(widgets.VBox):
             points = " ".join(f"{x:.1f},{y:.1f}" for x, y in along)
             stops = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in along)
             line = f'<polyline points="{points}"/><g class="vae-stops">{stops}</g>'
-        names = "".join(f'<text class="vae-{label.lower()}" x="{places[i, 0]:.1f}" y="{places[i, 1] - _THUMB / 2 - 4:.1f}">'
-                        f"{label}</text>" for i, label in zip(ends, "AB"))
+        names = "".join(f'<text class="vae-{label.lower()}" x="{places[i, 0]:.1f}" '
+                        f'y="{places[i, 1] - _THUMB / 2 - 4:.1f}">{label}</text>' for i, label in zip(ends, "AB"))
         drawing = f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="the path from A to B">'
         self._back.value = f'{drawing}<g class="vae-dots">{dots}</g>{line}{names}</svg>'
         rings = [f".vae-explorer .vae-map button.{self._key}-{i}{{box-shadow:0 0 0 3px var(--vae-{label})}}"

@@ -209,6 +209,10 @@ class BetaVAE(nn.Module):
         for block in self.decoder.blocks:
             if isinstance(block.norm, InstanceNorm) and block.norm.style is not None:
                 nn.init.normal_(block.norm.style.weight, std=1e-2)  # adaptive norm starts as plain instance norm
+        if self.config.decoder_norm != "instance":
+            # Start grey, not with tanh at its ends: +0.3 dB on drawn butterflies with the adaptive norm, and samples that
+            # don't glow. Plain instance norm must smuggle colour past itself and wants the large weights (0.6 dB).
+            self.decoder.out.weight *= 0.1
         nn.init.normal_(self.encoder.logvar.weight, std=1e-3)
         nn.init.constant_(self.encoder.logvar.bias, _LOGVAR_START)
 

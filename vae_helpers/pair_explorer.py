@@ -31,9 +31,9 @@ class PairExplorer(PairPicker):
     """Pick two pictures and walk between them: thumbnails, four kinds of path, a slider over frames decoded in one go.
 
     `pictures` uint8 (N, H, W, 3); with a `summary` paths bend over the active latents only. `frames` holds the decoded
-    path, uint8 (steps, H, W, 3); its ends equal `reconstructions` (2, H, W, 3) bit for bit; `report` measures it. With a
-    `support` a meter under each frame says how far it lies from the training pictures, and with `training_pictures`
-    (indexed as the Support's `rows` say) the nearest of them can be shown.
+    path, uint8 (steps, H, W, 3); its ends equal `reconstructions` (2, H, W, 3) bit for bit; `report` measures it.
+    With a `support` a meter under each frame says how far it lies from the training pictures, and with
+    `training_pictures` (indexed as the Support's `rows` say) the nearest of them can be shown.
     """
 
     stages = ("gallery", "path", "frame", "strips", "film")
@@ -76,7 +76,7 @@ class PairExplorer(PairPicker):
         for caption, label in zip(captions, "AB"):
             caption.value = caption_text(label, "reconstructed", label.lower())
         middle, self.view_caption = captioned(self.view, LARGE)
-        sides = [widgets.VBox(boxes, layout=widgets.Layout(grid_gap="4px")) for boxes in zip(self.original_boxes, boxes)]
+        sides = [widgets.VBox(both, layout=widgets.Layout(grid_gap="4px")) for both in zip(self.original_boxes, boxes)]
         pictures = row(sides[0], middle, sides[1], self.film, gap="16px", align="flex-start")
         measured = [self.meter] * (self._support is not None)
         remembered = [self.memories, self.nearest] * (self._training_pictures is not None)
@@ -84,13 +84,14 @@ class PairExplorer(PairPicker):
                 title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
                 row(self.target_row, self.a, self.b, self.swap, self.random_pair, self.seed, gap="8px"),
                 self.gallery,
-                title("Walk from A to B", "every frame is decoded beforehand; on the right the same as a film that needs no "
-                      "kernel"),
+                title("Walk from A to B", "every frame is decoded beforehand; on the right the same as a film that "
+                      "needs no kernel"),
                 row(self._method_row, self.even, self.steps, self.typed_steps, gap="8px"),
                 pictures,
                 row(self.frame, self.typed_frame, wrap=False),
                 self.strip, *measured, *remembered,
-                row(save_row(self, self._save), enlarge_button(self.view, self.view_caption, LARGE, 2 * LARGE), gap="16px"),
+                row(save_row(self, self.save), enlarge_button(self.view, self.view_caption, LARGE, 2 * LARGE),
+                    gap="16px"),
                 self.status]
 
     def _connect(self) -> None:
@@ -132,9 +133,10 @@ class PairExplorer(PairPicker):
             show(image, end)
         self.frame.max = self.typed_frame.max = steps - 1
         self._stale.update(("frame", "strips", "film"))
-        self.say(f"A is {self.names[self.a.value]}, B is {self.names[self.b.value]}: {steps} frames by {self.method.value}, decoded in "
-                 f"{milliseconds:.0f} ms; the picture changes by {self.report.picture_length:.0f} grey levels in all, its "
-                 f"largest step is {self.report.unevenness:.2f} × the mean.")
+        a, b = (self.names[index] for index in self.pair)
+        self.say(f"A is {a}, B is {b}: {steps} frames by {self.method.value}, decoded in {milliseconds:.0f} ms; the "
+                 f"picture changes by {self.report.picture_length:.0f} grey levels in all, its largest step is "
+                 f"{self.report.unevenness:.2f} × the mean.")
         for heard in self._listeners:
             heard()
 
@@ -167,7 +169,8 @@ class PairExplorer(PairPicker):
             if self.memories.value:
                 show_strip(self.nearest, self._training_pictures[ground.nearest[shown]], width)
 
-    def _save(self, ending: str) -> Path:
+    def save(self, ending: str) -> Path:
+        """Write the frames as this kind of file, such as ".gif", and return where."""
         name = f"path_{self.a.value}_{self.b.value}_{self.method.value}{'_even' * self.even.value}{ending}"
         return save_frames(self.frames, self.folder / name, captions=self._frame_captions(),
                            title=f"From {short(self.names[self.a.value])} to {short(self.names[self.b.value])}, "

@@ -39,16 +39,17 @@ _CSS = f"""
 .vae-status {{ font-size: 12px; color: var(--vae-soft); padding: 4px 8px; border-left: 3px solid var(--vae-line); }}
 .vae-status.vae-error {{ color: var(--jp-error-color0, #b71c1c); border-color: var(--jp-error-color1, #d32f2f); }}
 .vae-explorer .vae-map {{ position: relative; border: 1px solid var(--vae-line); border-radius: 4px; }}
-.vae-explorer .vae-map > .widget-html {{ position: absolute; left: 0; top: 0; margin: 0; z-index: 1; pointer-events: none; }}
+.vae-explorer .vae-map > .widget-html {{ position: absolute; left: 0; top: 0; margin: 0; z-index: 1;
+  pointer-events: none; }}
 .vae-explorer .vae-map svg {{ display: block; }}
 .vae-map .vae-dots {{ fill: var(--vae-soft); opacity: .35; }}
 .vae-map polyline {{ fill: none; stroke: var(--vae-text); stroke-width: 2; }}
 .vae-map .vae-stops {{ fill: #fff; stroke: var(--vae-text); stroke-width: 1.5; }}
 .vae-map text {{ font: 700 14px sans-serif; text-anchor: middle; stroke: #fff; stroke-width: 3; paint-order: stroke; }}
 .vae-map text.vae-a {{ fill: var(--vae-a); }} .vae-map text.vae-b {{ fill: var(--vae-b); }}
-.vae-explorer .vae-map button.jupyter-button {{ position: absolute; margin: 0; padding: 0; border: 0; border-radius: 4px;
-  background-size: cover; display: flex; align-items: flex-end; justify-content: center; font-size: 10px; line-height: 12px;
-  color: #fff; text-shadow: 0 0 2px #000, 0 0 3px #000; }}
+.vae-explorer .vae-map button.jupyter-button {{ position: absolute; margin: 0; padding: 0; border: 0;
+  border-radius: 4px; background-size: cover; display: flex; align-items: flex-end; justify-content: center;
+  font-size: 10px; line-height: 12px; color: #fff; text-shadow: 0 0 2px #000, 0 0 3px #000; }}
 .vae-explorer .vae-map button:focus-visible {{ outline: 2px dashed var(--vae-text); outline-offset: 4px; z-index: 2; }}
 .vae-run {{ font-size: 12px; border-left: 4px solid; padding-left: 6px; color: var(--vae-text); }}
 .vae-curve text {{ font: 12px sans-serif; fill: var(--vae-text); }}
@@ -120,7 +121,8 @@ class Gallery(widgets.VBox):
         """Put the current page on the buttons."""
         first, last = self.shown.start, self.shown.stop - 1
         pictures = self._explorer.pictures[first:last + 1]
-        rules = (f'.{self._key}-{slot}{{background-image:url("{data_uri(p, _THUMB)}")}}' for slot, p in enumerate(pictures))
+        rules = (f'.{self._key}-{slot}{{background-image:url("{data_uri(each, _THUMB)}")}}'
+                 for slot, each in enumerate(pictures))
         self._drawn.value = f"<style>{''.join(rules)}</style>"
         for slot, thumb in enumerate(self.buttons[:len(pictures)]):
             with thumb.hold_sync():
@@ -225,7 +227,7 @@ def caption_text(label: str, text: str = "", colour: str = "") -> str:
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """What two uint8 pictures (H, W, 3) do not share: |a - b|, doubled and dark on white, so that white means "equal"."""
+    """What two uint8 pictures (H, W, 3) do not share: |a - b|, doubled and dark on white; white means "equal"."""
     return (255 - np.minimum(255, 2 * np.abs(a.astype(int) - b.astype(int)))).astype(np.uint8)
 
 
@@ -237,8 +239,8 @@ def meters(distances: Sequence[float], width: int) -> str:
     cells = []
     for distance in distances:
         colour = "#4c8c6b" if distance <= 1 else "#e0a030" if distance <= 1.5 else "#c8553d"
-        cells.append(f'<div><span class="vae-meter"><i style="width:{min(distance, 2) / 2:.0%};background:{colour}"></i>'
-                     f"</span>{distance:.2f}</div>")
+        cells.append(f'<div><span class="vae-meter"><i style="width:{min(distance, 2) / 2:.0%};background:{colour}">'
+                     f"</i></span>{distance:.2f}</div>")
     return f'<div class="vae-meters" style="width:{width}px">{"".join(cells)}</div>'
 
 
