@@ -55,7 +55,7 @@ import torch
 
 from vae_helpers import figures, losses
 from vae_helpers.checkpoint import Run, load_checkpoint, run_name
-from vae_helpers.data import open_pictures, to_float
+from vae_helpers.data import open_pictures
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_prior
 from vae_helpers.logbook import read_scalars
 from vae_helpers.model import BetaVAE, VAEConfig
