@@ -32,8 +32,8 @@ Read the rooms in this order; each imports only from those before it.
     figures           every matplotlib figure (inspector: those of a path)
     tour              the whole path in one call
     widgets           sliders for a notebook
-                      (explorer, widget_parts, own_photo, latent_row, latent_state, pair_explorer, latent_explorer,
-                      map_explorer, beta_dial)
+                      (explorer, widget_parts, pair_picker, own_photo, latent_row, latent_state, pair_explorer,
+                      latent_explorer, map_explorer, beta_dial)
     __main__          the shell: python -m vae_helpers
 """
 
