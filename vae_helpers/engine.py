@@ -9,9 +9,9 @@ import torch
 
 from vae_helpers.recipe import TrainConfig, pick_half
 
-# Compiling takes a minute or more, and then saves a few milliseconds a picture on a CPU (measured: 106 s, 4.5 ms on one
-# busy core, 1.3 times as fast); on a GPU the saving per picture is far smaller, so it takes more of them (not measured).
-PAYS_ABOVE = {"cpu": 50_000, "cuda": 400_000}
+# Measured on 2 cores: compiling takes 25 s and saves 2 ms a picture; on one busy core 106 s and 4.5 ms. So it pays from
+# 12,000 to 24,000 pictures on; the margin is for slower machines. On a GPU a picture has far less to save (not measured).
+PAYS_ABOVE = {"cpu": 30_000, "cuda": 400_000}
 
 
 def can_compile(device: torch.device) -> bool:
