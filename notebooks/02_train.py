@@ -158,8 +158,9 @@ figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original"
 
 # %% [markdown]
 # ## The recipe
-# A learning rate of 0.005 with PyTorch's usual initialisation makes the KL explode in the first epoch. Four things
-# tame it: the rate warms up, β warms up, gradients are clipped, and $\log\sigma^2$ is softly bounded. The quick recipe
+# A learning rate of 0.005 with PyTorch's usual initialisation makes the KL explode in the first epoch. Five things tame it:
+# weights that start with $\mu$ in the open and $\sigma$ small, a rate that warms up, a β that warms up, clipped
+# gradients, and a softly bounded $\log\sigma^2$. The quick recipe
 # also takes small batches and one rise and fall of the rate ("one cycle"), which teaches more in few epochs.
 
 # %%
@@ -193,7 +194,8 @@ log = read_scalars(run.tensorboard)
 figures.show_losses(log)
 
 # %% [markdown]
-# **Reconstruction** should fall and flatten. **KL** usually rises: the model finds that saying more pays. When the orange
+# **Reconstruction** should fall and flatten. **KL** starts high, while the warm-up of β makes it cheap, and falls to what
+# still pays. When the orange
 # (held-out) curve turns up while the grey one falls, it has begun to learn its training pictures by heart; then more
 # pictures help, and more epochs don't. A KL that falls to 0 is *collapse*: the decoder ignores the code, β is too large.
 #

@@ -55,7 +55,7 @@ from vae_helpers import figures
 from vae_helpers.checkpoint import Run, load_run, newest_run
 from vae_helpers.data import open_pictures
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_posterior, sample_prior
-from vae_helpers.metrics import evaluate, psnr_of
+from vae_helpers.metrics import evaluate, psnr_of, ssim_of
 from vae_helpers.support import Support
 from vae_helpers.synthetic import render, sample_factors
 
@@ -123,6 +123,18 @@ figures.show_reconstructions(worst, reconstruct(model, worst), quality[ranked[:-
 
 # %% [markdown]
 # The hard ones have strong contrast or fine pattern, or are unlike the rest; the model falls back on what it knows.
+#
+# PSNR compares pixel by pixel. **SSIM** compares local contrast and structure instead, so it forgives a wrong tone and
+# resents a lost texture. The same question to it, the four best and the four worst:
+
+# %%
+likeness = ssim_of(rebuilt, held_out)
+by_ssim = np.argsort(-likeness)[[0, 1, 2, 3, -4, -3, -2, -1]]
+figures.show_reconstructions(held_out[by_ssim], rebuilt[by_ssim], title=f"By SSIM, from {likeness.max():.2f} to {likeness.min():.2f}")
+
+# %% [markdown]
+# Where the two disagree on what is worst, look at the pictures and decide which of them you believe. Neither knows
+# what a picture shows.
 #
 # ## Where in the picture?
 # The error of each pixel, averaged over held-out pictures, beside the average picture and how much pictures vary

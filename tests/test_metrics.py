@@ -5,13 +5,29 @@ import torch
 from vae_helpers.errors import InputError
 from vae_helpers.losses import kl_per_dimension
 from vae_helpers.latent import encode_pictures
-from vae_helpers.metrics import evaluate, psnr, psnr_of
+from vae_helpers.metrics import evaluate, psnr, psnr_of, ssim_of
 
 
 def test_psnr_by_hand():
     black, grey = np.zeros((2, 8, 8, 3), np.uint8), np.full((2, 8, 8, 3), 51, np.uint8)  # 51/255 = 0.2, MSE 0.04
     assert np.allclose(psnr_of(grey, black), -10 * np.log10(0.04), atol=1e-4)
     assert psnr(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)) == 100
+
+
+def test_ssim_of_equal_shifted_and_unrelated_pictures():
+    rng = np.random.default_rng(0)
+    noise, other = rng.integers(0, 256, (2, 70, 32, 32, 3), dtype=np.uint8)
+    assert np.allclose(ssim_of(noise, noise), 1, atol=1e-5)
+    assert np.abs(ssim_of(noise, other)).max() < 0.15
+    # Of two flat pictures only the luminance term is left: (2ab + c) / (a² + b² + c) with c = 0.01² (Wang 2004, eq. 6).
+    dark, light = np.full((1, 32, 32, 3), 51, np.uint8), np.full((1, 32, 32, 3), 204, np.uint8)
+    assert ssim_of(dark, light)[0] == pytest.approx((2 * 0.2 * 0.8 + 1e-4) / (0.2**2 + 0.8**2 + 1e-4), abs=1e-3)
+
+
+def test_ssim_refuses_what_it_cannot_compare():
+    small = np.zeros((1, 8, 8, 3), np.uint8)
+    with pytest.raises(InputError, match="at least 16"):
+        ssim_of(small, small)
 
 
 def test_evaluate_averages_over_all_pictures_whatever_the_batch(small_model, small_set):
