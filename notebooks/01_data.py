@@ -196,7 +196,7 @@ figures.show_grid(batch.numpy(), columns=8, title=f"One batch, {tuple(batch.shap
 # The batch is still bytes: a quarter of the traffic of floats. The device that trains turns them into [-1, 1] itself.
 #
 # ## What augmentation does
-# The same pictures in two epochs: another order, other pictures mirrored. Here they are put back in order to compare.
+# The same pictures in three epochs: another order, other pictures mirrored. Here they are put back in order to compare.
 
 # %%
 def seen_in(epoch: int) -> np.ndarray:
@@ -228,7 +228,7 @@ assert np.array_equal(make_again(), pictures.pictures[rows])
 print(f"reading the cache is {seconds[0] / seconds[1]:.0f} times as fast as making the pictures again")
 
 # %% [markdown]
-# That factor comes back in every epoch. It is why training never waits for pictures, even on a fast GPU.
+# That factor comes back in every epoch, which is why training opens no picture file.
 #
 # ## Your own pictures
 # Put them anywhere, for instance into `data/butterfly_data`, sub-folders welcome, and set `DATASET` above to that path.
