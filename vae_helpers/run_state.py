@@ -134,7 +134,8 @@ def _state(model: BetaVAE, config: TrainConfig, world: World) -> State:
     half = pick_half(world.device)
     model.to(world.device).train().set_half(half)
     average = copy.deepcopy(model).eval().requires_grad_(False) if config.ema else None
-    # The usual 0.999 averages over more steps than a short run has, and holds each latent back long after it woke up.
+    # The usual 0.999 averages over 1,000 steps, more than a quick run has. Measured only together with the
+    # initialisation (see model.py), not by itself.
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99),
                                  fused=world.device.type in ("cpu", "cuda"))
     scaler = torch.amp.GradScaler(world.device.type, enabled=half == torch.float16)
