@@ -63,7 +63,7 @@ from vae_helpers.synthetic import SETS, render, sample_factors
 
 # %% tags=["parameters"]
 DATASET = "synthetic"  # start here; then try a folder of your own
-IMAGE_SIZE = 128  # side of the squares in pixels: 64 is four times faster, 256 four times slower
+IMAGE_SIZE = 128  # side of the squares in pixels: 64 has a quarter of the pixels, 256 four times as many
 LIMIT = None  # at most this many pictures; None takes all of a folder, 4,096 of a built-in set
 
 # %% [markdown]
@@ -232,8 +232,8 @@ print(f"reading the cache is {seconds[0] / seconds[1]:.0f} times as fast as maki
 #
 # ## Your own pictures
 # Put them anywhere, for instance into `data/butterfly_data`, sub-folders welcome, and set `DATASET` above to that path.
-# A few hundred photos of *one kind of thing*, roughly centred, make a far better latent space than thousands of
-# everything. If the folder is empty or holds no pictures, one sentence says so and what to do.
+# A few hundred photos of *one kind of thing*, roughly centred, are a good start: what all of them share costs the code
+# nothing. If the folder is empty or holds no pictures, one sentence says so and what to do.
 #
 # ---
 # In this notebook we opened a set of pictures, looked at what varies in it, split it honestly, and saw the batches that

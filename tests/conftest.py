@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from explorers import NAMES, some_model, some_pictures, some_summary
 from small import SMALL
 
 from vae_helpers.checkpoint import Run
 from vae_helpers.data import open_pictures
 from vae_helpers.model import BetaVAE
 from vae_helpers.train import TrainConfig, fit
+from vae_helpers.widgets import LatentExplorer, PairExplorer
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +44,33 @@ def trained(small_set, tmp_path_factory):
 def noise_pictures():
     """Twelve uint8 pictures of 32 pixels."""
     return np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """What the explorers' tests show, uint8 (N, 32, 32, 3)."""
+    return some_pictures()
+
+
+@pytest.fixture(scope="module")
+def model():
+    """The untrained model of the explorers' tests."""
+    return some_model()
+
+
+@pytest.fixture(scope="module")
+def summary(model, pictures):
+    """What its latents carry over those pictures."""
+    return some_summary(model, pictures)
+
+
+@pytest.fixture
+def pair(model, pictures, summary):
+    """A pair explorer on them."""
+    return PairExplorer(model, pictures, NAMES, summary, page_size=12)
+
+
+@pytest.fixture
+def latents(model, pictures, summary):
+    """A latent explorer on them."""
+    return LatentExplorer(model, pictures, NAMES, summary, sliders=4)

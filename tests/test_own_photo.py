@@ -6,30 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explorers import NAMES, is_error, some_model, some_pictures, some_summary
+from explorers import is_error, some_pictures
 from vae_helpers.data import read_picture
 from vae_helpers.latent import reconstruct
-from vae_helpers.widgets import LatentExplorer
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    return some_pictures()
-
-
-@pytest.fixture(scope="module")
-def model():
-    return some_model()
-
-
-@pytest.fixture(scope="module")
-def summary(model, pictures):
-    return some_summary(model, pictures)
-
-
-@pytest.fixture
-def latents(model, pictures, summary):
-    return LatentExplorer(model, pictures, NAMES, summary, sliders=4)
 
 
 @pytest.fixture

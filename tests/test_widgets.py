@@ -6,36 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from explorers import LATENTS, NAMES, is_error, some_model, some_pictures, some_summary
+from explorers import LATENTS, NAMES, is_error
 from vae_helpers.errors import InputError
 from vae_helpers.latent import LatentSummary, reconstruct
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.widgets import LatentExplorer, PairExplorer
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    return some_pictures()
-
-
-@pytest.fixture(scope="module")
-def model():
-    return some_model()
-
-
-@pytest.fixture(scope="module")
-def summary(model, pictures):
-    return some_summary(model, pictures)
-
-
-@pytest.fixture
-def pair(model, pictures, summary):
-    return PairExplorer(model, pictures, NAMES, summary, page_size=12)
-
-
-@pytest.fixture
-def latents(model, pictures, summary):
-    return LatentExplorer(model, pictures, NAMES, summary, sliders=4)
 
 
 @pytest.mark.parametrize("arguments, problem", [

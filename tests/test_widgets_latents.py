@@ -8,31 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from explorers import LATENTS, NAMES, count_draws, find_buttons, is_error, some_model, some_pictures, some_summary
+from explorers import LATENTS, NAMES, count_draws, find_buttons, is_error
 from vae_helpers.latent import encode_pictures, reconstruct
 from vae_helpers.metrics import psnr_of
 from vae_helpers.support import Support
 from vae_helpers.widgets import LatentExplorer
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    return some_pictures()
-
-
-@pytest.fixture(scope="module")
-def model():
-    return some_model()
-
-
-@pytest.fixture(scope="module")
-def summary(model, pictures):
-    return some_summary(model, pictures)
-
-
-@pytest.fixture
-def latents(model, pictures, summary):
-    return LatentExplorer(model, pictures, NAMES, summary, sliders=4)
 
 
 def test_latents_are_the_active_ones_by_kl(latents, summary):

@@ -7,32 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from explorers import NAMES, count_draws, find_buttons, is_error, some_model, some_pictures, some_summary
+from explorers import NAMES, count_draws, find_buttons, is_error
 from vae_helpers.errors import InputError
 from vae_helpers.export import to_bytes
 from vae_helpers.latent import encode_pictures, lerp, reconstruct, slerp
 from vae_helpers.support import Support
 from vae_helpers.widgets import PairExplorer
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    return some_pictures()
-
-
-@pytest.fixture(scope="module")
-def model():
-    return some_model()
-
-
-@pytest.fixture(scope="module")
-def summary(model, pictures):
-    return some_summary(model, pictures)
-
-
-@pytest.fixture
-def pair(model, pictures, summary):
-    return PairExplorer(model, pictures, NAMES, summary, page_size=12)
 
 
 def test_pair_shows_a_path_at_once(pair):
