@@ -113,6 +113,8 @@ def _training_options(sub: argparse.ArgumentParser, limit: int | None = None, de
                      "enough to earn it back)", **recipe)
     sub.add_argument("--exact", action=argparse.BooleanOptionalAction, help="a resumed run equals an uninterrupted one "
                      "bit for bit (on the CPU)", **recipe)
+    sub.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror every other training picture (on); off "
+                     "where left and right differ, as by the built-in butterflies' shadow", **recipe)
     sub.add_argument("--num-samples", type=int, metavar="K", help="latent samples a picture (1)", **recipe)
     sub.add_argument("--seed", type=int, metavar="S", help="decides weights, order and noise (0)", **recipe)
 
@@ -124,8 +126,8 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
     from vae_helpers.model import VAEConfig
     from vae_helpers.train import TrainConfig, fit, pick_device
 
-    names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "compile", "exact", "num_samples",
-             "seed")
+    names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "compile", "exact", "flip",
+             "num_samples", "seed")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     # Whatever can be refused is refused before pictures are decoded.
     config, device = TrainConfig(**given), pick_device(options.device)
