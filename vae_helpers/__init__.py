@@ -10,7 +10,8 @@ Read the rooms in this order; each imports only from those before it.
                       (decode, disk, cache, sources, split, duplicates, batching, known_factors, download)
 
     model             VAEConfig, Encoder, Decoder, BetaVAE
-    losses            the objective, term by term
+    losses            the objective, term by term; what a β of another code base is here
+    likelihoods       reconstruction terms -log p(x|z), by name
     latent            encode, decode, samples, lerp and slerp, sweeps along one latent
     metrics           scores on held-out pictures
     checkpoint        where a run's files live; save and load

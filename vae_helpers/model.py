@@ -164,7 +164,7 @@ class Encoder(_HalfPrecision):
 
 
 class Decoder(_HalfPrecision):
-    """Latent codes (N, latent_dim) => pictures (N, 3, S, S) in (-1, 1)."""
+    """Latent codes (N, latent_dim) => pictures (N, 3, S, S): x̂ = tanh(a) in (-1, 1), or the activation a itself."""
 
     def __init__(self, config: VAEConfig):
         super().__init__()
@@ -174,14 +174,14 @@ class Decoder(_HalfPrecision):
         self.blocks = nn.ModuleList(DecoderBlock(a, b, config) for a, b in zip(channels, channels[1:]))
         self.out = UpConv(channels[-1], 3)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, activation: bool = False) -> Tensor:
         x = self.linear(z).view(-1, self.channels, 4, 4)  # latent => 8192 => 512 × 4 × 4
         x = x.contiguous(memory_format=torch.channels_last)
         with self.autocast(x):
             for block in self.blocks:
                 x = block(x, z)                     # 4 => 8 => 16 => 32 => 64
             x = self.out(x)                         # 64 => 128
-        return torch.tanh(x.float())
+        return x.float() if activation else torch.tanh(x.float())
 
 
 class BetaVAE(nn.Module):
@@ -238,17 +238,21 @@ class BetaVAE(nn.Module):
         """
         return mu + torch.exp(0.5 * logvar) * noise
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Latent codes (..., latent_dim) => pictures (..., 3, S, S) in (-1, 1)."""
+    def decode(self, z: Tensor, activation: bool = False) -> Tensor:
+        """Latent codes (..., latent_dim) => pictures (..., 3, S, S) in (-1, 1).
+
+        With `activation` it gives a, where pictures are tanh(a): likelihoods that need logits take 2a, since
+        `(1 + tanh(a)) / 2 = sigmoid(2a)`, and would lose every digit of them in a saturated picture.
+        """
         if z.shape[-1] != self.config.latent_dim:
             raise InputError(f"codes of shape {tuple(z.shape)} do not fit this model: it has {self.config.latent_dim} latents.")
-        x = self.decoder(z.reshape(-1, z.shape[-1]))
+        x = self.decoder(z.reshape(-1, z.shape[-1]), activation)
         return x.reshape(*z.shape[:-1], *x.shape[1:])
 
-    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode, sample K codes per picture, decode: `(x_hat, mu, logvar)`, x_hat (K, N, 3, S, S)."""
+    def forward(self, x: Tensor, noise: Tensor, activation: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode, sample K codes per picture, decode: `(x_hat, mu, logvar)`, x_hat (K, N, 3, S, S) as by `decode`."""
         mu, logvar = self.encode(x)
-        return self.decode(self.reparameterize(mu, logvar, noise)), mu, logvar
+        return self.decode(self.reparameterize(mu, logvar, noise), activation), mu, logvar
 
     def __repr__(self) -> str:
         n = sum(p.numel() for p in self.parameters())
