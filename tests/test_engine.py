@@ -9,11 +9,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from small import SMALL
 from vae_helpers import benchmark, engine
-from vae_helpers.benchmark import PlainVAE, table, time_steps
+from vae_helpers.benchmark import matrix, time_steps
+from vae_helpers.benchmark_report import table
+from vae_helpers.benchmark_runs import held_out, peak_memory
 from vae_helpers.distributed import World
 from vae_helpers.engine import decide_compile, describe_engine
 from vae_helpers.feed import feed, on_device
 from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.plain import PlainVAE, plain_fit
 from vae_helpers.recipe import TrainConfig
 from vae_helpers.run_state import fresh
 
@@ -109,3 +112,32 @@ def test_ratios_come_pair_by_pair_and_against_the_first(monkeypatch):
     assert ours.low <= ours.ratio <= ours.high and 1 / 1.0 <= ours.images_per_second <= 1 / 0.5
     text = table({"hardware": {"cpu": "x", "gpu": None}, "batch_size": 2, "image_size": 32, "steps": [ours._asdict()]})
     assert "| ours | " in text and "| 6.00 |" in text and "cpu x" in text and "gpu" not in text
+
+
+def test_the_matrix_has_a_cell_for_every_way_this_device_knows(small_set, monkeypatch):
+    monkeypatch.setattr(benchmark, "can_compile", lambda device: False)
+    rows = matrix(small_set, batch_sizes=(4, 200), pairs=1, device="cpu", progress=False)  # 200: more than there are
+    assert [(r["batch_size"], r["kernels"], r["layout"], r["way"]) for r in rows] == [
+        (b, k, l, "eager") for b in (4, 200) for k in ("as written", "folded") for l in ("NCHW", "channels-last")]
+    assert all(0 < row["images_per_second"] < 1e6 for row in rows)
+
+
+def test_the_plain_loop_learns_and_leaves_the_session_its_dice(small_set):
+    before = torch.random.get_rng_state()
+    model, seconds = plain_fit(small_set, 2, 16, 1e-3, 0, CPU, progress=False)
+    again, _ = plain_fit(small_set, 2, 16, 1e-3, 0, CPU, progress=False)
+    assert torch.equal(torch.random.get_rng_state(), before) and seconds > 0 and not model.training
+    assert all(torch.equal(one, other) for one, other in zip(model.state_dict().values(), again.state_dict().values()))
+    untrained = PlainVAE(VAEConfig(image_size=32), own_start=True).eval()
+    assert held_out(model, small_set)[0] < 0.9 * held_out(untrained, small_set)[0]
+
+
+def test_held_out_agrees_with_the_score_of_a_run(trained, small_set):
+    _, result = trained
+    loss, quality = held_out(result.model, small_set)
+    assert quality == pytest.approx(result.scores.psnr, abs=1e-3) and loss == pytest.approx(result.scores.total, rel=0.02)
+
+
+def test_the_memory_of_a_step_is_at_least_that_of_its_activations():
+    # The outputs of the encoder's first block alone, kept for the backward pass: 64 × 32 × 32 × 32 floats, 8 MiB, twice.
+    assert all(16 < mib < 4096 for mib in peak_memory(64, 64, "cpu").values())

@@ -78,16 +78,27 @@ def test_data_reports_on_a_folder_and_asks_for_one(capsys, photos):
     assert status == 2 and "--download butterfly" in error
 
 
-def test_benchmark_measures_and_does_not_judge(capsys, monkeypatch):
-    from vae_helpers import benchmark
-    monkeypatch.setattr(benchmark, "VAEConfig", lambda image_size: VAEConfig(image_size, 4, (2, 2, 2, 2, 2)))
-    status, out, _ = run(capsys, "benchmark", "--batch-size", 2, "--pairs", 2, "--no-compile", "--json", "b.json")
-    rows = json.loads(Path("b.json").read_text())["steps"]
-    assert status == 0 and [row["name"] for row in rows] == [
+@pytest.mark.parametrize("source", ["synthetic", "photos"])
+def test_benchmark_measures_and_does_not_judge(capsys, photos, source):
+    status, out, _ = run(capsys, "benchmark", "--data", source, "--image-size", 32, "--batch-size", 8, "--pairs", 2, "--limit", 60,
+                         "--epochs", 1, "--seeds", 2, "--plain-batch", 8, "--no-compile", "--json", "b.json", "--device", "cpu")
+    assert status == 0
+    result = json.loads(Path("b.json").read_text())
+    assert [row["name"] for row in result["steps"]] == [
         "plain loop, float32 (A-A control)", "plain loop + channels-last + 16 bits", "this package"]
-    assert all(row["name"] in out and row["low"] <= row["high"] for row in rows)
-    status, _, error = run(capsys, "benchmark", "--pairs", 1)
-    assert status == 2 and "at least 2 pairs" in error
+    assert all(row["name"] in out and row["low"] <= row["ratio"] <= row["high"] for row in result["steps"])
+    assert [row["low"] <= row["ratio"] <= row["high"] for row in result["end_to_end"]] == [True, True]
+    assert set(result["memory"]) == {"plain", "ours"} and result["hardware"]["torch"] in out and "matrix" not in result
+    learnt = result["learning"]
+    assert [(row["name"], row["seed"]) for row in learnt["rows"][:3]] == [
+        ("plain loop", 0), ("this package", 0), ("this package, to the plain loop's loss", 0)] and len(learnt["rows"]) == 6
+    assert all(row["seconds"] > 0 for row in learnt["rows"])
+
+
+@pytest.mark.parametrize("option, word", [("--pairs 1", "at least 2 pairs"), ("--epochs 0", "at least 1"), ("--parts cake", "cake")])
+def test_benchmark_refuses_what_tells_nothing(capsys, option, word):
+    status, _, error = run(capsys, "benchmark", "--image-size", 32, "--limit", 60, *option.split())
+    assert status == 2 and word in error
 
 
 def test_an_existing_run_asks_for_resume(capsys):

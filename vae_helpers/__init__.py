@@ -20,7 +20,8 @@ Read the rooms in this order; each imports only from those before it.
     recipe            TrainConfig: the knobs of a run, schedules, the device
     train             fit: the loop
                       (distributed, engine, feed, interrupt, guard, run_state, logbook, album, launch)
-    benchmark         the training step against a plain loop, as ratios
+    plain             the loop that everything is compared with, as a tutorial would write it
+    benchmark         the training step against it, as ratios (benchmark_runs: whole runs; benchmark_report: the table)
 
     paths             decoded paths: geodesics, even steps, chains, grids (minimise, geodesic)
     support           is a code on known ground, and which training picture is nearest?

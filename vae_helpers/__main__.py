@@ -14,6 +14,8 @@ import numpy as np
 
 from vae_helpers.errors import InputError
 
+BENCHMARK_PARTS = ("steps", "memory", "end-to-end", "learning", "matrix")  # "matrix", for GPUs, only when it is asked for
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
@@ -74,11 +76,19 @@ def _parser() -> argparse.ArgumentParser:
     traverse.add_argument("--image", default="0", metavar="PICTURE",
                           help="a picture file, or the number of a held-out picture of the run's own set")
     traverse.add_argument("--rows", type=int, default=8, help="how many latents, highest KL first")
-    benchmark = command("benchmark", _benchmark, "this package's training step against a plain loop, as ratios in one run")
+    benchmark = command("benchmark", _benchmark, "this package against a plain loop, as ratios measured in one run")
     benchmark.add_argument("--data", default="synthetic", metavar="DIR|NAME", help="pictures to train on")
+    benchmark.add_argument("--parts", nargs="+", choices=BENCHMARK_PARTS, default=BENCHMARK_PARTS[:-1], metavar="PART",
+                           help=f"what to measure, of {', '.join(BENCHMARK_PARTS)}")
+    benchmark.add_argument("--image-size", type=int, default=128, metavar="PX", help="side of the squares")
     benchmark.add_argument("--batch-size", type=int, default=32, metavar="B", help="pictures a step")
     benchmark.add_argument("--pairs", type=int, default=12, metavar="N", help="interleaved pairs of each kind, at least 2")
     benchmark.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True, help="time torch.compile too")
+    benchmark.add_argument("--limit", type=int, default=2560, metavar="N", help="learning: pictures, four fifths to train on")
+    benchmark.add_argument("--epochs", type=int, default=10, metavar="N", help="learning: epochs of the plain loop")
+    benchmark.add_argument("--seeds", type=int, default=1, metavar="N", help="learning: runs of each kind")
+    benchmark.add_argument("--plain-batch", type=int, default=128, metavar="B", help="learning: the plain loop's batch")
+    benchmark.add_argument("--plain-lr", type=float, default=0.005, metavar="LR", help="learning: its learning rate")
     benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     for sub in (reconstruct, interpolate, traverse):
         sub.add_argument("--run", required=True, metavar="RUN", help="name of a trained run")
@@ -248,11 +258,10 @@ def _interpolate(options: argparse.Namespace) -> None:
 def _benchmark(options: argparse.Namespace) -> None:
     import json
 
-    from vae_helpers.benchmark import compare, table
-    from vae_helpers.data import open_pictures
+    from vae_helpers.benchmark_report import measure, table
 
-    pictures = open_pictures(options.data, limit=max(256, 2 * options.batch_size))
-    result = compare(pictures, options.batch_size, options.pairs, options.compile, options.device)
+    result = measure(options.data, options.parts, options.image_size, options.batch_size, options.pairs, options.compile,
+                     options.limit, options.epochs, options.seeds, options.plain_batch, options.plain_lr, options.device)
     print(table(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")

@@ -6,17 +6,14 @@ here comes with its spread, and an A-A control shows what the same work against 
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from vae_helpers.data import PictureSet, to_float
@@ -26,12 +23,10 @@ from vae_helpers.errors import InputError
 from vae_helpers.feed import Batch
 from vae_helpers.losses import beta_vae_loss
 from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.plain import PlainVAE, plain_step
 from vae_helpers.recipe import TrainConfig, pick_device, pick_half
 from vae_helpers.run_state import fresh
 from vae_helpers.train import _step as train_step
-
-Step = Callable[[Tensor], Tensor]  # float pictures (N, 3, S, S) in [-1, 1] => the loss, after one optimiser step
-
 
 class Row(NamedTuple):
     """One way to train against the plain loop: median images/s, and the ratio to plain with its 10 % to 90 % range."""
@@ -41,59 +36,6 @@ class Row(NamedTuple):
     ratio: float
     low: float
     high: float
-
-
-class PlainVAE(nn.Module):
-    """The specified model as a reader of a tutorial would write it: real upsampling, library norms, float32, NCHW.
-
-    Its parameters have the names and shapes of `BetaVAE`, so that both can start from the same weights.
-    """
-
-    def __init__(self, config: VAEConfig):
-        super().__init__()
-        shaped = BetaVAE(config)
-        self.encoder, self.decoder = shaped.encoder, shaped.decoder
-        self.to(memory_format=torch.contiguous_format)
-        self.norms = nn.ModuleList(nn.InstanceNorm2d(w) for w in config.widths[-2::-1])
-
-    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures (N, 3, S, S), noise (1, N, latent_dim) => `(x_hat, mu, logvar)`, as `BetaVAE` with one sample."""
-        for block in self.encoder.blocks:
-            x = F.leaky_relu(block.norm(block.conv(x)))
-        mu, logvar = self.encoder.mu(x.flatten(1)), self.encoder.logvar(x.flatten(1))
-        logvar = 10 * torch.tanh(logvar / 10)
-        z = mu + torch.exp(0.5 * logvar) * noise[0]
-        x = self.decoder.linear(z).view(len(z), -1, 4, 4)
-        for block, norm in zip(self.decoder.blocks, self.norms):
-            x = F.leaky_relu(norm(_plain_conv(F.interpolate(x, scale_factor=2), block.conv)))
-        return torch.tanh(_plain_conv(F.interpolate(x, scale_factor=2), self.decoder.out))[None], mu, logvar
-
-
-def _plain_conv(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    return F.conv2d(x, layer.weight, layer.bias, padding=1)
-
-
-def plain_step(config: VAEConfig, device: torch.device, free_switches: bool = False) -> Step:
-    """The plain loop's step; `free_switches` adds what costs one line each: channels-last and autocast."""
-    torch.manual_seed(0)
-    model = PlainVAE(config).to(device).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    half = pick_half(device) if free_switches else None
-    if free_switches:
-        model.to(memory_format=torch.channels_last)
-
-    def step(x: Tensor) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last if free_switches else torch.contiguous_format)
-        noise = torch.randn(1, len(x), config.latent_dim, device=device)
-        with torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None):
-            x_hat, mu, logvar = model(x, noise)
-        loss = beta_vae_loss(x_hat, x, mu, logvar).total
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    return step
 
 
 def our_step(config: VAEConfig, device: torch.device, batch_size: int, compiled: bool) -> Callable[[Tensor], Tensor]:
@@ -135,10 +77,10 @@ def time_steps(works: dict[str, Callable[[], Tensor]], pairs: int = 12, progress
 
 
 def compare(pictures: PictureSet, batch_size: int = 32, pairs: int = 12, compiled: bool = True,
-            device: str | None = None, progress: bool = True) -> dict:
-    """Steps per second of the plain loop, of the plain loop with the free switches, and of this package.
+            device: str | None = None, progress: bool = True) -> list[dict]:
+    """Rows (see `Row`, as dicts) of the plain loop, of the plain loop with the free switches, and of this package.
 
-    All see the same pictures. Returns plain types: `hardware`, `batch_size`, and `steps`, a list of rows.
+    All see the same pictures. Raises InputError for too few pairs or pictures to tell a spread.
     """
     if pairs < 2 or batch_size < 2:
         raise InputError(f"{pairs} pairs of batch {batch_size} give no spread: time at least 2 pairs of at least 2 pictures.")
@@ -156,29 +98,61 @@ def compare(pictures: PictureSet, batch_size: int = 32, pairs: int = 12, compile
     timed = time_steps(works, pairs, progress)
     steps = [row._replace(images_per_second=row.images_per_second * len(rows))._asdict() for row in timed]
     steps[0]["name"] += " (A-A control)"
-    return {"hardware": hardware(device), "batch_size": len(rows), "image_size": config.image_size, "steps": steps}
+    return steps
 
 
-def hardware(device: torch.device) -> dict:
-    """What the figures were measured on: processor, GPU, threads, versions, load."""
-    cpu = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), cpu)
-    return {"cpu": cpu, "threads": torch.get_num_threads(), "torch": torch.__version__, "python": platform.python_version(),
-            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-            "half": str(pick_half(device)).removeprefix("torch."),
-            "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None}
+def matrix(pictures: PictureSet, batch_sizes: Sequence[int] = (64, 256, 1024), pairs: int = 5,
+           device: str | None = None, progress: bool = True) -> list[dict]:
+    """Images/s of a step for {as written, folded} × {NCHW, channels-last} × {eager, compiled, graphs} × batch size.
+
+    Forward and backward in the device's 16 bits, fused Adam. "graphs" is `mode="reduce-overhead"`, CUDA only. Each is
+    timed by itself, after two calls to warm up: medians of `pairs` calls, so read differences below 10 % as none.
+    """
+    device, size = pick_device(device), pictures.pictures.shape[1]
+    ways = ["eager"] + ["compiled"] * can_compile(device) + ["graphs"] * (device.type == "cuda" and can_compile(device))
+    cells = [(batch, kind, layout, way) for batch in batch_sizes for kind in ("as written", "folded")
+             for layout in ("NCHW", "channels-last") for way in ways]
+    rows = []
+    for batch, kind, layout, way in tqdm(cells, unit="cell", desc="matrix", disable=not progress):
+        chosen = np.resize(pictures.split.train, batch)
+        x = to_float(np.ascontiguousarray(pictures.pictures[np.sort(chosen)]), device)
+        step = _cell(VAEConfig(image_size=size), device, kind, layout, way)
+        try:
+            for _ in range(2):
+                step(x).item()
+            seconds = statistics.median(_seconds(lambda: step(x)) for _ in range(pairs))
+        except torch.cuda.OutOfMemoryError:
+            seconds = float("inf")
+        rows.append({"batch_size": batch, "kernels": kind, "layout": layout, "way": way, "images_per_second": batch / seconds})
+        torch._dynamo.reset()
+    return rows
 
 
-def table(result: dict) -> str:
-    """The measurements as a Markdown table under a line about the machine."""
-    machine = ", ".join(f"{key} {value}" for key, value in result["hardware"].items() if value is not None)
-    lines = [f"{machine}; batch {result['batch_size']}, {result['image_size']} px", "",
-             "| | images/s | times the plain loop | 10 % to 90 % of pairs |", "|---|---|---|---|"]
-    lines += [f"| {row['name']} | {row['images_per_second']:,.1f} | {row['ratio']:.2f} | {row['low']:.2f} to {row['high']:.2f} |"
-              for row in result["steps"]]
-    return "\n".join(lines)
+def _cell(config: VAEConfig, device: torch.device, kind: str, layout: str, way: str) -> Callable[[Tensor], Tensor]:
+    torch.manual_seed(0)
+    model, half = PlainVAE(config) if kind == "as written" else BetaVAE(config), pick_half(device)
+    model.to(device).train()
+    memory = torch.channels_last if layout == "channels-last" else torch.contiguous_format
+    model.to(memory_format=memory)
+    if kind == "folded":  # knows by itself which parts may be in 16 bits
+        model.set_half(half)
+        half = None
+    if way != "eager":
+        model.compile(mode="reduce-overhead" if way == "graphs" else None)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=device.type in ("cpu", "cuda"))
+
+    def step(x: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=memory)
+        noise = torch.randn(1, len(x), config.latent_dim, device=device)
+        with torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None):
+            outputs = model(x, noise)
+        loss = beta_vae_loss(outputs[0], x, *outputs[1:]).total / x[0].numel()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
 
 
 def _seconds(work: Callable[[], Tensor]) -> float:

@@ -1,0 +1,86 @@
+"""All figures of a benchmark, what they were measured on, and both as Markdown."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+
+import torch
+
+from vae_helpers.benchmark import compare, matrix
+from vae_helpers.benchmark_runs import end_to_end, learning, peak_memory
+from vae_helpers.data import open_pictures
+from vae_helpers.errors import InputError
+from vae_helpers.recipe import pick_device, pick_half
+
+
+def measure(source: str, parts: Sequence[str], image_size: int = 128, batch_size: int = 32, pairs: int = 12,
+            compiled: bool = True, limit: int = 2560, epochs: int = 10, seeds: int = 1, plain_batch: int = 128,
+            plain_lr: float = 0.005, device: str | None = None, progress: bool = True) -> dict:
+    """Measure the named `parts`, one after the other, on pictures from `source` (as for `open_pictures`).
+
+    Returns plain types: `hardware` and `load` as it began, `batch_size`, `image_size`, and an entry per part.
+    Raises InputError for too few pairs, pictures, epochs or seeds.
+    """
+    if min(epochs, seeds, plain_batch, limit) < 1:
+        raise InputError(f"epochs {epochs}, seeds {seeds}, plain-batch {plain_batch} and limit {limit} must be at least 1.")
+    result = {"hardware": hardware(pick_device(device))}
+    pictures = open_pictures(source, image_size, limit=max(limit, 2 * batch_size), progress=progress)
+    result |= {"batch_size": batch_size, "image_size": image_size}
+    if "steps" in parts:
+        result["steps"] = compare(pictures, batch_size, pairs, compiled, device, progress)
+    if "memory" in parts:
+        result["memory"] = peak_memory(image_size, batch_size, device)
+    if "end-to-end" in parts:
+        result["end_to_end"] = end_to_end(pictures, batch_size=batch_size, device=device, progress=progress)
+    if "learning" in parts:
+        result["learning"] = learning(pictures, epochs, range(seeds), plain_batch, plain_lr, device, progress)
+    if "matrix" in parts:
+        result["matrix"] = matrix(pictures, device=device, progress=progress)
+    return result
+
+
+def hardware(device: torch.device) -> dict:
+    """What the figures were measured on: processor, GPU, threads, versions, load."""
+    cpu = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), cpu)
+    return {"cpu": cpu, "threads": torch.get_num_threads(), "torch": torch.__version__, "python": platform.python_version(),
+            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+            "half": str(pick_half(device)).removeprefix("torch."),
+            "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None}
+
+
+def table(result: dict) -> str:
+    """The measurements as Markdown tables, those that were made, under a line about the machine."""
+    machine = ", ".join(f"{key} {value}" for key, value in result["hardware"].items() if value is not None)
+    lines = [f"{machine}; {result['image_size']} px, batch {result['batch_size']}"]
+    if "steps" in result:
+        lines += ["", "| training step, decoded pictures in memory | images/s | times the plain loop | 10 % to 90 % of pairs |",
+                  "|---|---|---|---|"]
+        lines += [f"| {row['name']} | {row['images_per_second']:,.1f} | {_spread(row)} |" for row in result["steps"]]
+    if "memory" in result:
+        lines += ["", "| peak memory of a step | MiB |", "|---|---|", f"| plain loop | {result['memory']['plain']:,.0f} |",
+                  f"| this package | {result['memory']['ours']:,.0f} |"]
+    if "end_to_end" in result:
+        lines += ["", "| whole epochs, from files | plain loop, images/s | this package, images/s | times | least to most |",
+                  "|---|---|---|---|---|"]
+        lines += [f"| {row['name']} | {row['plain']:,.1f} | {row['ours']:,.1f} | {_spread(row)} |" for row in result["end_to_end"]]
+    if "learning" in result:
+        learnt = result["learning"]
+        lines += ["", f"{learnt['pictures']:,} pictures; plain loop with batch {learnt['plain_batch']} and learning rate "
+                  f"{learnt['plain_lr']:g}; medians over {len({row['seed'] for row in learnt['rows']})} seeds", "",
+                  "| learning | epochs | seconds | held-out loss, nats | held-out PSNR, dB |", "|---|---|---|---|---|"]
+        lines += [f"| {row['name']} | {row['epochs']:g} | {row['seconds']:,.0f} | {row['loss']:,.0f} | {row['psnr']:.2f} |"
+                  for row in learnt["medians"]]
+    if "matrix" in result:
+        lines += ["", "| batch | kernels | layout | way | images/s |", "|---|---|---|---|---|"]
+        lines += [f"| {row['batch_size']} | {row['kernels']} | {row['layout']} | {row['way']} | "
+                  f"{row['images_per_second']:,.0f} |" for row in result["matrix"]]
+    return "\n".join(lines)
+
+
+def _spread(row: dict) -> str:
+    return f"{row['ratio']:.2f} | {row['low']:.2f} to {row['high']:.2f}"
