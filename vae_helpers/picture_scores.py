@@ -1,0 +1,177 @@
+"""How good drawn pictures look, by torchmetrics: MS-SSIM and LPIPS per picture, FID and KID of two sets.
+
+LPIPS, FID and KID see through networks that others trained. Their weights are fetched the first time; where that fails,
+an InputError says so, and no other network stands in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import warnings
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
+from torchmetrics.image.kid import KernelInceptionDistance
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+from tqdm.auto import tqdm
+
+from vae_helpers.data import to_float
+from vae_helpers.errors import InputError
+
+_BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first (Wang et al. 2003, sec. 3.2)
+_AT_ONCE = 64  # pictures
+_PATIENCE = 20.0  # seconds for a server to answer
+
+
+class Distances(NamedTuple):
+    """How far two sets of pictures are apart, lower is nearer; never without their sizes."""
+
+    fid: float  # Fréchet distance of Gaussians fitted to the features; biased upwards by about 1/n
+    kid: float  # squared MMD with a cubic kernel, unbiased, so about 0 and even below for equal distributions
+    kid_spread: float  # its standard deviation over subsets; 0 where one subset holds everything
+    drawn: int  # pictures
+    originals: int
+
+    @property
+    def remark(self) -> str:
+        """Which of the two to quote."""
+        n = min(self.drawn, self.originals)
+        if n >= 10_000:
+            return f"n = {n:,}"
+        return f"n = {n:,}: quote KID, because FID is biased below 10,000 pictures"
+
+
+def ms_ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
+    """Multi-scale structural similarity of each uint8 picture, (N, H, W, 3) both => (N,), 1 for equal ones.
+
+    Wang, Simoncelli & Bovik 2003, whose five scales need 256 pixels. A smaller picture has those whose coarsest is still
+    16 pixels wide, for the 11-pixel window: 4 at 128 pixels, 3 at 64, 2 at 32, with the paper's exponents of the finest
+    scales divided by their sum. So compare pictures of one size only.
+    """
+    drawn, originals = _same(drawn, originals, 32, "MS-SSIM")
+    scales = min(len(_BETAS), min(drawn.shape[1:3]).bit_length() - 4)
+    betas = tuple(beta / sum(_BETAS[:scales]) for beta in _BETAS[:scales])
+    scores = [multiscale_structural_similarity_index_measure((a + 1) / 2, (b + 1) / 2, data_range=1.0, betas=betas,
+                                                             reduction="none") for a, b in _pairs(drawn, originals)]
+    return torch.cat([score.reshape(-1) for score in scores]).numpy()
+
+
+def lpips_of(drawn: np.ndarray, originals: np.ndarray, network: nn.Module | None = None) -> np.ndarray:
+    """Perceptual distance of each uint8 picture, (N, H, W, 3) both => (N,), 0 for equal ones (Zhang et al. 2018).
+
+    `network(a, b)` takes floats (n, 3, H, W) in [-1, 1] to (n,) distances; default: LPIPS 0.1 on AlexNet (`load_lpips`).
+    """
+    drawn, originals = _same(drawn, originals, 32, "LPIPS")
+    network = load_lpips() if network is None else network
+    with torch.no_grad():
+        return torch.cat([network(a, b).reshape(-1).cpu() for a, b in _pairs(drawn, originals)]).numpy()
+
+
+def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | None = None, seed: int = 0,
+              progress: bool = False) -> Distances:
+    """FID (Heusel et al. 2017) and KID (Bińkowski et al. 2018) between two sets of uint8 pictures (n, H, W, 3).
+
+    `extractor` takes uint8 (n, 3, H, W) to features (n, F); default: torch-fidelity's Inception, 2048 features, pictures
+    resized with anti-aliasing (`load_inception`). Other implementations resize otherwise, so compare numbers from here
+    only. KID is the mean over 100 subsets of up to 1,000 pictures, chosen by `seed`.
+    """
+    for pictures in (drawn, originals):
+        if np.ndim(pictures) != 4 or pictures.dtype != np.uint8 or len(pictures) < 2:
+            raise InputError(f"FID and KID compare two sets of at least 2 uint8 pictures (n, H, W, 3), but one has "
+                             f"{np.asarray(pictures).dtype} of shape {np.shape(pictures)}.")
+    extractor = load_inception() if extractor is None else extractor
+    features = [_features(extractor, pictures, progress) for pictures in (drawn, originals)]
+    smaller = min(len(drawn), len(originals))
+    given = _Given(features[0].shape[1])
+    fid = FrechetInceptionDistance(feature=given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that features are kept: they are ours already
+        size = min(1000, smaller)
+        kid = KernelInceptionDistance(feature=given, subsets=1 if size == max(len(drawn), len(originals)) else 100,
+                                      subset_size=size)
+    for metric in (fid, kid):
+        for part, real in zip(features, (False, True)):
+            metric.update(part, real=real)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        kernel, spread = kid.compute()
+    return Distances(float(fid.compute()), float(kernel), float(spread), len(drawn), len(originals))
+
+
+def load_lpips(device: str | torch.device = "cpu") -> nn.Module:
+    """LPIPS 0.1 on AlexNet; its backbone comes from torchvision's server the first time (244 MB)."""
+    with _or_say_why("LPIPS", "AlexNet's weights"):
+        return LearnedPerceptualImagePatchSimilarity(net_type="alex").net.to(device)
+
+
+def load_inception(device: str | torch.device = "cpu") -> nn.Module:
+    """torch-fidelity's Inception v3, 2048 features; its weights come from GitHub the first time (91 MB)."""
+    with _or_say_why("FID and KID", "Inception's weights"):
+        return NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"]).to(device)
+
+
+def or_absent(score: Callable[[], object]) -> tuple[object | None, str | None]:
+    """`(result, None)`, or `(None, why)` where a score cannot be had: for tables that go on without it."""
+    try:
+        return score(), None
+    except InputError as problem:
+        return None, str(problem)
+
+
+@contextlib.contextmanager
+def _or_say_why(score: str, weights: str) -> Iterator[None]:
+    """Turn a missing package or server into one sentence; a server that does not answer is not waited for."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        yield
+    except ModuleNotFoundError as problem:
+        package = "torch-fidelity" if "fidelity" in str(problem).lower() else problem.name or "torchvision"
+        raise InputError(f"{score} cannot be computed, because the package {package} is not installed: "
+                         f"`pip install {package}`.") from None
+    except (OSError, RuntimeError) as problem:  # URLError is an OSError; a torn file fails its check sum
+        reason = getattr(problem, "reason", None) or problem
+        raise InputError(f"{score} cannot be computed, because {weights} could not be fetched ({reason}): run it once "
+                         "where there is internet, and its cache (~/.cache/torch) serves from then on.") from None
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+class _Given(nn.Module):
+    """Stands for an extractor where features are there already: torchmetrics would run it once per metric."""
+
+    def __init__(self, num_features: int):
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+@torch.no_grad()
+def _features(extractor: nn.Module, pictures: np.ndarray, progress: bool) -> Tensor:
+    device = next((t.device for t in (*extractor.parameters(), *extractor.buffers())), torch.device("cpu"))
+    starts = tqdm(range(0, len(pictures), _AT_ONCE), desc="features", unit=f"× {_AT_ONCE} pictures", delay=2,
+                  disable=not progress)
+    chunks = (torch.from_numpy(np.ascontiguousarray(pictures[i:i + _AT_ONCE])).permute(0, 3, 1, 2) for i in starts)
+    return torch.cat([extractor(chunk.to(device)).cpu().double() for chunk in chunks])
+
+
+def _pairs(drawn: np.ndarray, originals: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+    """Chunks of both as floats (n, 3, H, W) in [-1, 1]."""
+    for start in range(0, len(drawn), _AT_ONCE):
+        yield tuple(to_float(np.ascontiguousarray(part[start:start + _AT_ONCE])) for part in (drawn, originals))
+
+
+def _same(drawn: np.ndarray, originals: np.ndarray, least: int, score: str) -> tuple[np.ndarray, np.ndarray]:
+    drawn, originals = np.asarray(drawn), np.asarray(originals)
+    if drawn.shape != originals.shape or drawn.ndim != 4 or not len(drawn) or min(drawn.shape[1:3]) < least:
+        raise InputError(f"pictures of shapes {drawn.shape} and {originals.shape} cannot be compared by {score}: give equal "
+                         f"shapes (N, H, W, 3) of at least {least} pixels.")
+    return drawn, originals
