@@ -24,7 +24,7 @@
 # A trained model under the lamp: what survives the trip through 128 numbers, what doesn't, and where it fails
 # outright.
 #
-# **Reads** a checkpoint of notebook 02. **Writes** figures to `VAE/plots`.
+# **Reads** a checkpoint of notebook 02, or the weights that come with the project. **Writes** figures to `VAE/plots`.
 
 # %% [markdown]
 # First the package. On Colab it is installed from the repository; anywhere else it stands beside this folder.
@@ -52,18 +52,20 @@ elif find_spec("vae_helpers") is None:
 import numpy as np
 
 from vae_helpers import figures
-from vae_helpers.checkpoint import Run, load_run, newest_run
+from vae_helpers.checkpoint import load_run
 from vae_helpers.data import open_pictures
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_posterior, sample_prior
 from vae_helpers.metrics import evaluate, psnr_of, ssim_of
+from vae_helpers.shipping import choose_run
 from vae_helpers.support import Support
 from vae_helpers.synthetic import render, sample_factors
 
 # %% [markdown]
-# **Parameters.** `RUN` names a trained run; left empty, the newest one in `VAE/models` is taken.
+# **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
+# is none yet, the weights that come with the project.
 
 # %% tags=["parameters"]
-RUN = ""  # for example "butterflies_ns_1"; empty: whatever was trained last
+RUN = ""  # for example "butterflies_ns_1"; empty: what you trained last, or else the weights that come with the project
 OUT = "VAE"  # where runs live
 KNOWN = 1000  # training pictures that codes are compared with; all of them would take a minute to encode
 
@@ -73,7 +75,7 @@ KNOWN = 1000  # training pictures that codes are compared with; all of them woul
 
 # %%
 OUT = os.environ.get("VAE_OUT", OUT)
-run = Run(RUN or newest_run(OUT), OUT)
+run = choose_run(RUN, OUT)
 model, saved = load_run(run)
 pictures = open_pictures(**saved["data"]["request"])
 held_out = pictures.pictures[pictures.split.validation]

@@ -24,7 +24,7 @@
 # Walk from one picture to another by three kinds of path, see how far each strays from what the model knows, turn
 # single latents up and down, and then do all of it by hand.
 #
-# **Reads** a checkpoint of notebook 02. **Writes** stills and animations to `VAE/plots`.
+# **Reads** a checkpoint of notebook 02, or the weights that come with the project. **Writes** stills and animations to `VAE/plots`.
 
 # %% [markdown]
 # First the package. On Colab it is installed from the repository; anywhere else it stands beside this folder.
@@ -52,7 +52,7 @@ elif find_spec("vae_helpers") is None:
 import numpy as np
 
 from vae_helpers import figures, inspector
-from vae_helpers.checkpoint import Run, load_run, newest_run
+from vae_helpers.checkpoint import load_run
 from vae_helpers.data import open_pictures
 from vae_helpers.directions import analogy, direction_between
 from vae_helpers.export import save_frames
@@ -62,14 +62,16 @@ from vae_helpers.latent import (
 from vae_helpers.latent_map import pca_map
 from vae_helpers.path_report import compare_paths
 from vae_helpers.paths import chain, four_corners, walk
+from vae_helpers.shipping import choose_run
 from vae_helpers.support import Support
 from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]
-# **Parameters.** `RUN` names a trained run; left empty, the newest one in `VAE/models` is taken.
+# **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
+# is none yet, the weights that come with the project.
 
 # %% tags=["parameters"]
-RUN = ""  # for example "butterflies_ns_1"; empty: whatever was trained last
+RUN = ""  # for example "butterflies_ns_1"; empty: what you trained last, or else the weights that come with the project
 OUT = "VAE"  # where runs live
 KNOWN = 1000  # training pictures that paths are compared with; all of them would take a minute to encode
 SHOWN = 96  # held-out pictures to choose from in the explorers
@@ -80,7 +82,7 @@ SHOWN = 96  # held-out pictures to choose from in the explorers
 
 # %%
 OUT = os.environ.get("VAE_OUT", OUT)
-run = Run(RUN or newest_run(OUT), OUT)
+run = choose_run(RUN, OUT)
 model, saved = load_run(run)
 pictures = open_pictures(**saved["data"]["request"])
 held_out = pictures.pictures[pictures.split.validation]

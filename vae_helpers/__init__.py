@@ -31,6 +31,8 @@ Read the rooms in this order; each imports only from those before it.
     refine            a better code for a picture than μ, by gradient
     latent_map        the set in the plane
 
+    shipping          weights that come with the project: packed, and found where no run of one's own is
+
     figures           every matplotlib figure (inspector: those of a path)
     tour              the whole path in one call
     widgets           sliders for a notebook

@@ -90,8 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument("--plain-batch", type=int, default=128, metavar="B", help="learning: the plain loop's batch")
     benchmark.add_argument("--plain-lr", type=float, default=0.005, metavar="LR", help="learning: its learning rate")
     benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
+    pack = command("pack", _pack, "a run's weights in half the bytes, with how they were made, as the project ships its own")
+    pack.add_argument("--run", required=True, metavar="RUN", help="name of a trained run")
+    pack.add_argument("--save", type=Path, metavar="DIR", help="folder to write to; default: where the shipped weights lie")
     for sub in (reconstruct, interpolate, traverse):
-        sub.add_argument("--run", required=True, metavar="RUN", help="name of a trained run")
+        sub.add_argument("--run", default="", metavar="RUN", help="name of a trained run; default: the newest of your own, "
+                         "or else the weights that come with the project")
     for sub in (interpolate, traverse):
         sub.add_argument("--save", type=Path, metavar="FILE", help="where to, by its ending: .png (stills), .gif, .webp, .mp4 "
                          "or .html (a page with a slider); default: VAE/plots/RUN")
@@ -113,7 +117,16 @@ def _training_options(sub: argparse.ArgumentParser, limit: int | None = None, de
     sub.add_argument("--batch-size", type=int, metavar="B", help="pictures a step (128, fewer for many samples; quick: 32)",
                      **recipe)
     sub.add_argument("--lr", type=float, metavar="LR", help="learning rate (0.005; quick: 0.002)", **recipe)
-    sub.add_argument("--beta", type=float, metavar="B", help="weight of the KL (1)", **recipe)
+    sub.add_argument("--objective", metavar="NAME", help="beta, capacity, tc, tc-stratified, factor, dip-1, dip-2 or info "
+                     "(beta)", **recipe)
+    sub.add_argument("--knob", dest="knobs", type=_knob, action="append", metavar="NAME=VALUE", help="a number of that "
+                     "objective's own, such as gamma=10; may be given several times", **recipe)
+    sub.add_argument("--likelihood", metavar="NAME", help="reconstruction term: gaussian, calibrated, calibrated-each, "
+                     "laplace, bernoulli, continuous-bernoulli or ssim (gaussian)", **recipe)
+    sub.add_argument("--scale", type=float, metavar="S", help="of that likelihood (gaussian: 0.707, so that it is the plain "
+                     "squared error)", **recipe)
+    sub.add_argument("--beta", type=float, metavar="B", help="weight of the KL, or of what the objective has in its place "
+                     "(1)", **recipe)
     sub.add_argument("--beta-schedule", metavar="KIND", help="linear, constant, cyclical or cosine (linear)", **recipe)
     sub.add_argument("--ema", type=float, metavar="D", help="keep an average of the weights with this decay, e.g. 0.999",
                      **recipe)
@@ -129,25 +142,42 @@ def _training_options(sub: argparse.ArgumentParser, limit: int | None = None, de
     sub.add_argument("--seed", type=int, metavar="S", help="decides weights, order and noise (0)", **recipe)
 
 
+def _knob(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE with a number, such as gamma=10") from None
+
+
+def _config(options: argparse.Namespace, quick: bool = False, train_pictures: int = 0):
+    """The recipe, with what was said on the command line in its place."""
+    from vae_helpers.recipe import TrainConfig
+
+    names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "compile", "exact", "flip",
+             "num_samples", "seed", "objective", "knobs", "likelihood", "scale")
+    given = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    if "knobs" in given:
+        given["knobs"] = dict(given["knobs"])
+    return TrainConfig.quick(train_pictures, **given) if quick else TrainConfig(**given)
+
+
 def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
     """Open the pictures and train: what `train` and `tour` share."""
     from vae_helpers.checkpoint import Run, run_name
     from vae_helpers.data import open_pictures
     from vae_helpers.model import VAEConfig
-    from vae_helpers.train import TrainConfig, fit, pick_device
+    from vae_helpers.train import fit, pick_device
 
-    names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "compile", "exact", "flip",
-             "num_samples", "seed")
-    given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     # Whatever can be refused is refused before pictures are decoded.
-    config, device = TrainConfig(**given), pick_device(options.device)
+    config, device = _config(options), pick_device(options.device)
     model_config = VAEConfig(options.image_size, options.latent_dim, decoder_norm=options.decoder_norm)
     pictures = open_pictures(options.data, options.image_size, limit=options.limit)
     if quick:
-        config = TrainConfig.quick(len(pictures.split.train), **given)
+        config = _config(options, True, len(pictures.split.train))
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
     resume = resume and run.exists()
-    if resume and not quick and "epochs" not in given:
+    if resume and not quick and not hasattr(options, "epochs"):
         config = None  # a run that goes on keeps its own length
     result = fit(pictures, run, config, model_config, device=device, resume=resume,
                  stop_after=getattr(options, "stop_after", None))
@@ -204,11 +234,12 @@ def _tour(options: argparse.Namespace) -> None:
 
 
 def _open_run(options: argparse.Namespace):
-    from vae_helpers.checkpoint import Run, load_run
+    from vae_helpers.checkpoint import load_run
     from vae_helpers.data import open_pictures
+    from vae_helpers.shipping import choose_run
     from vae_helpers.train import pick_device
 
-    run = Run(options.run, options.out)
+    run = choose_run(options.run, options.out)
     model, saved = load_run(run, pick_device(options.device))
     return run, model, saved, open_pictures(**saved["data"]["request"])
 
@@ -227,14 +258,22 @@ def _picture(text: str, model, pictures):
 
 def _reconstruct(options: argparse.Namespace) -> None:
     from vae_helpers.metrics import evaluate
+    from vae_helpers.objectives import held_out_loss
     from vae_helpers.tour import save_reconstructions
     from vae_helpers.train import Fit
 
     run, model, saved, pictures = _open_run(options)
     held_out = pictures.split.validation
-    scores = evaluate(model, pictures.pictures, held_out, saved["train_config"]["beta"])
+    scores = evaluate(model, pictures.pictures, held_out, **held_out_loss(saved["train_config"]))
     _report(run, Fit(model, scores, True), pictures)
     _list_files([save_reconstructions(model, pictures.pictures[held_out], run)])
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from vae_helpers.checkpoint import Run
+    from vae_helpers.shipping import pack
+
+    _list_files(pack(Run(options.run, options.out), options.save))
 
 
 def _summary(model, pictures):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
-
-import torch
 
 from vae_helpers.benchmark import compare, matrix
 from vae_helpers.benchmark_runs import end_to_end, learning, peak_memory
 from vae_helpers.data import open_pictures
+from vae_helpers.engine import hardware
 from vae_helpers.errors import InputError
-from vae_helpers.recipe import pick_device, pick_half
+from vae_helpers.recipe import pick_device
 
 
 def measure(source: str, parts: Sequence[str], image_size: int = 128, batch_size: int = 32, pairs: int = 12,
@@ -39,18 +36,6 @@ def measure(source: str, parts: Sequence[str], image_size: int = 128, batch_size
     if "matrix" in parts:
         result["matrix"] = matrix(pictures, device=device, progress=progress)
     return result
-
-
-def hardware(device: torch.device) -> dict:
-    """What the figures were measured on: processor, GPU, threads, versions, load."""
-    cpu = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), cpu)
-    return {"cpu": cpu, "threads": torch.get_num_threads(), "torch": torch.__version__, "python": platform.python_version(),
-            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-            "half": str(pick_half(device)).removeprefix("torch."),
-            "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None}
 
 
 def table(result: dict) -> str:

@@ -1,7 +1,9 @@
-"""Whether to compile the network: decided by what it would save in this run, and said in one line."""
+"""The machine: what it is, and whether to compile the network on it, decided by what that would save in this run."""
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 from importlib.util import find_spec
 
@@ -42,3 +44,15 @@ def describe_engine(config: TrainConfig, pictures_to_see: int, device: torch.dev
     place = "on the device" if resident else "read ahead from the cache"
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
     return f"{name}{threads}: {numbers}, {compiled}, pictures {place}."
+
+
+def hardware(device: torch.device) -> dict:
+    """What the figures were measured on: processor, GPU, threads, versions, load."""
+    cpu = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), cpu)
+    return {"cpu": cpu, "threads": torch.get_num_threads(), "torch": torch.__version__, "python": platform.python_version(),
+            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+            "half": str(pick_half(device)).removeprefix("torch."),
+            "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None}

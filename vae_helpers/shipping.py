@@ -1,0 +1,120 @@
+"""Weights that come with the project: packed small, found where no run of one's own is, and how they were made."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vae_helpers.checkpoint import Run, list_runs, load_run, newest_run, save_checkpoint
+from vae_helpers.data import open_pictures
+from vae_helpers.engine import hardware
+from vae_helpers.latent import reconstruct
+from vae_helpers.metrics import evaluate, ssim_of
+from vae_helpers.model import BetaVAE
+from vae_helpers.recipe import TrainConfig
+
+SHIPPED = "shipped_butterflies"
+PICTURES = 1024  # built-in ones that a packed run opens: enough to explore, drawn within seconds
+_FILES = ("best.pt", "made.txt")
+_DECIDED = ("compile", "pictures_every", "evaluate_every")  # what follows from the machine and the preset
+
+
+def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
+    """The run of that name; without a name the newest of one's own, and where there is none the shipped one.
+
+    That is said in one line. The shipped weights are looked for below `out`, beside the package and where pip puts data
+    files, and brought to `out` if they are not there. Raises InputError where they were not installed either.
+    """
+    own = [run for run in list_runs(out) if run != SHIPPED]
+    if not name and own:
+        return Run(own[0], out)
+    run = Run(name or SHIPPED, out)
+    if run.name == SHIPPED and not run.exists():
+        source = next((folder for folder in _places() if (folder / "best.pt").is_file()), None)
+        if source is None:
+            return Run(newest_run(out), out)  # says what to do
+        run.models.mkdir(parents=True, exist_ok=True)
+        for file in _FILES:
+            shutil.copyfile(source / file, run.models / file)
+    if not name:
+        print(f"No run of your own in {run.models.parent} yet, so these are the weights that come with the project "
+            f"(how they were made: {run.models / 'made.txt'}).")
+    return run
+
+
+def _places() -> list[Path]:
+    package = Path(__file__).resolve().parent
+    return [package.parent / "VAE" / "models" / SHIPPED, Path(sysconfig.get_path("data"), "share", "vae_helpers", SHIPPED)]
+
+
+def pack(run: Run, folder: Path | None = None, progress: bool = True) -> list[Path]:
+    """Write a run's weights in half the bytes, and how they were made, to `folder` (default: the shipped run's place).
+
+    Weights go to float16, BatchNorm's statistics stay. Scores in made.txt are those of the packed weights, on the run's
+    validation part (which chose the weights) and on its test part (which nothing has looked at). Of a built-in set the
+    packed run opens the first 1,024 pictures, whose parts are the same. Returns the files.
+    """
+    model, saved = load_run(run)
+    pictures = open_pictures(**saved["data"]["request"] | {"progress": progress})
+    for parameter in model.parameters():
+        parameter.data = parameter.half().float()  # scored as it will be loaded
+    parts = {"validation": pictures.split.validation, "test": pictures.split.test}
+    scores = {part: _score(model, pictures.pictures[rows], saved["train_config"]["beta"])
+              for part, rows in parts.items() if len(rows)}
+    for parameter in model.parameters():
+        parameter.data = parameter.half()
+    data = saved["data"]
+    if pictures.source == "built-in":
+        count = min(PICTURES, len(pictures))
+        data = data | {"pictures": count, "request": data["request"] | {"limit": count}}
+    folder = folder or run.models.with_name(SHIPPED)
+    kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
+    save_checkpoint(folder / _FILES[0], model, data=data, scores=scores.get("validation", {}), **kept)
+    (folder / _FILES[1]).write_text(_made(run, model, saved, len(pictures.split.train), scores), "utf-8")
+    return [folder / file for file in _FILES]
+
+
+def _score(model: BetaVAE, pictures: np.ndarray, beta: float) -> dict[str, float]:
+    scores = evaluate(model, pictures, np.arange(len(pictures)), beta).as_dict()
+    return scores | {"ssim": float(ssim_of(reconstruct(model, pictures), pictures).mean())}
+
+
+def _made(run: Run, model: BetaVAE, saved: dict, train_pictures: int, scores: dict[str, dict[str, float]]) -> str:
+    config, size = saved["train_config"], sum(p.numel() for p in model.parameters())
+    machine = ", ".join(f"{key} {value}" for key, value in hardware(torch.device("cpu")).items() if value is not None)
+    seen = saved["step"] * config["batch_size"]
+    lines = [f"The weights of a β-VAE, {size / 1e6:.2f} M parameters in float16, made by", "",
+             f"    {command_of(saved)} --name {run.name}", f"    python -m vae_helpers pack --run {run.name}", "",
+             f"on {machine}; seed {config['seed']}, {seen:,} pictures seen, {train_pictures:,} different ones.",
+             "The weights are those of the epoch that did best on the validation part; nothing was chosen on the test part."]
+    for part, values in scores.items():
+        lines += ["", f"{part} part, {values['pictures']:,} pictures:"]
+        lines += [f"    {name:<16}{value:,.4g}" for name, value in values.items() if name != "pictures"]
+    return "\n".join(lines) + "\n"
+
+
+def command_of(saved: dict) -> str:
+    """The shell's command that starts the run of a checkpoint's entries `saved`, from what the checkpoint says of it."""
+    config, request, model = TrainConfig(**saved["train_config"]), saved["data"]["request"], saved["config"]
+    options = {"data": request["source"], "limit": request["limit"], "image-size": request["image_size"],
+               "latent-dim": model["latent_dim"], "decoder-norm": model["decoder_norm"]}
+    base = TrainConfig()
+    if config.schedule == "one-cycle":
+        options["preset"] = "quick"
+        base = TrainConfig.quick(1, epochs=config.epochs)
+        options["epochs"] = config.epochs
+    for field in fields(TrainConfig):
+        value = getattr(config, field.name)
+        if value != getattr(base, field.name) and field.name not in _DECIDED:
+            name = field.name.replace("_", "-")
+            options[f"no-{name}" if value is False else name] = value
+    words = ["python -m vae_helpers train"]
+    for name, value in options.items():
+        if value is not None:
+            words.append(f"--{name}" if isinstance(value, bool) else f"--{name} {value}")
+    return " ".join(words)
