@@ -197,7 +197,7 @@ def test_other_threads_than_before_are_put_back_to_resume_exactly(small_set, tmp
 def test_early_stopping_ends_the_run_once_the_held_out_loss_stays_up(small_set, tmp_path, monkeypatch):
     totals = iter([9.0, 8.0, 5.0, 6.0, 7.0] + [1.0] * 99)  # as if: the third is the best, then two in vain
     score = train.evaluate
-    monkeypatch.setattr(train, "evaluate", lambda *arguments: replace(score(*arguments), total=next(totals)))
+    monkeypatch.setattr(train, "evaluate", lambda *a, **how: replace(score(*a, **how), total=next(totals)))
     config = TrainConfig.quick(96, epochs=12, batch_size=32, pictures_every=99, evaluate_every=1, early_stop=2)
     run = Run("a", tmp_path)
     assert _fit(small_set, run, config).finished
@@ -211,9 +211,9 @@ def test_early_stopping_ends_the_run_once_the_held_out_loss_stays_up(small_set, 
 def test_best_waits_until_beta_has_settled_and_scores_use_the_runs_own_beta(small_set, tmp_path, monkeypatch):
     betas, score = [], train.evaluate
 
-    def rising(model, pictures, rows, beta):
+    def rising(model, pictures, rows, beta, **how):
         betas.append(beta)
-        return replace(score(model, pictures, rows, beta), total=float(len(betas)))
+        return replace(score(model, pictures, rows, beta, **how), total=float(len(betas)))
 
     monkeypatch.setattr(train, "evaluate", rising)
     config = TrainConfig.quick(96, epochs=4, batch_size=32, pictures_every=99, beta=3.0, beta_warmup=0.6)

@@ -12,6 +12,7 @@ Read the rooms in this order; each imports only from those before it.
     model             VAEConfig, Encoder, Decoder, BetaVAE
     losses            the objective, term by term; what a β of another code base is here
     likelihoods       reconstruction terms -log p(x|z), by name
+    objectives        what else is minimised, by name (total_correlation, mmd)
     latent            encode, decode, samples, lerp and slerp, sweeps along one latent
     metrics           scores on held-out pictures
     checkpoint        where a run's files live; save and load

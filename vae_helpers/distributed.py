@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -44,6 +45,19 @@ class World:
         values = values.clone()
         dist.all_reduce(values)
         return values
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of `values` over all processes."""
+        return values if self.size == 1 else self.total(values) / self.size
+
+    def gather(self, rows: Tensor, first: int, count: int) -> Tensor:
+        """The rows (n, ...) of all processes, (count, ...), this one's from `first` on; gradients find their way back.
+
+        For a loss that mixes pictures: let every process compute all of it, weighted by its share of the batch.
+        """
+        if self.size == 1:
+            return rows
+        return _SumOverProcesses.apply(F.pad(rows, (0, 0) * (rows.dim() - 1) + (first, count - first - len(rows))))
 
     def any(self, *flags: bool) -> list[bool]:
         """For each flag, whether it is set in any process: the same answer in all of them."""

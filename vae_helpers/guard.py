@@ -6,23 +6,28 @@ import math
 
 from vae_helpers.checkpoint import Run
 from vae_helpers.errors import InputError
+from vae_helpers.likelihoods import grey_level
+from vae_helpers.objectives import logged_terms
 from vae_helpers.recipe import TrainConfig, beta_at
 
 _RUNAWAY = 10.0
-TERMS = ("reconstruction", "KL", "gradient norm of the encoder", "gradient norm of the decoder")
+TERMS = ("reconstruction", "KL", "gradient norm of the encoder", "gradient norm of the decoder")  # then logged_terms
+_NORMS = TERMS[2:]
 
 
 class Guard:
     """Looks at the means of the steps since its last look, and stops the run with a sentence.
 
     Runaway means: the objective at the β in force is above 10 times the larger of two levels. One is that of the very
-    first step; the other is 3·S·S nats, at least what a mid-grey picture scores, which takes no learning at all.
+    first step; the other is at least what a mid-grey picture scores, which takes no learning at all: 3·S·S nats, unless
+    the likelihood has another measure. It is above 0, so it also holds where a density makes the objective negative.
     """
 
     def __init__(self, run: Run, config: TrainConfig, image_size: int):
         self._run, self._config = run, config
-        self._floor = 3.0 * image_size**2
-        self._steps, self._sums = 0, [0.0] * len(TERMS)
+        self._floor = grey_level(config.likelihood, 3 * image_size**2, config.scale)
+        self._terms = TERMS + logged_terms(config.objective)
+        self._steps, self._sums = 0, [0.0] * len(self._terms)
 
     def look(self, step: int, progress: float, steps: int, sums: list[float], first_loss: float | None,
              half_range: bool = False) -> float:
@@ -32,17 +37,19 @@ class Guard:
         now and then, which their scaler answers by leaving the step out.
         """
         if steps <= self._steps:  # a new epoch
-            self._steps, self._sums = 0, [0.0] * len(TERMS)
+            self._steps, self._sums = 0, [0.0] * len(self._terms)
         means = [(now - before) / (steps - self._steps) for now, before in zip(sums, self._sums)]
         self._steps, self._sums = steps, sums
-        for name, value in list(zip(TERMS, means))[:2 if half_range else None]:
-            if not math.isfinite(value):
-                self._stop(f"the {name} term became {value} by step {step}" if name in TERMS[:2] else
-                           f"the {name} became {value} by step {step}")
-        reconstruction, kl = means[0], beta_at(self._config, progress) * means[1]
-        objective, limit = reconstruction + kl, _RUNAWAY * max(self._floor, first_loss or 0.0)
-        if objective > limit:
-            name = "KL" if kl > reconstruction else "reconstruction"
+        for name, value in zip(self._terms, means):
+            if not math.isfinite(value) and not (half_range and name in _NORMS):
+                self._stop(f"the {name}{'' if name in _NORMS else ' term'} became {value} by step {step}")
+        reconstruction, others = means[0], len(means) > len(TERMS)
+        penalty = means[len(TERMS)] if others else beta_at(self._config, progress) * means[1]
+        objective = reconstruction + penalty
+        if first_loss is None and others:  # a weight such as γ = 1000 makes any first step large
+            first_loss = objective
+        if objective > _RUNAWAY * max(self._floor, first_loss or 0.0):
+            name = "reconstruction" if reconstruction >= penalty else "penalty" if others else "KL"
             self._stop(f"the loss ran away to {objective:,.0f} nats by step {step}, most of it the {name} term "
                        f"(it began at {first_loss or self._floor:,.0f})")
         return objective

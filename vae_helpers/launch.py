@@ -18,6 +18,7 @@ from vae_helpers.data import PictureSet, open_pictures
 from vae_helpers.errors import InputError
 from vae_helpers.metrics import evaluate
 from vae_helpers.model import VAEConfig
+from vae_helpers.objectives import held_out_loss
 from vae_helpers.recipe import TrainConfig, pick_device
 from vae_helpers.run_state import require_free
 from vae_helpers.train import Fit, fit
@@ -50,7 +51,8 @@ def launch(pictures: PictureSet, run: Run, config: TrainConfig | None = None, mo
         raise InputError(last_words)
     device = pick_device(device)
     model, saved = load_run(run, device)
-    scores = evaluate(model, pictures.pictures, pictures.split.validation, saved["train_config"]["beta"])
+    rows, loss = pictures.split.validation, held_out_loss(saved["train_config"])
+    scores = evaluate(model, pictures.pictures, rows, **loss)
     return Fit(model, scores, load_latest(run)[1]["finished"])
 
 

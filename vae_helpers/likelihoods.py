@@ -1,8 +1,8 @@
 """What a picture costs under p(x|z), by name: -log p(x|z) per picture in nats, summed over its D = 3HW values.
 
 Pictures are x in [-1, 1]; the decoder's last activation is a, and the picture it shows is x̂ = tanh(a). Densities are
-over x, not over [0, 1] pixels, where each value would count twice as dense. Each term drops the constant that no gradient
-sees, as the default always did; `log_normaliser` is that constant.
+over x, not over [0, 1] pixels, where each value would count twice as dense. Each term drops the constant that no
+gradient sees, as the default always did; `log_normaliser` is that constant.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from vae_helpers.errors import InputError
 from vae_helpers.losses import squared_error
 
 LIKELIHOODS = ("gaussian", "calibrated", "calibrated-each", "laplace", "bernoulli", "continuous-bernoulli", "ssim")
-# s² = ½ makes the Gaussian the plain Σ(x-x̂)²; b = ½ gives the Laplace that same variance, 2b². For ssim the scale is its
-# weight: at a usual 16 dB, mean squared error 0.1 and 1-SSIM 0.6 a value, both parts then weigh about the same.
+# s² = ½ makes the Gaussian the plain Σ(x-x̂)²; b = ½ gives the Laplace that same variance, 2b². For ssim the scale is
+# its weight: at a usual 16 dB, mean squared error 0.1 and 1-SSIM 0.6 a value, both parts then weigh about the same.
 _SCALES = {"gaussian": 0.5**0.5, "laplace": 0.5, "ssim": 0.1}
-# The variance that rounding to 8 bits adds by itself, step²/12 with step 2/255: a better fit cannot be seen in the data,
-# and log s² would otherwise reward it without end (Rybkin's code bounds s from below as well).
+# The variance that rounding to 8 bits adds by itself, step²/12 with step 2/255: a better fit cannot be seen in the
+# data, and log s² would otherwise reward it without end (Rybkin's code bounds s from below as well).
 _LEAST_VARIANCE = (2 / 255) ** 2 / 12
 _PIXELS = (-3, -2, -1)
 
@@ -92,7 +92,7 @@ def distortion(name: str, drawn: Tensor, x: Tensor, scale: float | None = None,
 
 
 def calibrated(errors: Tensor, variance: Tensor, values: int) -> Tensor:
-    """`D/2·log s² + Σ(x-x̂)²/(2s²)` of pictures with squared errors `errors`, D = `values`; s² not below 8-bit noise."""
+    """`D/2·log s² + Σ(x-x̂)²/(2s²)` of pictures with squared errors `errors`, D = `values`; s² at least 8-bit noise."""
     variance = variance.clamp_min(_LEAST_VARIANCE)
     return 0.5 * values * torch.log(variance) + errors / (2 * variance)
 
@@ -113,8 +113,8 @@ def log_normaliser(name: str, values: int, scale: float | None = None) -> float:
         return values * math.log(2 * scale)
     if name == "continuous-bernoulli":
         return values * math.log(2)
-    raise InputError(f"{name!r} is no probability density of pictures, so it has no normalised likelihood and no bits per "
-                     "dimension: score the run by gaussian, calibrated, laplace or continuous-bernoulli.")
+    raise InputError(f"{name!r} is no probability density of pictures, so it has no normalised likelihood and no bits "
+                     "per dimension: score the run by gaussian, calibrated, laplace or continuous-bernoulli.")
 
 
 def normalised_nll(name: str, a: Tensor, x: Tensor, scale: float | None = None) -> Tensor:
@@ -128,8 +128,8 @@ def normalised_nll(name: str, a: Tensor, x: Tensor, scale: float | None = None) 
 def grey_level(name: str, values: int, scale: float | None = None) -> float:
     """A positive number of nats that a mid-grey picture cannot exceed: beyond many times that, nothing is learnt."""
     scale = scale or _SCALES.get(name)
-    return float(values) * {"gaussian": lambda: 0.5 / scale**2, "laplace": lambda: 1 / scale,
-                            "ssim": lambda: 1 + scale}.get(name, lambda: 1.0)()
+    worst = {"gaussian": lambda: 0.5 / scale**2, "laplace": lambda: 1 / scale, "ssim": lambda: 1 + scale}
+    return values * worst.get(name, lambda: 1.0)()
 
 
 def log_continuous_constant(a: Tensor) -> Tensor:
@@ -154,10 +154,10 @@ def _bernoulli(a: Tensor, x: Tensor, continuous: bool) -> Tensor:
 
 
 def _ssim(x_hat: Tensor, x: Tensor) -> Tensor:
-    """SSIM per picture on [0, 1] pixels (its luminance term needs them so), by torchmetrics: (..., 3, H, W) => (...)."""
+    """SSIM per picture on [0, 1] pixels (its luminance term needs them so), by torchmetrics: (..., 3, H, W) => (...)"""
     if min(x.shape[-2:]) < 16:
-        raise InputError(f"pictures of {tuple(x.shape[-2:])} pixels are too small for SSIM's 11-pixel window: use at least "
-                         "16, or another likelihood.")
+        raise InputError(f"pictures of {tuple(x.shape[-2:])} pixels are too small for SSIM's 11-pixel window: use at "
+                         "least 16, or another likelihood.")
     x_hat, x = torch.broadcast_tensors((x_hat + 1) / 2, (x + 1) / 2)
     score = structural_similarity_index_measure(x_hat.reshape(-1, *x.shape[-3:]), x.reshape(-1, *x.shape[-3:]),
                                                 data_range=1.0, reduction="none")

@@ -7,6 +7,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vae_helpers.errors import InputError
+
+# What a β of each convention is worth in the canonical one, `½Σ(x-x̂)²` on [0, 1] pixels + β·KL. D = 3·S·S values.
+_CANONICAL = {
+    "canonical": lambda values, latents: 1.0,
+    "ours": lambda values, latents: 1 / 8,  # Σ on [-1, 1]
+    "pythae": lambda values, latents: 1.0,  # ½Σ on [0, 1]
+    "disentanglement_lib": lambda values, latents: 1 / 2,  # its l2, and 1Konny's gaussian: Σ on [0, 1]
+    "antixk": lambda values, latents: 2.5e-4 * values / 2,  # mean + 2.5·10⁻⁴·β·KL: 1.536 at its 64 pixels
+    "yannDubs": lambda values, latents: 1 / 510,  # its gaussian: Σ(255 (x-x̂))²/255
+    "mean": lambda values, latents: values / (2 * latents)}  # mean over values + β · mean over latents, on [0, 1]
+CONVENTIONS = tuple(_CANONICAL)
+
 
 class Loss(NamedTuple):
     """The terms of the objective, each a scalar: mean over pictures, in nats per picture."""
@@ -44,3 +57,22 @@ def beta_vae_loss(x_hat: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: fl
     reconstruction = squared_error(x_hat, x).mean()
     kl = kl_per_dimension(mu, logvar).sum(dim=-1).mean()
     return Loss(reconstruction + beta * kl, reconstruction, kl)
+
+
+def translate_beta(beta: float, source: str, target: str = "canonical", image_size: int = 128,
+                   latents: int = 128) -> float:
+    """The β that gives in the code base `target` the same optimum as `beta` in `source`; names: `CONVENTIONS`.
+
+    β and the variance of p(x|z) are one knob, so a β means nothing without its loss: this project's
+    `Σ(x-x̂)²` on [-1, 1] + β·KL is "ours", the Gaussian `½Σ(x-x̂)²` on [0, 1] + β·KL "canonical". "antixk" and "mean"
+    depend on `image_size`, "mean" on `latents` too; pictures are 3 × image_size × image_size.
+    """
+    for name in (source, target):
+        if name not in CONVENTIONS:
+            raise InputError(f"convention {name!r} is unknown; choose one of {', '.join(CONVENTIONS)}.")
+    if not 0 <= beta < float("inf"):
+        raise InputError(f"beta is {beta}, but must be 0 or above.")
+    if image_size < 1 or latents < 1:
+        raise InputError(f"image_size {image_size} and latents {latents} must be at least 1.")
+    given, wanted = (_CANONICAL[name](3 * image_size**2, latents) for name in (source, target))
+    return beta * given / wanted

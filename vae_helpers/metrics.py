@@ -12,7 +12,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
 from vae_helpers.latent import LatentSummary, summarise
-from vae_helpers.losses import beta_vae_loss, squared_error
+from vae_helpers.likelihoods import calibrated, distortion, wants_activation
+from vae_helpers.losses import kl_per_dimension, squared_error
 from vae_helpers.model import BetaVAE
 
 
@@ -64,14 +65,17 @@ def ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def evaluate(model: BetaVAE, pictures: np.ndarray, indices: np.ndarray, beta: float = 1.0,
-             batch_size: int = 64, seed: int = 0) -> Scores:
+             batch_size: int = 64, seed: int = 0, *, capacity: float = 0.0, likelihood: str = "gaussian",
+             scale: float | None = None) -> Scores:
     """Score `model` (in eval mode) on `pictures[indices]`, uint8 (N, H, W, 3).
 
     The loss terms use one sample per picture, its noise fixed by `seed`, so that two calls agree; PSNR uses μ.
+    `total` is `reconstruction + beta·|KL - capacity|`, the reconstruction term that of `likelihood` and its `scale`;
+    `objectives.held_out_loss` gives these for a run. "calibrated" takes its s² over all of `indices`.
     """
     if model.training:
         raise InputError("the model is in training mode: call model.eval() before scoring it.")
-    device = next(model.parameters()).device
+    device, activation = next(model.parameters()).device, wants_activation(likelihood)
     generator = torch.Generator().manual_seed(seed)
     sums, quality, mus, logvars = torch.zeros(3, dtype=torch.float64), [], [], []
     for start in range(0, len(indices), batch_size):
@@ -79,11 +83,18 @@ def evaluate(model: BetaVAE, pictures: np.ndarray, indices: np.ndarray, beta: fl
         x = to_float(torch.from_numpy(np.ascontiguousarray(pictures[batch])), device)
         mu, logvar = model.encode(x)
         noise = torch.randn(len(batch), mu.shape[1], generator=generator).to(device)
-        sampled, from_mu = model.decode(torch.stack([model.reparameterize(mu, logvar, noise), mu]))
-        terms = beta_vae_loss(sampled[None], x, mu, logvar, beta)
-        sums += torch.stack(terms).double().cpu() * len(batch)
-        quality.append(psnr(from_mu, x).cpu())
+        sampled, from_mu = model.decode(torch.stack([model.reparameterize(mu, logvar, noise), mu]), activation)
+        # The s² that all pictures share is known when all are seen: until then, their squared errors.
+        kind = "gaussian" if likelihood == "calibrated" else likelihood
+        cost, kl = distortion(kind, sampled, x, scale).mean(), kl_per_dimension(mu, logvar).sum(dim=-1).mean()
+        sums += torch.stack([cost + beta * kl, cost, kl]).double().cpu() * len(batch)
+        quality.append(psnr(torch.tanh(from_mu) if activation else from_mu, x).cpu())
         mus.append(mu.cpu()), logvars.append(logvar.cpu())
     summary = summarise(torch.cat(mus), torch.cat(logvars))
     total, reconstruction, kl = (sums / len(indices)).tolist()
+    if likelihood == "calibrated":
+        error, values = torch.tensor(reconstruction), x[0].numel()
+        reconstruction = calibrated(error, error / values, values).item()
+    if capacity or likelihood == "calibrated":
+        total = reconstruction + beta * abs(kl - capacity)
     return Scores(total, reconstruction, kl, torch.cat(quality).mean().item(), len(summary.active), len(indices), summary)

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 
 from vae_helpers.errors import InputError
+from vae_helpers.likelihoods import require_likelihood
+from vae_helpers.objectives import require_objective
 
 SCHEDULES = ("thirds", "one-cycle")
 BETA_SCHEDULES = ("linear", "constant", "cyclical", "cosine")
@@ -22,7 +24,11 @@ class TrainConfig:
     epochs: int = 250
     batch_size: int | None = None  # None: 128, or 96 above 10 samples a picture, 64 above 15 (they share the memory)
     lr: float = 0.005
-    beta: float = 1.0  # weight of the KL against the plain Σ(x-x̂)² on [-1, 1] pixels
+    objective: str = "beta"  # what is minimised besides the reconstruction term, see `objectives.OBJECTIVES`
+    knobs: dict[str, float] | None = None  # the objective's own, where they are not its defaults
+    likelihood: str = "gaussian"  # the reconstruction term, see `likelihoods.negative_log_likelihood`
+    scale: float | None = None  # of that likelihood; None: its own default, for gaussian the plain Σ(x-x̂)²
+    beta: float = 1.0  # weight of the KL against the plain Σ(x-x̂)² on [-1, 1] pixels; each objective says of what
     num_samples: int = 1  # K latent samples a picture; the loss is the mean of their losses
     seed: int = 0
     schedule: str = "thirds"  # halve at each third; "one-cycle" rises and falls once, which teaches more in few epochs
@@ -45,6 +51,8 @@ class TrainConfig:
                 raise InputError(f"{name} is {getattr(self, name)}, but must be above 0.")
         if self.beta < 0 or not math.isfinite(self.beta):
             raise InputError(f"beta is {self.beta}, but must be 0 or above.")
+        require_objective(self.objective, self.knobs)
+        require_likelihood(self.likelihood, self.scale)
         for name, known in (("schedule", SCHEDULES), ("beta_schedule", BETA_SCHEDULES)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(known)}.")

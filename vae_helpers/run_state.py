@@ -17,6 +17,7 @@ from vae_helpers.engine import decide_compile
 from vae_helpers.errors import InputError
 from vae_helpers.logbook import Logbook
 from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.objectives import OBJECTIVES, Objective
 from vae_helpers.recipe import TrainConfig, pick_half
 
 _COUNTS = ("step", "epochs_closed", "best", "best_epoch", "first_loss")
@@ -31,6 +32,7 @@ class State:
     scaler: torch.amp.GradScaler  # keeps float16 gradients in range; switched off for the other types
     world: World
     network: nn.Module  # the model as a step calls it: itself, or wrapped for several processes
+    objective: Objective  # with what it has learnt itself
     average: BetaVAE | None = None  # running average of the weights, in eval mode
     step: int = 0
     epochs_closed: int = 0  # epochs whose scores are written
@@ -73,12 +75,12 @@ def require_free(run: Run, resume: bool) -> bool:
     return resume
 
 
-def fresh(config: TrainConfig, model_config: VAEConfig, world: World) -> State:
-    """A run at step 0; the seed decides its weights, and nothing else in the session."""
+def fresh(config: TrainConfig, model_config: VAEConfig, world: World, pictures: int = 0) -> State:
+    """A run at step 0, with `pictures` to train on; the seed decides its weights, and nothing else in the session."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = BetaVAE(model_config)
-    return _state(model, config, world)
+    return _state(model, config, world, pictures)
 
 
 def resumed(run: Run, epochs: int, pictures: PictureSet, world: World) -> tuple[State, TrainConfig, int]:
@@ -90,9 +92,10 @@ def resumed(run: Run, epochs: int, pictures: PictureSet, world: World) -> tuple[
     try:
         kept = TrainConfig(**saved["train_config"])
         kept = replace(kept, compile=decide_compile(kept, 0, world.device))  # another machine may have no compiler
-        state = _state(model, kept, world)
+        state = _state(model, kept, world, len(pictures.split.train))
         state.optimizer.load_state_dict(saved["optimizer"])
         state.scaler.load_state_dict(saved["scaler"])
+        state.objective.load_state_dict(saved.get("objective", {}))
         for name in _COUNTS:
             setattr(state, name, saved[name])
         if saved["sums"] is not None and world.rank == 0:  # the others' parts are in it
@@ -115,7 +118,8 @@ def save_last(run: Run, state: State, config: TrainConfig, pictures: PictureSet,
         average = None if state.average is None else state.average.state_dict()
         save_checkpoint(run.last, state.model, keep=run.previous, **_entries(state, config, pictures), ema=average,
                         optimizer=state.optimizer.state_dict(), scaler=state.scaler.state_dict(), sums=totals,
-                        threads=torch.get_num_threads(), finished=state.finished(config))
+                        objective=state.objective.state_dict(), threads=torch.get_num_threads(),
+                        finished=state.finished(config))
 
     state.world.first(write)
 
@@ -130,7 +134,7 @@ def describe(pictures: PictureSet) -> dict:
     return {"name": pictures.name, "pictures": len(pictures), "request": pictures.request}
 
 
-def _state(model: BetaVAE, config: TrainConfig, world: World) -> State:
+def _state(model: BetaVAE, config: TrainConfig, world: World, pictures: int) -> State:
     half = pick_half(world.device)
     model.to(world.device).train().set_half(half)
     average = copy.deepcopy(model).eval().requires_grad_(False) if config.ema else None
@@ -141,7 +145,8 @@ def _state(model: BetaVAE, config: TrainConfig, world: World) -> State:
     scaler = torch.amp.GradScaler(world.device.type, enabled=half == torch.float16)
     if config.compile:
         model.compile()  # in place: parameters keep their names, and only calls of the whole model are compiled
-    return State(model, optimizer, scaler, world, world.wrap(model), average)
+    objective = OBJECTIVES[config.objective](model.config.latent_dim, config.knobs, pictures, config.seed, world.device)
+    return State(model, optimizer, scaler, world, world.wrap(model), objective, average)
 
 
 def _entries(state: State, config: TrainConfig, pictures: PictureSet) -> dict:

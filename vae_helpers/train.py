@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from vae_helpers.album import draw, write_projector
@@ -22,9 +23,11 @@ from vae_helpers.feed import Batch, feed, noise_for, resident
 from vae_helpers.guard import Guard
 from vae_helpers.interrupt import Stop
 from vae_helpers.logbook import Logbook
-from vae_helpers.losses import beta_vae_loss
+from vae_helpers.likelihoods import distortion, wants_activation
+from vae_helpers.losses import kl_per_dimension
 from vae_helpers.metrics import Scores, evaluate
 from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.objectives import Codes, Moment, held_out_loss, logged_terms
 from vae_helpers.recipe import TrainConfig, beta_at, beta_settled, learning_rate, pick_device, pick_half
 from vae_helpers.run_state import State, fresh, require_free, resumed, save_best, save_last
 
@@ -63,7 +66,8 @@ def fit(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model
             config = config or TrainConfig()
             to_see = config.epochs * len(pictures.split.train)
             config = replace(config, compile=decide_compile(config, to_see, world.device))
-            state = fresh(config, model_config or VAEConfig(image_size=pictures.pictures.shape[1]), world)
+            model_config = model_config or VAEConfig(image_size=pictures.pictures.shape[1])
+            state = fresh(config, model_config, world, len(pictures.split.train))
             threads = torch.get_num_threads()
         _require_fitting(state, pictures, config)
         book = Logbook(run.tensorboard, first_epoch=state.epochs_closed + 1)
@@ -118,26 +122,39 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
 
 def _step(state: State, batch: Batch, config: TrainConfig, progress: float) -> None:
     """One optimiser step on this process's share of a batch; `progress` in [0, 1) is that of the run."""
-    model, device = state.model, state.world.device
+    model, device, objective = state.model, state.world.device, state.objective
     x = to_float(batch.pictures, device)
     noise = noise_for(batch, config.num_samples, model.config.latent_dim, config.seed, state.step, device)
-    x_hat, mu, logvar = state.network(x, noise)
-    loss = beta_vae_loss(x_hat, x, mu, logvar, beta_at(config, progress))
+    drawn, mu, logvar = state.network(x, noise, wants_activation(config.likelihood))
+    codes = _whole_batch(state.world, batch, mu, logvar, noise) if objective.mixes else None
+    reconstruction = distortion(config.likelihood, drawn, x, config.scale, state.world.total).mean()
+    kl = kl_per_dimension(*(codes or (mu, logvar))[:2]).sum(dim=-1).mean()
+    at = Moment(beta_at(config, progress), progress, state.step)
+    penalty, terms = objective.penalty(codes, kl, at)
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, progress)
     state.optimizer.zero_grad()
     share = len(x) / batch.total
     # Per pixel value, so that the clip fits every picture size. Gradients are averaged over the processes, whose shares
     # may differ by a picture: weighted like this the average is that of the whole batch.
-    state.scaler.scale(loss.total * (share * state.world.size) / x[0].numel()).backward()
+    state.scaler.scale((reconstruction + penalty) * (share * state.world.size) / x[0].numel()).backward()
     state.scaler.unscale_(state.optimizer)
     # Each half is clipped by itself: a burst in the encoder must not stop the decoder from learning.
     norms = [torch.nn.utils.clip_grad_norm_(half.parameters(), config.clip) for half in (model.encoder, model.decoder)]
     state.scaler.step(state.optimizer)
     state.scaler.update()
-    values = torch.stack([loss.reconstruction, loss.kl, *norms]).detach() * share
+    terms += objective.learn(codes, at, state.world.mean)
+    values = torch.stack([reconstruction, kl, *norms, *([penalty] if terms else []), *terms]).detach() * share
     state.sums = values if state.sums is None else state.sums + values
     state.step += 1
+
+
+def _whole_batch(world: World, batch: Batch, mu: Tensor, logvar: Tensor, noise: Tensor) -> Codes:
+    """The codes of all processes' pictures, for a loss that mixes them."""
+    z = BetaVAE.reparameterize(mu, logvar, noise)
+    rows = world.gather(torch.cat([mu[None], logvar[None], z]).transpose(0, 1), batch.first, batch.total)
+    mu, logvar, *z = rows.unbind(1)
+    return Codes(mu, logvar, torch.stack(z))
 
 
 def _look(bar: tqdm, guard: Guard, state: State, epoch: int, per_epoch: int, config: TrainConfig) -> None:
@@ -154,14 +171,16 @@ def _look(bar: tqdm, guard: Guard, state: State, epoch: int, per_epoch: int, con
 def _close_epoch(state: State, pictures: PictureSet, run: Run, config: TrainConfig, book: Logbook, per_epoch: int,
                  speed: float) -> None:
     """Score on held-out pictures, write the log and the sheets, keep the best."""
-    reconstruction, kl, encoder, decoder = (state.totals() / per_epoch).tolist()
+    reconstruction, kl, encoder, decoder, *others = (state.totals() / per_epoch).tolist()
     state.sums, epoch = None, state.epochs_closed + 1  # epochs count from 1 wherever people look
     state.epochs_closed = epoch
     middle = (epoch - 0.5) / config.epochs
 
     def close() -> tuple[float, int]:
         book.scalars(epoch, {
-            "total/train": reconstruction + config.beta * kl, "reconstruction/train": reconstruction, "kl/train": kl,
+            "total/train": reconstruction + (others[0] if others else config.beta * kl),
+            "reconstruction/train": reconstruction, "kl/train": kl,
+            **{f"{name}/train": value for name, value in zip(logged_terms(config.objective), others)},
             "gradient_norm/encoder": encoder, "gradient_norm/decoder": decoder,
             "learning_rate": learning_rate(config, middle), "beta": beta_at(config, middle),
             "images_per_second": speed})
@@ -169,12 +188,14 @@ def _close_epoch(state: State, pictures: PictureSet, run: Run, config: TrainConf
         held_out = pictures.split.validation
         state.shown.eval()
         if epoch % config.evaluate_every == 0 or last:
-            scores = evaluate(state.shown, pictures.pictures, held_out, config.beta)
+            scores = evaluate(state.shown, pictures.pictures, held_out, **held_out_loss(asdict(config)))
             book.scalars(epoch, {f"{name}/held_out": getattr(scores, name)
                                  for name in ("total", "reconstruction", "kl", "psnr", "active_units")})
             book.histogram(epoch, "kl_per_dimension", scores.summary.kl)
-            # Always scored at the run's own β, but a model that was still trained at another one is no candidate.
-            if scores.total < state.best and beta_settled(config, epoch / config.epochs):
+            # Always scored at the run's own weights, but a model still trained at others is no candidate.
+            progress = epoch / config.epochs
+            settled = beta_settled(config, progress) and state.objective.settled(progress)
+            if scores.total < state.best and settled:
                 state.best, state.best_epoch = scores.total, epoch
                 save_best(run, state, config, pictures, scores.as_dict())
         if epoch % config.pictures_every == 0 or last:
@@ -192,7 +213,7 @@ def _result(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
     finished = state.finished(config)
     # Whoever sends SIGTERM gives half a minute or so: a stopped run is scored on a part.
     rows = pictures.split.validation[:256 if stop.asked and not finished else None]
-    scores = evaluate(model, pictures.pictures, rows, config.beta)
+    scores = evaluate(model, pictures.pictures, rows, **held_out_loss(asdict(config)))
     if finished and (trained or not (run.tensorboard / "projector_config.pbtxt").is_file()):
         settings = asdict(config) | model.config.as_dict()
         book.hyper_parameters(state.epochs_closed, settings, scores.as_dict())
