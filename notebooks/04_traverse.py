@@ -73,7 +73,7 @@ from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplo
 # %% tags=["parameters"]
 RUN = ""  # for example "butterflies_ns_1"; empty: what you trained last, or else the weights that come with the project
 OUT = "VAE"  # where runs live
-KNOWN = 1000  # training pictures that paths are compared with; all of them would take a minute to encode
+KNOWN = 500  # training pictures that paths are compared with; all of them would take a minute to encode
 SHOWN = 96  # held-out pictures to choose from in the explorers
 
 # %% [markdown]
@@ -119,6 +119,28 @@ figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths
 # Nothing here is cross-faded: every frame is painted from a code of its own, so shapes move and grow instead of
 # fading over one another. If you do see a double exposure half-way, the model has no picture for that place.
 #
+# ## By hand: between two pictures
+# The same with your own hand: pick A and B in the grid (the A | B switch alternates by itself), choose steps and the
+# kind of path, and drag the frame slider; the film on the right plays without the kernel.
+
+# %%
+shown = min(len(held_out), SHOWN)
+names = [pictures.names[row] for row in pictures.split.validation[:shown]]
+explorer = PairExplorer(model, held_out[:shown], names, summary, support, pictures.pictures, folder=run.plots)
+explorer
+
+# %% [markdown]
+# Everything is decoded when the pair changes, so the frame slider only leafs through finished pictures. Things to
+# try: two pictures that differ in one respect only; *Random pair* a dozen times; a tick at *nearest training
+# pictures*. What the kinds of path mean, and what the meter says, comes next. Where sliders wait for the cells below,
+# as on Colab, they move once the last one has run.
+
+# %%
+before = explorer.view.value
+explorer.frame.value = explorer.steps.value - 1
+assert explorer.view.value != before  # the slider moves the picture, also without a browser
+
+# %% [markdown]
 # ## Three ways from A to B, under the lens
 # The straight line (**lerp**) is not the only way. **slerp** goes along an arc: it turns the direction and keeps the
 # length (White 2016), because near the centre pictures look average. The **geodesic** is the way along which the
@@ -246,7 +268,6 @@ figures.show_rows(rows, [f"β = {each.beta:g}\n{each.rate:.0f} nats, {each.psnr:
 # A map of the held-out pictures by the two directions in which their codes spread most.
 
 # %%
-shown = min(len(held_out), SHOWN)
 plane = pca_map(mu[:shown])
 places = plane.place(reports["lerp"].path.codes)
 inspector.show_map(plane.points, held_out[:shown], places if max(a, b) < shown else None)
@@ -255,28 +276,8 @@ inspector.show_map(plane.points, held_out[:shown], places if max(a, b) < shown e
 # Neighbours on the map are alike in what the codes hold most of, which is often colour and light. Two axes of dozens
 # are a shadow, though: pictures that fall on one spot here may be far apart.
 #
-# ## By hand: between two pictures
-# From here on it's your turn. Pick A and B in the grid (the A | B switch alternates by itself), choose steps and the
-# kind of path, and drag the frame slider; the film on the right plays without the kernel.
-
-# %%
-names = [pictures.names[row] for row in pictures.split.validation[:shown]]
-explorer = PairExplorer(model, held_out[:shown], names, summary, support, pictures.pictures, folder=run.plots)
-explorer
-
-# %% [markdown]
-# Everything is decoded when the pair changes, so the frame slider only leafs through finished pictures. Things to
-# try: two pictures that differ in one respect only; *Random pair* a dozen times; a tick at *nearest training
-# pictures*.
-
-# %%
-before = explorer.view.value
-explorer.frame.value = explorer.steps.value - 1
-assert explorer.view.value != before  # the slider moves the picture, also without a browser
-
-# %% [markdown]
 # ## By hand: on the map
-# The same explorer, held by its other end: click two pictures on the map, and the path is drawn between them.
+# The explorer from above, held by its other end: click two pictures on the map, and the path is drawn between them.
 
 # %%
 MapExplorer(explorer, mu[:shown])
