@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +28,28 @@ PROJECT = Path(__file__).resolve().parents[1]
 MODEL = VAEConfig(32, 8, (8, 16, 32), decoder_norm="batch")
 # 17 pictures cannot be halved, so the two shares weigh differently.
 CONFIG = TrainConfig.quick(96, epochs=4, batch_size=17, num_samples=2, clip=1e9, pictures_every=9, ema=0.9)
+# Losses that mix the pictures of a batch, and a likelihood whose variance does.
+MIXING = {"capacity": {}, "tc": {}, "tc-stratified": {}, "factor": {"width": 16.0, "layers": 3.0}, "dip-1": {}, "dip-2": {},
+          "info": {}}
+
+
+def _mixing(name):
+    """One of them; at β = 3 no part of a KL cancels another."""
+    return replace(CONFIG, objective=name, knobs=MIXING[name], likelihood="calibrated", beta=3.0)
 
 
 def _pictures(folder):
     return open_pictures("butterflies", 32, limit=120, cache_dir=Path(folder, "cache"), progress=False)
 
 
-def _one_step(folder, world):
-    """Gradients and buffers after a step on the set's first global batch."""
+def _one_step(folder, world, config=CONFIG):
+    """Gradients and buffers after a step on the set's first global batch; also what an objective has learnt."""
     pictures = _pictures(folder)
-    state = run_state.fresh(CONFIG, MODEL, world)
+    state = run_state.fresh(config, MODEL, world, len(pictures.split.train))
     state.step = 7
-    train._step(state, next(feed(pictures.pictures, pictures.split.train, CONFIG, 0, 0, world)), CONFIG, 0.3)
+    train._step(state, next(feed(pictures.pictures, pictures.split.train, config, 0, 0, world)), config, 0.3)
     tensors = {name: p.grad for name, p in state.model.named_parameters()} | dict(state.model.named_buffers())
+    tensors |= state.objective.state_dict().get("discriminator", {})
     return tensors | {"sums": state.totals()}
 
 
@@ -52,6 +62,8 @@ def _worker(folder):
     _in_float32()
     rank = int(os.environ["RANK"])
     torch.save(_one_step(folder, open_world("cpu")), Path(folder, f"step{rank}.pt"))
+    for name in MIXING:
+        torch.save(_one_step(folder, open_world("cpu"), _mixing(name)), Path(folder, f"{name}{rank}.pt"))
     fit(_pictures(folder), Run("one_then_two", folder), None, device="cpu", resume=True, progress=False)
     step = train._step
 
@@ -83,16 +95,17 @@ def two(tmp_path_factory):
         yield folder, pictures, one
 
 
-def test_gradients_and_statistics_equal_those_of_one_process(two):
+@pytest.mark.parametrize("name", ["step", *MIXING])
+def test_gradients_and_statistics_equal_those_of_one_process(two, name):
     folder, *_ = two
-    alone = _one_step(folder, World(torch.device("cpu")))
+    alone = _one_step(folder, World(torch.device("cpu")), _mixing(name) if name in MIXING else CONFIG)
     for rank in (0, 1):
-        shared = torch.load(folder / f"step{rank}.pt", weights_only=True)
+        shared = torch.load(folder / f"{name}{rank}.pt", weights_only=True)
         assert shared.keys() == alone.keys() and len(alone) > 30
-        scale = max(t.abs().max() for name, t in alone.items() if name.endswith("weight"))
-        for name, expected in alone.items():
-            torch.testing.assert_close(shared[name], expected, rtol=1e-4, atol=float(scale) * 1e-5,
-                                       msg=lambda said: f"{name}: {said}")
+        scale = max(t.abs().max() for key, t in alone.items() if key.startswith(("encoder", "decoder")) and "weight" in key)
+        for key, expected in alone.items():
+            torch.testing.assert_close(shared[key], expected, rtol=1e-4, atol=float(scale) * 1e-5,
+                                       msg=lambda said: f"{key}: {said}")
 
 
 def _close(folder, run, one):

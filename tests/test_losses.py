@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
-from vae_helpers.losses import beta_vae_loss, kl_per_dimension, squared_error
+from vae_helpers.errors import InputError
+from vae_helpers.losses import CONVENTIONS, beta_vae_loss, kl_per_dimension, squared_error, translate_beta
 from vae_helpers.model import BetaVAE, VAEConfig
 
 
@@ -52,3 +54,40 @@ def test_one_batch_overfits():
         optimizer.step()
         errors.append(loss.reconstruction.item())
     assert errors[-1] < 0.1 * errors[0]
+
+
+@pytest.mark.parametrize("source, size, canonical", [
+    ("ours", 128, 1 / 8), ("pythae", 128, 1), ("disentanglement_lib", 64, 1 / 2), ("antixk", 64, 1.536),
+    ("yannDubs", 64, 1 / 510), ("mean", 128, 192)])
+def test_a_beta_means_what_the_table_says(source, size, canonical):
+    assert translate_beta(2.0, source, image_size=size) == pytest.approx(2 * canonical)
+    for target in CONVENTIONS:
+        there = translate_beta(2.0, source, target, size, 10)
+        assert translate_beta(there, target, source, size, 10) == pytest.approx(2.0)
+
+
+def test_translated_losses_are_multiples_of_one_another():
+    """Each loss as its code base writes it, on the same pictures: only a factor may lie between them."""
+    torch.manual_seed(0)
+    d, kl, latents = torch.rand(3, 32, 32).double(), 7.0, 6  # the difference on [0, 1] pixels
+    written = {"canonical": lambda d, beta: d.square().sum() / 2 + beta * kl,
+               "ours": lambda d, beta: (2 * d).square().sum() + beta * kl,
+               "pythae": lambda d, beta: d.square().sum() / 2 + beta * kl,
+               "disentanglement_lib": lambda d, beta: d.square().sum() + beta * kl,
+               "antixk": lambda d, beta: d.square().mean() + 2.5e-4 * beta * kl,
+               "yannDubs": lambda d, beta: (255 * d).square().sum() / 255 + beta * kl,
+               "mean": lambda d, beta: d.square().mean() + beta * kl / latents}
+    assert set(written) == set(CONVENTIONS)
+    for name, loss in written.items():
+        beta = translate_beta(3.0, "ours", name, 32, latents)
+        ratios = [(loss(each, beta) / written["ours"](each, 3.0)).item() for each in (d, d / 7)]
+        assert ratios[0] == pytest.approx(ratios[1], rel=1e-9), name
+
+
+@pytest.mark.parametrize("arguments, word", [
+    ((1.0, "their"), "convention 'their' is unknown; choose one of canonical, ours"), ((1.0, "ours", "mine"), "'mine'"),
+    ((-1.0, "ours"), "beta is -1"), ((float("nan"), "ours"), "beta is nan"), ((1.0, "ours", "mean", 0), "image_size 0"),
+    ((1.0, "ours", "mean", 64, 0), "latents 0")])
+def test_what_cannot_be_translated_gets_a_sentence(arguments, word):
+    with pytest.raises(InputError, match=word):
+        translate_beta(*arguments)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from vae_helpers.__main__ import main
+from vae_helpers.checkpoint import load_checkpoint
 from vae_helpers.model import VAEConfig
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -45,6 +46,20 @@ def test_a_folder_of_photos_goes_all_the_way(capsys, photos):
         assert status == 0
         assert getattr(Image.open(f"p.{ending}"), "n_frames", 1) in range((frames + 1) // 2, frames + 1)  # WebP joins equal neighbours
     assert Image.open("p.png").size == (5 * 34 - 2, 32)
+
+
+def test_objective_likelihood_and_knobs_are_chosen_on_the_shell(capsys):
+    status, _, error = run(capsys, "train", "--name", "o", "--objective", "info", "--knob", "lambda=5", "--knob", "imq=1",
+                           "--likelihood", "laplace", "--scale", 0.2, *TINY)
+    assert status == 0, error
+    settings = load_checkpoint(Path("VAE/models/o/last.pt"))[1]["train_config"]
+    assert (settings["objective"], settings["likelihood"], settings["scale"]) == ("info", "laplace", 0.2)
+    assert settings["knobs"] == {"lambda": 5.0, "imq": 1.0}
+    assert run(capsys, "reconstruct", "--run", "o")[0] == 0
+    for wrong, words in ((("--objective", "vae"), "choose one of beta, capacity"), (("--knob", "gamma"), "NAME=VALUE"),
+                         (("--likelihood", "poisson"), "continuous-bernoulli"), (("--knob", "a=1"), "leave knobs out")):
+        status, _, error = run(capsys, "train", "--name", "w", *wrong, *TINY)
+        assert status == 2 and words in error and error.count("\n") == 1
 
 
 def test_traverse_from_a_file_and_by_number(capsys, photos, trained):

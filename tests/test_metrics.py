@@ -47,3 +47,23 @@ def test_scoring_twice_gives_the_same(small_model, small_set):
 def test_a_model_in_training_is_not_scored(small_model, small_set):
     with pytest.raises(InputError, match="eval"):
         evaluate(small_model.train(), small_set.pictures, np.arange(4))
+
+
+def test_evaluate_scores_by_the_runs_own_loss(small_model, small_set):
+    rows = np.arange(37)
+    score = lambda **how: evaluate(small_model, small_set.pictures, rows, **how)
+    plain, values = score(), 3 * 32 * 32
+    assert score(likelihood="gaussian", scale=0.1).reconstruction == pytest.approx(plain.reconstruction * 50, rel=1e-5)
+    gap = score(beta=10.0, capacity=3.0)
+    assert gap.total == pytest.approx(plain.reconstruction + 10 * abs(plain.kl - 3), rel=1e-6)
+    best = values / 2 * (np.log(plain.reconstruction / values) + 1)  # one variance for all, whatever the batch
+    for batch_size in (8, 37):
+        scores = score(likelihood="calibrated", beta=2.0, batch_size=batch_size)
+        assert scores.reconstruction == pytest.approx(best, rel=1e-4)
+        assert scores.total == pytest.approx(best + 2 * plain.kl, rel=1e-4)
+    for likelihood in ("bernoulli", "continuous-bernoulli", "laplace", "ssim", "calibrated-each"):
+        other = score(likelihood=likelihood)
+        assert other.psnr == pytest.approx(plain.psnr, rel=1e-5) and other.kl == pytest.approx(plain.kl, rel=1e-6)
+        assert np.isfinite(other.total) and other.total == pytest.approx(other.reconstruction + other.kl, rel=1e-5)
+    with pytest.raises(InputError, match="unknown"):
+        score(likelihood="poisson")

@@ -9,6 +9,7 @@ from vae_helpers.recipe import TrainConfig, beta_at, beta_settled, learning_rate
 
 def test_defaults_are_the_specified_numbers():
     config = TrainConfig()
+    assert (config.objective, config.knobs, config.likelihood, config.scale) == ("beta", None, "gaussian", None)
     assert (config.epochs, config.batch_size, config.lr, config.beta) == (250, 128, 0.005, 1.0)
     assert [TrainConfig(num_samples=k).batch_size for k in (10, 11, 15, 16)] == [128, 96, 96, 64]
 
@@ -63,7 +64,10 @@ def test_beta_has_settled_once_it_stays_at_its_final_value():
     (dict(epochs=0), "epochs"), (dict(lr=-1.0), "lr"), (dict(lr=math.nan), "lr"), (dict(beta=-1.0), "beta"),
     (dict(beta=math.inf), "beta"), (dict(num_samples=0), "num_samples"), (dict(batch_size=1), "BatchNorm"),
     (dict(schedule="saw"), "one-cycle"), (dict(beta_schedule="saw"), "cyclical"), (dict(ema=1.0), "ema"),
-    (dict(early_stop=-1), "early_stop"), (dict(beta_cycles=0), "beta_cycles"), (dict(warmup=1.5), "warmup")])
+    (dict(early_stop=-1), "early_stop"), (dict(beta_cycles=0), "beta_cycles"), (dict(warmup=1.5), "warmup"),
+    (dict(objective="vae"), "objective 'vae' is unknown.*tc-stratified"), (dict(knobs={"gamma": 1.0}), "leave knobs out"),
+    (dict(objective="tc", knobs={"delta": 1.0}), "alpha, gamma"), (dict(likelihood="poisson"), "continuous-bernoulli"),
+    (dict(scale=-1.0), "scale is -1"), (dict(likelihood="bernoulli", scale=1.0), "takes no scale")])
 def test_impossible_settings_get_a_sentence(wrong, word):
     with pytest.raises(InputError, match=word):
         TrainConfig(**wrong)
