@@ -10,7 +10,7 @@ from google.protobuf import text_format
 
 from vae_helpers import logbook
 from vae_helpers.errors import InputError
-from vae_helpers.logbook import Logbook, read_scalars
+from vae_helpers.logbook import LATER_SCORES, Logbook, read_scalars
 
 
 def _read(folder):
@@ -111,7 +111,8 @@ def test_hyper_parameters_carry_settings_and_scores(tmp_path):
     start = data["_hparams_/session_start_info"].session_start_info.hparams
     assert start["lr"].number_value == 0.1 and start["flip"].number_value == 1
     assert start["widths"].string_value == "[1, 2]" and start["exact"].string_value == "None"
-    assert [metric.name.tag for metric in data["_hparams_/experiment"].experiment.metric_infos] == ["score/psnr"]
+    columns = [metric.name.tag for metric in data["_hparams_/experiment"].experiment.metric_infos]
+    assert columns == ["score/psnr", *(f"score/{name}" for name in LATER_SCORES)]  # room for what `evaluate` adds
     assert [(event.step, event.value) for event in events.Scalars("score/psnr")] == [(5, 20.5)]
 
 

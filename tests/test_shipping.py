@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from vae_helpers import shipping
-from vae_helpers.__main__ import _config, _parser
+from vae_helpers.__main__ import _parser
 from vae_helpers.checkpoint import Run, load_checkpoint, load_run
+from vae_helpers.commands import config_of
 from vae_helpers.data import open_pictures
 from vae_helpers.errors import InputError
 from vae_helpers.metrics import evaluate
@@ -56,7 +57,7 @@ def test_the_command_asks_for_the_same_run(config):
              "data": {"request": {"source": "synthetic", "limit": 120, "image_size": 64}}}
     command = command_of(saved)
     options = _parser().parse_args(shlex.split(command)[3:])
-    assert _config(options, options.preset == "quick", 96) == config
+    assert config_of(options, options.preset == "quick", 96) == config
     assert (options.data, options.limit, options.image_size, options.latent_dim, options.decoder_norm) == (
         "synthetic", 120, 64, 10, "batch")
 

@@ -14,13 +14,15 @@ Read the rooms in this order; each imports only from those before it.
     likelihoods       reconstruction terms -log p(x|z), by name
     objectives        what else is minimised, by name (total_correlation, mmd)
     latent            encode, decode, samples, lerp and slerp, sweeps along one latent
-    metrics           scores on held-out pictures
+    metrics           scores on held-out pictures (picture_scores, likelihood_scores, latent_scores)
+    disentanglement   scores of codes against known factors (fixed_factor: those that hold one)
     checkpoint        where a run's files live; save and load
     export            pictures and animations to disk (scrubber: a page with a slider)
 
     recipe            TrainConfig: the knobs of a run, schedules, the device
     train             fit: the loop
                       (distributed, engine, feed, interrupt, guard, run_state, logbook, album, launch)
+    evaluation        every score of a run, as one file and one table (score_table)
     plain             the loop that everything is compared with, as a tutorial would write it
     benchmark         the training step against it, as ratios (benchmark_runs: whole runs; benchmark_report: the table)
 
@@ -39,6 +41,7 @@ Read the rooms in this order; each imports only from those before it.
     widgets           sliders for a notebook
                       (explorer, widget_parts, pair_picker, own_photo, latent_row, latent_state, pair_explorer,
                       latent_explorer, map_explorer, beta_dial)
+    commands          what each shell command does
     __main__          the shell: python -m vae_helpers
 """
 

@@ -151,6 +151,7 @@ def dci(codes: np.ndarray | Tensor, factors: np.ndarray, table: Sequence[Factor]
             20, min_samples_leaf=5, max_features=None, max_samples=0.5, n_jobs=cores, random_state=seed)
         forest.fit(codes[~held_out], factors[~held_out, k])
         importance[:, k] = _shares(forest.feature_importances_)
+        forest.set_params(n_jobs=1)  # threads would add up the trees' answers in any order, and differ in the last bit
         read[k] = max(0.0, forest.score(codes[held_out], factors[held_out, k]))
         if factor.choices:
             values, counts = np.unique(factors[~held_out, k], return_counts=True)

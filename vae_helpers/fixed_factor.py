@@ -44,17 +44,18 @@ class Drawn:
         factors = uniform_factors(self.table, len(held) * size, rng).reshape(len(held), size, -1)
         for batch, factor in zip(factors, held):
             batch[:, factor] = batch[0, factor]
-        return self._draw(factors)
+        return self.encode(factors)
 
     def pairs(self, held: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
         factors = uniform_factors(self.table, len(held) * size * 2, rng).reshape(len(held), size, 2, -1)
         for batch, factor in zip(factors, held):
             batch[:, 1, factor] = batch[:, 0, factor]
-        return self._draw(factors)
+        return self.encode(factors)
 
-    def _draw(self, factors: np.ndarray) -> np.ndarray:
+    def encode(self, factors: np.ndarray) -> np.ndarray:
+        """Codes of pictures with these factors (..., F): (..., latents)."""
         rows = factors.reshape(-1, factors.shape[-1])
-        starts = tqdm(range(0, len(rows), _AT_ONCE), desc="held factors", unit=f"× {_AT_ONCE} pictures", delay=2,
+        starts = tqdm(range(0, len(rows), _AT_ONCE), desc="drawing pictures with known factors", unit=f"× {_AT_ONCE} pictures", delay=2,
                       disable=not self._progress)
         codes = np.concatenate([np.asarray(self._sampler(rows[i:i + _AT_ONCE])) for i in starts])
         return codes.astype(np.float64).reshape(*factors.shape[:-1], -1)

@@ -20,6 +20,11 @@ from vae_helpers.disk import say
 from vae_helpers.errors import InputError
 from vae_helpers.export import to_bytes
 
+# Scores that `evaluate` may enter when a run is over. TensorBoard takes the columns of its HPARAMS page from the first run
+# it finds, and of a run its first record only, so they are named while they have no values yet.
+LATER_SCORES = ("ssim", "ms_ssim", "lpips", "fid", "kid", "elbo", "iwae", "bits_per_dimension", "mutual_information",
+                "total_correlation", "mig", "modularity", "sap", "factor_vae", "beta_vae", "dci_disentanglement",
+                "dci_completeness", "dci_informativeness")
 _SPRITE = 8192  # pixels: the largest picture that browsers take as a texture
 
 
@@ -53,11 +58,15 @@ class Logbook:
         self._write(epoch, Summary(value=[Summary.Value(tag=name, image=image)]))
 
     def hyper_parameters(self, epoch: int, settings: dict, scores: dict[str, float]) -> None:
-        """Write a run's settings and its final scores, which the HPARAMS page compares between runs."""
+        """Write a run's settings and its final scores, which the HPARAMS page compares between runs.
+
+        Written again, for a run that has them, it adds scores: of one name the newest counts.
+        """
         plain = (bool, int, float, str)
         settings = {name: value if isinstance(value, plain) else str(value) for name, value in settings.items()}
         scores = {f"score/{name}": float(value) for name, value in scores.items()}
-        for part in summaries.hparams(settings, scores):
+        columns = dict.fromkeys((*scores, *(f"score/{name}" for name in LATER_SCORES)), 0.0)
+        for part in summaries.hparams(settings, columns):  # of `columns` the names alone are written
             self._write(None, part)
         for name, value in scores.items():
             self._write(epoch, summaries.scalar(name, value))
