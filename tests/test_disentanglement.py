@@ -135,7 +135,8 @@ def test_the_same_codes_get_the_same_score_twice():
 
 @pytest.mark.parametrize("score", [mig, modularity, sap, dci])
 @pytest.mark.parametrize("change, word", [
-    ({"factors": None}, "not known"), ({"table": ()}, "not known"), ({"codes": np.zeros((60, 3, 1))}, "one row per code"),
+    ({"factors": None}, "not known"), ({"table": ()}, "not known"),
+    ({"codes": np.zeros((60, 3, 1))}, "one row per code"),
     ({"factors": np.zeros((60, 2))}, "one row per code"), ({"codes": np.zeros((60, 1))}, "too few"),
     ({"codes": np.zeros((9, 3)), "factors": np.zeros((9, 3))}, "too few"),
     ({"factors": np.zeros((60, 3))}, "'size' has the same value"), ({"codes": np.full((60, 3), np.nan)}, "not finite")])

@@ -82,8 +82,8 @@ def mig(codes: np.ndarray | Tensor, factors: np.ndarray, table: Sequence[Factor]
     """Mutual information gap (Chen et al. 2018, eq. 6) of codes (n, latents) and factors (n, F).
 
     Per factor, the information of its best latent less that of the second best, as a share of the factor's entropy.
-    Codes, and factors that are numbers with more than `bins` values, are cut into `bins` equal widths. Binning by itself
-    makes about `(bins-1)²/2n` nats of information; the gap is between two with the same bias.
+    Codes, and factors that are numbers with more than `bins` values, are cut into `bins` equal widths. Binning by
+    itself makes about `(bins-1)²/2n` nats of information; the gap is between two with the same bias.
     """
     codes, factors, basis = _known(codes, factors, table, bins, code)
     information, entropy = _information(codes, factors, table, bins)
@@ -93,14 +93,14 @@ def mig(codes: np.ndarray | Tensor, factors: np.ndarray, table: Sequence[Factor]
 
 def modularity(codes: np.ndarray | Tensor, factors: np.ndarray, table: Sequence[Factor], bins: int = BINS,
                code: str = "mean") -> Modularity:
-    """Modularity (Ridgeway & Mozer 2018, eq. 2): 1 - Σ of the other squared informations / (best² · (F - 1)), per latent.
+    """Modularity (Ridgeway & Mozer 2018, eq. 2): per latent, 1 - Σ of the other squared informations / (best²·(F-1)).
 
     A latent without any information counts 0. One with very little is judged by the noise of its bins: leave inactive
     latents out.
     """
     codes, factors, basis = _known(codes, factors, table, bins, code)
     if len(table) < 2:
-        raise InputError("modularity compares the factors a latent tells about, but there is 1 factor: give at least 2.")
+        raise InputError("modularity compares the factors a latent tells of, but there is 1 factor: give at least 2.")
     squared = np.square(_information(codes, factors, table, bins)[0])
     best = squared.max(axis=1)
     spread = (squared.sum(axis=1) - best) / np.where(best > 0, best * (len(table) - 1), 1)
@@ -124,10 +124,12 @@ def sap(codes: np.ndarray | Tensor, factors: np.ndarray, table: Sequence[Factor]
             for latent in range(codes.shape[1]):  # a constant one, too: it scores chance
                 reader = LinearSVC(C=0.01, class_weight="balanced", dual=False)
                 column = codes[:, [latent]]
-                predictability[latent, k] = reader.fit(column[::2], factors[::2, k]).score(column[1::2], factors[1::2, k])
+                reader.fit(column[::2], factors[::2, k])
+                predictability[latent, k] = reader.score(column[1::2], factors[1::2, k])
         else:
             target = factors[:, k] - factors[:, k].mean()
-            predictability[varies, k] = np.square(centred.T @ target) / (np.square(centred).sum(axis=0) * (target @ target))
+            scale = np.square(centred).sum(axis=0) * (target @ target)
+            predictability[varies, k] = np.square(centred.T @ target) / scale
     gaps = _lead(predictability)
     return Sap(float(gaps.mean()), gaps, predictability, basis)
 
@@ -137,8 +139,8 @@ def dci(codes: np.ndarray | Tensor, factors: np.ndarray, table: Sequence[Factor]
     """Disentanglement, completeness and informativeness (Eastwood & Williams 2018, sec. 2).
 
     A random forest per factor (theirs, too; disentanglement_lib takes boosted trees) learns from four rows in five and
-    is scored on the fifth: 20 trees that weigh all latents at each split, leaves of 5 rows or more. Its importances, the
-    share of the variance or impurity that each latent's splits remove, are the matrix. Disentanglement is
+    is scored on the fifth: 20 trees that weigh all latents at each split, leaves of 5 rows or more. Its importances,
+    the share of the variance or impurity that each latent's splits remove, are the matrix. Disentanglement is
     1 - the entropy of a latent's row in base F, weighted by the row's sum; completeness 1 - the entropy of a factor's
     column in base `latents`, averaged. Importances say nothing of how well a factor is read: look at `read` as well.
     """
@@ -191,7 +193,8 @@ def _information(codes: np.ndarray, factors: np.ndarray, table: Sequence[Factor]
 
 def _shared(a: np.ndarray, b: np.ndarray) -> float:
     """Mutual information in nats of two rows of small whole numbers; of a row with itself: its entropy."""
-    joint = np.bincount(a * (b.max() + 1) + b, minlength=(a.max() + 1) * (b.max() + 1)).reshape(a.max() + 1, -1) / len(a)
+    rows, columns = a.max() + 1, b.max() + 1
+    joint = np.bincount(a * columns + b, minlength=rows * columns).reshape(rows, columns) / len(a)
     alone = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
     seen = joint > 0
     return float((joint[seen] * np.log(joint[seen] / alone[seen])).sum().clip(0))
@@ -226,14 +229,14 @@ def _known(codes: np.ndarray | Tensor, factors: np.ndarray | None, table: Sequen
         raise InputError(f"codes must be (n, latents) and factors (n, {len(table)}), one row per code, but they have "
                          f"shapes {codes.shape} and {factors.shape}.")
     if len(codes) < _FEWEST or codes.shape[1] < 2:
-        raise InputError(f"{len(codes)} codes of {codes.shape[1]} latents are too few to score disentanglement: give at "
-                         f"least {_FEWEST} codes of 2 latents.")
+        raise InputError(f"{len(codes)} codes of {codes.shape[1]} latents are too few to score disentanglement: give "
+                         f"at least {_FEWEST} codes of 2 latents.")
     if bins is not None and bins < 2:
         raise InputError(f"{bins} bins keep nothing of a code: give at least 2 (the study takes {BINS}).")
     if not np.isfinite(codes).all():
         raise InputError("the codes hold numbers that are not finite: the model has run away, train it again.")
     for column, factor in zip(factors.T, table):
         if column.min() == column.max():
-            raise InputError(f"the factor {factor.name!r} has the same value in all {len(codes)} pictures, so no code can "
-                             "tell it: leave it out, or take more pictures.")
+            raise InputError(f"the factor {factor.name!r} has the same value in all {len(codes)} pictures, so no code "
+                             "can tell it: leave it out, or take more pictures.")
     return codes, factors, Basis(len(codes), codes.shape[1], tuple(f.name for f in table), code, bins)

@@ -63,8 +63,8 @@ def evaluate_run(model: BetaVAE, pictures: PictureSet, settings: Mapping[str, An
     return {
         "set": pictures.name, "part": part, "pictures": len(rows), "seed": seed, "effort": effort._asdict(),
         "picture_quality": _quality(model, originals, decode_codes(model, mu), seed, progress),
-        "likelihood": _scored(lambda: likelihood(model, originals, few, loss["likelihood"], loss["scale"], samples, seed,
-                                                 progress)),
+        "likelihood": _scored(lambda: likelihood(model, originals, few, loss["likelihood"], loss["scale"], samples,
+                                                 seed, progress)),
         "latents": {"kl": float(summary.kl.sum()), "active_units": len(summary.active), "latents": mu.shape[1],
                     "parts": _scored(lambda: latent_parts(mu, logvar, seed, progress=progress)),
                     "kl_per_latent": summary.kl.tolist()},
@@ -79,7 +79,8 @@ def headline(result: Mapping[str, Any]) -> dict[str, float]:
     found |= {name: quality["reconstructions"].get(name) for name in ("fid", "kid")}
     found |= {name: bounds.get(name) for name in ("elbo", "iwae", "bits_per_dimension")}
     found |= {name: latents["parts"].get(name) for name in ("mutual_information", "total_correlation")}
-    found |= {name: factors.get(name, {}).get("score") for name in ("mig", "modularity", "sap", "factor_vae", "beta_vae")}
+    found |= {name: factors.get(name, {}).get("score")
+              for name in ("mig", "modularity", "sap", "factor_vae", "beta_vae")}
     found |= {f"dci_{name}": factors.get("dci", {}).get(name)
               for name in ("disentanglement", "completeness", "informativeness")}
     return {name: value for name, value in found.items() if isinstance(value, (int, float))}
@@ -91,16 +92,17 @@ def save_scores(result: Mapping[str, Any], path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_aside(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
     except OSError as problem:
-        raise InputError(f"the scores cannot be written to {path} ({problem.strerror}): give another --json FILE.") from None
+        raise InputError(f"the scores cannot be written to {path} ({problem.strerror}): give another --json "
+                         "FILE.") from None
     return path
 
 
 def log_scores(run: Run, result: Mapping[str, Any], settings: Mapping[str, Any], model: BetaVAE) -> bool:
     """Enter the scores in TensorBoard's HPARAMS page, at the last epoch of the run's log; whether that was possible.
 
-    Scores on the test part are curves `test/…` beside it: the page compares runs on what chose them. A run without a log
-    gets none, nor does one that may still be training: TensorBoard follows the newest file of a folder, and would miss
-    what the older one gets from then on.
+    Scores on the test part are curves `test/…` beside it: the page compares runs on what chose them. A run without a
+    log gets none, nor does one that may still be training: TensorBoard follows the newest file of a folder, and would
+    miss what the older one gets from then on.
     """
     try:
         log = read_scalars(run.tensorboard)
@@ -135,13 +137,13 @@ def _quality(model: BetaVAE, originals: np.ndarray, drawn: np.ndarray, seed: int
 
 def _disentanglement(model: BetaVAE, pictures: PictureSet, rows: np.ndarray, active: np.ndarray, effort: Effort,
                      seed: int, progress: bool) -> dict[str, Any]:
-    """The six scores on the means of the active latents, by KL: a latent that carries nothing is judged by noise alone."""
+    """The six scores, on means of the active latents by KL: one that carries nothing would be judged by its noise."""
     if pictures.factors is None:
-        return {"absent": f"{pictures.name} does not know its factors, so disentanglement has no score: train on a built-in "
-                "set, dSprites or Shapes3D for one."}
+        return {"absent": f"{pictures.name} does not know its factors, so disentanglement has no score: train on a "
+                "built-in set, dSprites or Shapes3D for one."}
     if len(active) < 2:
-        return {"absent": f"{len(active)} of the latents are active, so there is nothing to disentangle: train longer, or "
-                "with a smaller beta."}
+        return {"absent": f"{len(active)} of the latents are active, so there is nothing to disentangle: train longer, "
+                "or with a smaller beta."}
     table, rng = pictures.factor_table, np.random.default_rng(seed)
     if pictures.source == "built-in":
         def sampler(factors: np.ndarray) -> np.ndarray:
@@ -153,7 +155,8 @@ def _disentanglement(model: BetaVAE, pictures: PictureSet, rows: np.ndarray, act
     else:
         where, source = "this part", None
         if len(rows) < effort.codes:
-            rows, where = np.sort(rng.permutation(len(pictures))[:effort.codes]), "the whole set, training part included"
+            rows = np.sort(rng.permutation(len(pictures))[:effort.codes])
+            where = "the whole set, training part included"
         factors = pictures.factors[rows]
         varies = np.ptp(factors, axis=0) > 0
         factors, table = factors[:, varies], tuple(factor for factor, kept in zip(table, varies) if kept)
@@ -166,7 +169,8 @@ def _disentanglement(model: BetaVAE, pictures: PictureSet, rows: np.ndarray, act
         "factor_vae": lambda: factor_vae_score(source or Grouped(codes, factors, table), codes.std(axis=0), votes,
                                                batch, seed),
         "beta_vae": lambda: beta_vae_score(source or Grouped(codes, factors, table), votes, max(2, batch // 2), seed)}
-    return {"pictures": where, "active_latents": active.tolist()} | {name: _scored(score) for name, score in scores.items()}
+    found = {name: _scored(score) for name, score in scores.items()}
+    return {"pictures": where, "active_latents": active.tolist()} | found
 
 
 def _scored(score: Callable[[], Any]) -> Any:

@@ -1,7 +1,7 @@
 """Scores from batches in which one known factor is held: the FactorVAE score and the β-VAE score.
 
-Where pictures can be drawn to order, `Drawn` draws them; where a file holds a grid of factors, `Grouped` finds rows that
-share a value.
+Where pictures can be drawn to order, `Drawn` draws them; where a file holds a grid of factors, `Grouped` finds rows
+that share a value.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Drawn:
     def encode(self, factors: np.ndarray) -> np.ndarray:
         """Codes of pictures with these factors (..., F): (..., latents)."""
         rows = factors.reshape(-1, factors.shape[-1])
-        starts = tqdm(range(0, len(rows), _AT_ONCE), desc="drawing pictures with known factors", unit=f"× {_AT_ONCE} pictures", delay=2,
-                      disable=not self._progress)
+        starts = tqdm(range(0, len(rows), _AT_ONCE), desc="drawing pictures with known factors", delay=2,
+                      unit=f"× {_AT_ONCE} pictures", disable=not self._progress)
         codes = np.concatenate([np.asarray(self._sampler(rows[i:i + _AT_ONCE])) for i in starts])
         return codes.astype(np.float64).reshape(*factors.shape[:-1], -1)
 
@@ -75,8 +75,8 @@ class Grouped:
             groups = np.split(order, np.flatnonzero(np.diff(column[order])) + 1)
             groups = [rows for rows in groups if len(rows) >= fewest]
             if len(groups) < 2:
-                raise InputError(f"too few pictures share a value of {factor.name!r} to hold it: take more pictures of the "
-                                 f"file (two values of {fewest} pictures each at least), or draw them to order.")
+                raise InputError(f"too few pictures share a value of {factor.name!r} to hold it: take more pictures of "
+                                 f"the file (two values of {fewest} pictures each at least), or draw them to order.")
             self._groups.append(groups)
 
     def codes(self, held: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -126,8 +126,8 @@ def factor_vae_score(source: Source, spread: np.ndarray, votes: int = 800, batch
     variance = np.square(np.asarray(spread, np.float64))
     alive = variance > 1e-12
     if not alive.any():
-        raise InputError("no latent varies over the set, so none can vote for a factor: the model has collapsed, train it "
-                         "with a smaller beta.")
+        raise InputError("no latent varies over the set, so none can vote for a factor: the model has collapsed, train "
+                         "it with a smaller beta.")
     counts = []
     for number in (votes, -(-votes // 2)):
         held = _held(number, len(source.table), rng)
@@ -142,7 +142,8 @@ def factor_vae_score(source: Source, spread: np.ndarray, votes: int = 800, batch
     return FactorVaeScore(float(right / held_out.sum()), training, batch, int(held_out.sum()), basis)
 
 
-def beta_vae_score(source: Source, points: int = 800, batch: int = 64, seed: int = 0, code: str = "mean") -> BetaVaeScore:
+def beta_vae_score(source: Source, points: int = 800, batch: int = 64, seed: int = 0,
+                   code: str = "mean") -> BetaVaeScore:
     """β-VAE score (Higgins et al. 2017, sec. 3).
 
     Each point is the mean of |z_a - z_b| over `batch` pairs that share one factor; logistic regression on the points

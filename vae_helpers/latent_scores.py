@@ -28,7 +28,7 @@ class LatentParts(NamedTuple):
 
     @property
     def saturated(self) -> bool:
-        """Whether the codes tell (nearly) every picture apart: then more pictures would move nats from TC to I(x; z)."""
+        """Whether the codes tell (nearly) all pictures apart: then more pictures would move nats from TC to I(x; z)."""
         return self.mutual_information > _NEARLY * math.log(self.pictures)
 
 
@@ -40,8 +40,8 @@ def latent_parts(mu: Tensor, logvar: Tensor, seed: int = 0, most: int = 2000, pr
     bound and the total correlation an upper one. The cost goes with n² · latents.
     """
     if mu.dim() != 2 or mu.shape != logvar.shape or len(mu) < 2:
-        raise InputError(f"mu and logvar must both be (N, latents) with N at least 2, but have shapes {tuple(mu.shape)} and "
-                         f"{tuple(logvar.shape)}.")
+        raise InputError(f"mu and logvar must both be (N, latents) with N at least 2, but have shapes "
+                         f"{tuple(mu.shape)} and {tuple(logvar.shape)}.")
     mu, logvar = (t[:most].detach().cpu().double() for t in (mu, logvar))
     n, latents = mu.shape
     z = mu + torch.exp(0.5 * logvar) * torch.randn(n, latents, dtype=torch.float64,

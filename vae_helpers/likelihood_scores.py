@@ -111,8 +111,8 @@ def bits_per_dimension(log_density: float, values: int) -> float:
     """Bits per colour value of pictures of D = `values` values with 8 bits, from log p(x) over x in [-1, 1].
 
     `-(log p - D·log 127.5) / (D·log 2)`: a density over [0, 255] is 127.5 times lower per value. The pictures are taken
-    as they are, on whole steps. A bound on the length of a code asks for uniform noise of one step on them (Theis et al.
-    2016); it costs a Gaussian `step²/(24 s²)` nats per value, step = 2/255: nothing at s = 0.7, a tenth of a bit at
+    as they are, on whole steps. A bound on the length of a code asks for uniform noise of one step on them (Theis et
+    al. 2016); it costs a Gaussian `step²/(24 s²)` nats per value, step = 2/255: nothing at s = 0.7, a tenth of a bit at
     s = 0.006. Below that the number says how well the steps are guessed, not how well pictures are.
     """
     return -(log_density - values * math.log(127.5)) / (values * math.log(2))

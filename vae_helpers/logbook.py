@@ -20,8 +20,8 @@ from vae_helpers.disk import say
 from vae_helpers.errors import InputError
 from vae_helpers.export import to_bytes
 
-# Scores that `evaluate` may enter when a run is over. TensorBoard takes the columns of its HPARAMS page from the first run
-# it finds, and of a run its first record only, so they are named while they have no values yet.
+# Scores that `evaluate` may enter when a run is over. TensorBoard takes the columns of its HPARAMS page from the first
+# run it finds, and of a run its first record only, so they are named while they have no values yet.
 LATER_SCORES = ("ssim", "ms_ssim", "lpips", "fid", "kid", "elbo", "iwae", "bits_per_dimension", "mutual_information",
                 "total_correlation", "mig", "modularity", "sap", "factor_vae", "beta_vae", "dci_disentanglement",
                 "dci_completeness", "dci_informativeness")

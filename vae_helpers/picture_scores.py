@@ -50,9 +50,9 @@ class Distances(NamedTuple):
 def ms_ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """Multi-scale structural similarity of each uint8 picture, (N, H, W, 3) both => (N,), 1 for equal ones.
 
-    Wang, Simoncelli & Bovik 2003, whose five scales need 256 pixels. A smaller picture has those whose coarsest is still
-    16 pixels wide, for the 11-pixel window: 4 at 128 pixels, 3 at 64, 2 at 32, with the paper's exponents of the finest
-    scales divided by their sum. So compare pictures of one size only.
+    Wang, Simoncelli & Bovik 2003, whose five scales need 256 pixels. A smaller picture has those whose coarsest is
+    still 16 pixels wide, for the 11-pixel window: 4 at 128 pixels, 3 at 64, 2 at 32, with the paper's exponents of the
+    finest scales divided by their sum. So compare pictures of one size only.
     """
     drawn, originals = _same(drawn, originals, 32, "MS-SSIM")
     scales = min(len(_BETAS), min(drawn.shape[1:3]).bit_length() - 4)
@@ -65,7 +65,8 @@ def ms_ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
 def lpips_of(drawn: np.ndarray, originals: np.ndarray, network: nn.Module | None = None) -> np.ndarray:
     """Perceptual distance of each uint8 picture, (N, H, W, 3) both => (N,), 0 for equal ones (Zhang et al. 2018).
 
-    `network(a, b)` takes floats (n, 3, H, W) in [-1, 1] to (n,) distances; default: LPIPS 0.1 on AlexNet (`load_lpips`).
+    `network(a, b)` takes floats (n, 3, H, W) in [-1, 1] to (n,) distances; default: LPIPS 0.1 on AlexNet
+    (`load_lpips`).
     """
     drawn, originals = _same(drawn, originals, 32, "LPIPS")
     network = load_lpips() if network is None else network
@@ -77,9 +78,9 @@ def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | N
               progress: bool = False) -> Distances:
     """FID (Heusel et al. 2017) and KID (Bińkowski et al. 2018) between two sets of uint8 pictures (n, H, W, 3).
 
-    `extractor` takes uint8 (n, 3, H, W) to features (n, F); default: torch-fidelity's Inception, 2048 features, pictures
-    resized with anti-aliasing (`load_inception`). Other implementations resize otherwise, so compare numbers from here
-    only. KID is the mean over 100 subsets of up to 1,000 pictures, chosen by `seed`.
+    `extractor` takes uint8 (n, 3, H, W) to features (n, F); default: torch-fidelity's Inception, 2048 features,
+    pictures resized with anti-aliasing (`load_inception`). Other implementations resize otherwise, so compare numbers
+    from here only. KID is the mean over 100 subsets of up to 1,000 pictures, chosen by `seed`.
     """
     for pictures in (drawn, originals):
         if np.ndim(pictures) != 4 or pictures.dtype != np.uint8 or len(pictures) < 2:
@@ -172,6 +173,6 @@ def _pairs(drawn: np.ndarray, originals: np.ndarray) -> Iterator[tuple[Tensor, T
 def _same(drawn: np.ndarray, originals: np.ndarray, least: int, score: str) -> tuple[np.ndarray, np.ndarray]:
     drawn, originals = np.asarray(drawn), np.asarray(originals)
     if drawn.shape != originals.shape or drawn.ndim != 4 or not len(drawn) or min(drawn.shape[1:3]) < least:
-        raise InputError(f"pictures of shapes {drawn.shape} and {originals.shape} cannot be compared by {score}: give equal "
-                         f"shapes (N, H, W, 3) of at least {least} pixels.")
+        raise InputError(f"pictures of shapes {drawn.shape} and {originals.shape} cannot be compared by {score}: give "
+                         f"equal shapes (N, H, W, 3) of at least {least} pixels.")
     return drawn, originals
