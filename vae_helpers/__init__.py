@@ -36,7 +36,7 @@ Read the rooms in this order; each imports only from those before it.
 
     shipping          weights that come with the project: packed, and found where no run of one's own is
 
-    figures           every matplotlib figure (inspector: those of a path)
+    figures           every matplotlib figure (inspector: those of a path; factor_figures: those of scores)
     tour              the whole path in one call
     widgets           sliders for a notebook
                       (explorer, widget_parts, pair_picker, own_photo, latent_row, latent_state, pair_explorer,
