@@ -151,7 +151,7 @@ def test_bad_pictures_for_a_trained_run_get_a_sentence(capsys, tmp_path):
     assert status == 2 and ".gif" in error
 
 
-@pytest.mark.parametrize("command", ["benchmark", "data", "evaluate", "tour", "train", "reconstruct", "interpolate", "traverse"])
+@pytest.mark.parametrize("command", ["benchmark", "data", "evaluate", "pack", "sweep", "tour", "train", "reconstruct", "interpolate", "traverse"])
 def test_every_command_explains_itself(capsys, command):
     status, out, _ = run(capsys, command, "--help")
     assert status == 0 and "--out" in out and len(out.splitlines()) > 8

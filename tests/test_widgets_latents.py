@@ -223,3 +223,9 @@ def test_saves_the_sweep_of_the_latent_turned_last(latents, monkeypatch):
         buttons[f"save as {ending}"].click()
         assert Path(f"plots/sweep_0_z3{ending}").is_file() and f"sweep_0_z3{ending}" in latents.status.value
     assert Image.open("plots/sweep_0_z3.png").size == (9 * 34 - 2, 32)
+
+
+def test_sliders_can_be_called_by_name(model, pictures, summary):
+    explorer = LatentExplorer(model, pictures, NAMES, summary, sliders=2, labels={int(summary.active[0]): "wing hue"})
+    first, second = (explorer.sliders[int(j)].description for j in summary.active[:2])
+    assert first.startswith("wing hue · ") and second.startswith(f"z{summary.active[1]} · ")

@@ -22,7 +22,7 @@ Read the rooms in this order; each imports only from those before it.
     recipe            TrainConfig: the knobs of a run, schedules, the device
     train             fit: the loop
                       (distributed, engine, feed, interrupt, guard, run_state, logbook, album, launch)
-    evaluation        every score of a run, as one file and one table (score_table)
+    evaluation        every score of a run, as one file and one table (score_table; sweep: of many runs side by side)
     plain             the loop that everything is compared with, as a tutorial would write it
     benchmark         the training step against it, as ratios (benchmark_runs: whole runs; benchmark_report: the table)
 

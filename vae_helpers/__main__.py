@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from vae_helpers.commands import (run_benchmark, run_data, run_evaluate, run_interpolate, run_pack, run_reconstruct,
-                                  run_tour, run_train, run_traverse)
+                                  run_sweep, run_tour, run_train, run_traverse)
 from vae_helpers.errors import InputError
 
 BENCHMARK_PARTS = ("steps", "memory", "end-to-end", "learning", "matrix")  # "matrix", for GPUs, only when it is asked for
@@ -75,6 +75,15 @@ def _parser() -> argparse.ArgumentParser:
     traverse.add_argument("--image", default="0", metavar="PICTURE",
                           help="a picture file, or the number of a held-out picture of the run's own set")
     traverse.add_argument("--rows", type=int, default=8, help="how many latents, highest KL first")
+    sweep = command("sweep", run_sweep, "every objective, or several values of β, with several seeds on one set whose factors "
+                    "are known: trained, scored, side by side")
+    sweep.add_argument("--data", default="synthetic", metavar="NAME|FILE", help="synthetic, animals, a dSprites or Shapes3D file")
+    sweep.add_argument("--betas", nargs="+", type=float, metavar="B", help="compare these instead of the objectives")
+    sweep.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="one run of each kind for each")
+    sweep.add_argument("--epochs", type=int, default=30, metavar="N", help="of each run")
+    sweep.add_argument("--limit", type=int, metavar="N", help="take at most N pictures")
+    sweep.add_argument("--image-size", type=int, default=64, metavar="PX", help="side of the squares")
+    sweep.add_argument("--latent-dim", type=int, default=10, metavar="Z", help="latents")
     benchmark = command("benchmark", run_benchmark, "this package against a plain loop, as ratios measured in one run")
     benchmark.add_argument("--data", default="synthetic", metavar="DIR|NAME", help="pictures to train on")
     benchmark.add_argument("--parts", nargs="+", choices=BENCHMARK_PARTS, default=BENCHMARK_PARTS[:-1], metavar="PART",
@@ -137,6 +146,7 @@ def _training_options(sub: argparse.ArgumentParser, limit: int | None = None, de
                      **recipe)
     sub.add_argument("--early-stop", type=int, metavar="N", help="end after N epochs without a lower held-out loss (never)",
                      **recipe)
+    sub.add_argument("--evaluate-every", type=int, metavar="N", help="epochs between scores on held-out pictures (1)", **recipe)
     sub.add_argument("--compile", action=argparse.BooleanOptionalAction, help="torch.compile (where the run is long "
                      "enough to earn it back)", **recipe)
     sub.add_argument("--exact", action=argparse.BooleanOptionalAction, help="a resumed run equals an uninterrupted one "

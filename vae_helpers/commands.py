@@ -17,7 +17,7 @@ def config_of(options: argparse.Namespace, quick: bool = False, train_pictures: 
     from vae_helpers.recipe import TrainConfig
 
     names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "compile", "exact", "flip",
-             "num_samples", "seed", "objective", "knobs", "likelihood", "scale")
+             "num_samples", "seed", "evaluate_every", "objective", "knobs", "likelihood", "scale")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if "knobs" in given:
         given["knobs"] = dict(given["knobs"])
@@ -190,3 +190,17 @@ def run_evaluate(options: argparse.Namespace) -> None:
         files.append(run.tensorboard)
     print("Written:")
     _list_files(files)
+
+
+def run_sweep(options: argparse.Namespace) -> None:
+    from vae_helpers.checkpoint import Run
+    from vae_helpers.data import open_pictures
+    from vae_helpers.factor_figures import show_scores
+    from vae_helpers.figures import save
+    from vae_helpers.sweep import OBJECTIVES, betas, by_score, sweep, table
+
+    pictures = open_pictures(options.data, options.image_size, limit=options.limit)
+    variants = betas(options.betas) if options.betas else OBJECTIVES
+    rows = sweep(pictures, variants, options.seeds, options.epochs, options.latent_dim, out=options.out, device=options.device)
+    print(table(rows))
+    _list_files([save(show_scores(by_score(rows)), Run(f"sweep_{pictures.name}", options.out).plots / "scores.png")])

@@ -35,6 +35,7 @@ class Effort(NamedTuple):
     pictures: int = 10_000  # of the part: reconstructed and encoded
     likelihood: int = 128  # of the part: each is decoded `samples` times
     codes: int = 10_000  # with known factors; as many again for each of the two scores that hold a factor
+    networks: bool = True  # also LPIPS, FID and KID, whose networks are fetched and take longest
 
 
 QUICK = Effort(256, 16, 1_000)
@@ -62,7 +63,7 @@ def evaluate_run(model: BetaVAE, pictures: PictureSet, settings: Mapping[str, An
     few = np.sort(np.random.default_rng(seed).permutation(len(rows))[:effort.likelihood])
     return {
         "set": pictures.name, "part": part, "pictures": len(rows), "seed": seed, "effort": effort._asdict(),
-        "picture_quality": _quality(model, originals, decode_codes(model, mu), seed, progress),
+        "picture_quality": _quality(model, originals, decode_codes(model, mu), seed, progress, effort.networks),
         "likelihood": _scored(lambda: likelihood(model, originals, few, loss["likelihood"], loss["scale"], samples,
                                                  seed, progress)),
         "latents": {"kl": float(summary.kl.sum()), "active_units": len(summary.active), "latents": mu.shape[1],
@@ -121,10 +122,15 @@ def log_scores(run: Run, result: Mapping[str, Any], settings: Mapping[str, Any],
     return True
 
 
-def _quality(model: BetaVAE, originals: np.ndarray, drawn: np.ndarray, seed: int, progress: bool) -> dict[str, Any]:
+def _quality(model: BetaVAE, originals: np.ndarray, drawn: np.ndarray, seed: int, progress: bool,
+             networks: bool) -> dict[str, Any]:
     """Reconstructions against originals; FID and KID also of samples from the prior, as many."""
     found = {name: _scored(lambda score=score: float(score(drawn, originals).mean()))
-             for name, score in (("psnr", psnr_of), ("ssim", ssim_of), ("ms_ssim", ms_ssim_of), ("lpips", lpips_of))}
+             for name, score in (("psnr", psnr_of), ("ssim", ssim_of), ("ms_ssim", ms_ssim_of))}
+    if not networks:
+        absent = {"absent": "not asked for."}
+        return found | dict.fromkeys(("lpips", "reconstructions", "samples"), absent)
+    found["lpips"] = _scored(lambda: float(lpips_of(drawn, originals).mean()))
     try:
         extractor = load_inception(next(model.parameters()).device)
     except InputError as problem:

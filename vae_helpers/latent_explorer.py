@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -37,16 +37,18 @@ class LatentExplorer(Explorer):
     Shown are the first `sliders` of the summary's active latents, by KL; a range is mean ± 3 spreads of the aggregate
     posterior, widened to hold the start and 0. `values[j].value` is latent j; `sliders[j].value` counts steps from the
     start. `code` (latent_dim,) and `picture` (H, W, 3) are what is on the screen. With a `support` two meters say how
-    far the start and the live code lie from the training pictures.
+    far the start and the live code lie from the training pictures. `labels` calls the sliders of some latents by name.
     """
 
     stages = ("gallery", "rows", "state", "start", "live")
 
     def __init__(self, model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary,
                  support: Support | None = None, sliders: int = 8, page_size: int = 12,
-                 device: str | torch.device = "cpu", folder: Path | str | None = None):
+                 device: str | torch.device = "cpu", folder: Path | str | None = None,
+                 labels: Mapping[int, str] | None = None):
         super().__init__(model, pictures, names, summary, device, folder)
         self.add_class("vae-latents")
+        self._labels = dict(labels or {})
         self._decoder = frozen_decoder(self._model)
         if sliders < 1:
             raise InputError(f"a latent explorer with {sliders} sliders moves nothing: ask for at least 1.")
@@ -186,7 +188,7 @@ class LatentExplorer(Explorer):
     def _draw_rows(self) -> None:
         for j in self.dimensions:
             if j not in self._rows:
-                self._rows[j] = LatentRow(self, j, self._summary)
+                self._rows[j] = LatentRow(self, j, self._summary, self._labels.get(j))
         self._panel.children = [self._rows[j].box for j in self.dimensions]
         self.arrange(*self._widgets)
         self._pasted = self._pasted or self._moved()

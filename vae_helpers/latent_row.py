@@ -16,17 +16,21 @@ from vae_helpers.widget_parts import row, show
 class LatentRow:
     """The controls of latent j; `value.value` is in the units of z, `slider.value` counts whole steps from the start.
 
+    `label` is what the slider is called, if not z and the latent's number.
+
     ipywidgets 8 rounds a FloatSlider's value to its grid in the browser and sends the rounded one back, so that a start
     which lies between two places would move by itself; whole numbers stay. A change makes `explorer` draw stage "live".
     """
 
-    def __init__(self, explorer: Explorer, j: int, summary: LatentSummary):
+    def __init__(self, explorer: Explorer, j: int, summary: LatentSummary, label: str | None = None):
         self._explorer, self._start = explorer, 0.0
         reach = 3 * summary.spread[j]
         self._range = summary.mean[j] - reach, summary.mean[j] + reach  # of the aggregate posterior
         step = max(0.001, float(f"{summary.spread[j] / 20:.0e}"))
-        self.slider = widgets.IntSlider(description=f"z{j} · {summary.kl[j]:.1f} nats", readout=False,
-                                        style={"description_width": "112px"}, layout=widgets.Layout(width="338px"))
+        width = 112 if label is None else 176
+        self.slider = widgets.IntSlider(description=f"{label or f'z{j}'} · {summary.kl[j]:.1f} nats", readout=False,
+                                        style={"description_width": f"{width}px"},
+                                        layout=widgets.Layout(width=f"{226 + width}px"))
         self.slider.add_class("vae-latent")
         self.slider.add_class(f"vae-z{j}")
         self.value = widgets.BoundedFloatText(step=step, layout=widgets.Layout(width="84px"))

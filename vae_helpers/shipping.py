@@ -21,7 +21,7 @@ from vae_helpers.recipe import TrainConfig
 SHIPPED = "shipped_butterflies"
 PICTURES = 1024  # built-in ones that a packed run opens: enough to explore, drawn within seconds
 _FILES = ("best.pt", "made.txt")
-_DECIDED = ("compile", "pictures_every", "evaluate_every")  # what follows from the machine and the preset
+_DECIDED = ("compile", "pictures_every")  # what follows from the machine and the preset
 
 
 def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
