@@ -10,8 +10,8 @@ from jupytext.compare import compare_notebooks
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("[0-9]*.py"))
 
 
-def test_all_four_are_there():
-    assert [n.stem for n in NOTEBOOKS] == ["01_data", "02_train", "03_reconstruct", "04_traverse"]
+def test_all_five_are_there():
+    assert [n.stem for n in NOTEBOOKS] == ["01_data", "02_train", "03_reconstruct", "04_traverse", "05_disentangle"]
 
 
 @pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda p: p.stem)
