@@ -8,12 +8,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from small import SMALL
-from vae_helpers import benchmark, engine
+from vae_helpers import benchmark, benchmark_runs, engine
 from vae_helpers.benchmark import matrix, time_steps
 from vae_helpers.benchmark_report import table
-from vae_helpers.benchmark_runs import held_out, peak_memory
+from vae_helpers.benchmark_runs import held_out, peak_memory, precision
 from vae_helpers.distributed import World
 from vae_helpers.engine import decide_compile, describe_engine
+from vae_helpers.errors import InputError
 from vae_helpers.feed import feed, on_device
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.plain import PlainVAE, plain_fit
@@ -141,3 +142,13 @@ def test_held_out_agrees_with_the_score_of_a_run(trained, small_set):
 def test_the_memory_of_a_step_is_at_least_that_of_its_activations():
     # The outputs of the encoder's first block alone, kept for the backward pass: 64 × 32 × 32 × 32 floats, 8 MiB, twice.
     assert all(16 < mib < 4096 for mib in peak_memory(64, 64, "cpu").values())
+
+
+def test_precision_compares_equal_recipes(small_set, monkeypatch):
+    monkeypatch.setattr(benchmark_runs, "pick_half", lambda device: torch.bfloat16)
+    full, half = precision(small_set, 1, (0, 1), "cpu", progress=False)
+    assert (full["name"], half["name"]) == ("float32", "bfloat16") and len(full["kl"]) == len(half["kl"]) == 2
+    assert full["reconstruction"] == pytest.approx(half["reconstruction"], rel=0.2)
+    monkeypatch.setattr(benchmark_runs, "pick_half", lambda device: None)
+    with pytest.raises(InputError, match="float32 anyway"):
+        precision(small_set, 1, (0, 1), "cpu", progress=False)

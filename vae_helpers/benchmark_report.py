@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from vae_helpers.benchmark import compare, matrix
-from vae_helpers.benchmark_runs import end_to_end, learning, peak_memory
+from vae_helpers.benchmark_runs import end_to_end, learning, peak_memory, precision
 from vae_helpers.data import open_pictures
 from vae_helpers.engine import hardware
 from vae_helpers.errors import InputError
@@ -33,6 +34,8 @@ def measure(source: str, parts: Sequence[str], image_size: int = 128, batch_size
         result["end_to_end"] = end_to_end(pictures, batch_size=batch_size, device=device, progress=progress)
     if "learning" in parts:
         result["learning"] = learning(pictures, epochs, range(seeds), plain_batch, plain_lr, device, progress)
+    if "precision" in parts:
+        result["precision"] = precision(pictures, epochs, range(max(2, seeds)), device, progress)
     if "matrix" in parts:
         result["matrix"] = matrix(pictures, device=device, progress=progress)
     return result
@@ -60,6 +63,10 @@ def table(result: dict) -> str:
                   "| learning | epochs | seconds | held-out loss, nats | held-out PSNR, dB |", "|---|---|---|---|---|"]
         lines += [f"| {row['name']} | {row['epochs']:g} | {row['seconds']:,.0f} | {row['loss']:,.0f} | {row['psnr']:.2f} |"
                   for row in learnt["medians"]]
+    if "precision" in result:
+        lines += ["", "| number format of the convolutions | reconstruction | KL | active units |", "|---|---|---|---|"]
+        lines += [f"| {row['name']} | " + " | ".join(_seeds(row[key]) for key in ("reconstruction", "kl", "active_units")) + " |"
+                  for row in result["precision"]]
     if "matrix" in result:
         lines += ["", "| batch | kernels | layout | way | images/s |", "|---|---|---|---|---|"]
         lines += [f"| {row['batch_size']} | {row['kernels']} | {row['layout']} | {row['way']} | "
@@ -69,3 +76,8 @@ def table(result: dict) -> str:
 
 def _spread(row: dict) -> str:
     return f"{row['ratio']:.2f} | {row['low']:.2f} to {row['high']:.2f}"
+
+
+def _seeds(values: Sequence[float]) -> str:
+    """Median, lowest and highest."""
+    return f"{statistics.median(values):,.1f} ({min(values):,.1f} to {max(values):,.1f})"

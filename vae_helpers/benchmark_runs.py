@@ -26,25 +26,28 @@ from vae_helpers.errors import InputError
 from vae_helpers.export import save_png
 from vae_helpers.feed import feed, resident
 from vae_helpers.losses import beta_vae_loss
-from vae_helpers.metrics import psnr
+from vae_helpers.metrics import evaluate, psnr
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.plain import PlainVAE, file_batches, plain_fit
-from vae_helpers.recipe import TrainConfig, pick_device
+from vae_helpers.recipe import TrainConfig, pick_device, pick_half
 from vae_helpers.run_state import fresh
 from vae_helpers.train import _step as train_step
 
 _WORKERS = 2  # processes that decode for the plain loop
 
 
-def our_fit(pictures: PictureSet, config: TrainConfig, device: torch.device, progress: bool = True) -> tuple[BetaVAE, float]:
+def our_fit(pictures: PictureSet, config: TrainConfig, device: torch.device, progress: bool = True,
+            float32: bool = False) -> tuple[BetaVAE, float]:
     """Train this package's model by `config`, without logs and checkpoints; returns it in eval mode, and the seconds.
 
-    Compiled where `fit` would compile it, which then counts among the seconds.
+    Compiled where `fit` would compile it, which then counts among the seconds. `float32` keeps to that throughout.
     """
     began = time.perf_counter()
     rows, held = pictures.split.train, resident(pictures.pictures, device)
     config = replace(config, compile=decide_compile(config, config.epochs * len(rows), device))
     state = fresh(config, VAEConfig(image_size=pictures.pictures.shape[1]), World(device))
+    if float32:
+        state.model.set_half(None)
     total = config.epochs * max(1, len(rows) // config.batch_size)
     with tqdm(total=total, unit="step", desc="this package", disable=not progress) as bar:
         for epoch in range(config.epochs):
@@ -110,6 +113,28 @@ def _ours(pictures: PictureSet, epochs: int, seed: int, device: torch.device, pr
 
 def _row(name: str, seed: int, epochs: int, seconds: float, loss: float, quality: float) -> dict:
     return {"name": name, "seed": seed, "epochs": epochs, "seconds": seconds, "loss": loss, "psnr": quality}
+
+
+def precision(pictures: PictureSet, epochs: int = 10, seeds: Sequence[int] = range(5), device: str | None = None,
+              progress: bool = True) -> list[dict]:
+    """Does it matter that the convolutions run in 16 bits? The quick recipe in both number formats, a row per format.
+
+    Each row holds, for `reconstruction`, `kl` (nats a picture) and `active_units` on held-out pictures, one value per seed.
+    """
+    device, rows = pick_device(device), []
+    half = pick_half(device)
+    if half is None:
+        raise InputError(f"{device.type.upper()} multiplies no 16-bit numbers fast here, so training is in float32 anyway: "
+                         "leave the part 'precision' out.")
+    for name in ("float32", str(half).removeprefix("torch.")):
+        scores = []
+        for seed in seeds:
+            config = TrainConfig.quick(len(pictures.split.train), epochs=epochs, seed=seed)
+            model, _ = our_fit(pictures, config, device, progress, float32=name == "float32")
+            scores.append(evaluate(model.set_half(None), pictures.pictures, pictures.split.validation))
+        rows.append({"name": name} | {key: [getattr(score, key) for score in scores]
+                                      for key in ("reconstruction", "kl", "active_units")})
+    return rows
 
 
 def end_to_end(pictures: PictureSet, count: int = 512, batch_size: int = 32, rounds: int = 2, device: str | None = None,
