@@ -100,6 +100,16 @@ def test_a_collapsed_model_is_told(small_model, small_set):
     assert "0 of the latents are active" in score_table(result) and result["latents"]["kl"] == 0
 
 
+def test_only_active_latents_are_scored_on_factors(small_model, small_set):
+    for parameter in (small_model.encoder.mu.weight, small_model.encoder.mu.bias):
+        parameter.data[[0, 5]] = 0
+    found = evaluate_run(small_model, small_set, {"beta": 1.0}, samples=2, effort=FEW)["disentanglement"]
+    active = found["active_latents"]
+    assert 2 <= len(active) <= 6 and not {0, 5} & set(active)
+    for matrix in (found["mig"]["information"], found["dci"]["importance"], found["factor_vae"]["votes"]):
+        assert np.shape(matrix) == (len(active), 14)
+
+
 def test_fid_and_lpips_where_there_are_weights(trained, small_set, monkeypatch):
     class Means(nn.Module):
         def forward(self, pictures):

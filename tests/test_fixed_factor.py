@@ -83,6 +83,21 @@ def test_a_majority_by_hand():
     assert result.basis.n == 120 * 4 and str(result.basis) == "n = 480, mean codes, 2 latents, 2 factors"
 
 
+def test_the_rule_is_learnt_from_training_votes_alone():
+    class Swapped:
+        """Latent 0 is still for `size` in the training votes, and for `turn` in the held-out ones."""
+
+        table, calls = (SIZE, TURN), 0
+
+        def codes(self, held, size, rng):
+            codes = np.tile(np.linspace(-1, 1, size)[:, None], (len(held), 1, 2))
+            codes[np.arange(len(held)), :, held if self.calls == 0 else 1 - held] = 0
+            self.calls += 1
+            return codes
+
+    assert factor_vae_score(Swapped(), np.ones(2), 40, 4).score == 0
+
+
 def test_a_latent_that_never_varies_never_votes():
     source = Drawn(TABLE, lambda factors: np.concatenate([factors, np.zeros((len(factors), 1))], axis=1))
     result = factor_vae_score(source, np.array([1, 1, 1, 0.0]), 60, 8)
