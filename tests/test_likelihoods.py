@@ -6,9 +6,10 @@ from torch.distributions import ContinuousBernoulli, Independent, Laplace, Norma
 
 from vae_helpers.errors import InputError
 from vae_helpers.likelihoods import (LIKELIHOODS, calibrated, distortion, grey_level, log_continuous_constant,
-                                     log_normaliser, negative_log_likelihood, normalised_nll, wants_activation)
+                                     log_normaliser, negative_log_likelihood, normalised_nll, output_for,
+                                     wants_activation)
 from vae_helpers.losses import kl_per_dimension, squared_error
-from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.model import BetaVAE, VAEConfig, langevin
 
 D = 3 * 16 * 16
 
@@ -84,6 +85,19 @@ def test_calibrated_has_the_gradient_of_the_logarithm_and_a_floor(drawn):
     assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-9)
     perfect = distortion("calibrated", x, x)
     assert torch.isfinite(perfect).all() and perfect[0].item() == pytest.approx(D * math.log(2 / 255 / 12**0.5), rel=1e-5)
+
+
+def test_the_picture_shown_under_the_continuous_bernoulli_is_its_mean():
+    a = torch.tensor([-6.0, -2.0, -0.51, -0.49, -1e-4, 0.0, 0.3, 0.49, 0.51, 5.0], requires_grad=True)
+    shown = langevin(a)
+    expected = 2 * ContinuousBernoulli(logits=2 * a.detach().double(), lims=(0.4999, 0.5001)).mean - 1
+    assert torch.allclose(shown.double(), expected, atol=1e-6)
+    slope, = torch.autograd.grad(shown.sum(), a)
+    assert torch.isfinite(slope).all() and slope[5] == pytest.approx(1 / 3) and slope.min() > 0
+    torch.manual_seed(0)
+    model, z = BetaVAE(VAEConfig(16, 4, output=output_for("continuous-bernoulli"))).eval(), torch.randn(3, 4)
+    assert torch.equal(model.decode(z), langevin(model.decode(z, activation=True)))
+    assert VAEConfig(**model.config.as_dict()) == model.config and "output" not in VAEConfig(16, 4).as_dict()
 
 
 def test_two_processes_share_the_variance(drawn):

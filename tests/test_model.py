@@ -92,7 +92,7 @@ def test_heads_and_output_stay_in_float32_under_half_precision():
 @pytest.mark.parametrize("wrong, word", [
     (dict(image_size=100), "power of two"), (dict(image_size=4), "power of two"), (dict(image_size=64.0), "power of two"),
     (dict(image_size=64, widths=(8, 8)), "4 widths"), (dict(latent_dim=0), "positive"),
-    (dict(decoder_norm="layer"), "instance, adaptive, batch")])
+    (dict(decoder_norm="layer"), "instance, adaptive, batch"), (dict(output="relu"), "tanh, langevin")])
 def test_impossible_configs_are_refused_in_a_sentence(wrong, word):
     with pytest.raises(InputError, match=word):
         VAEConfig(**wrong)

@@ -43,6 +43,7 @@ def test_each_trains_and_logs_its_terms(small_set, tmp_path, objective, likeliho
         total = log["reconstruction/train"][1] + log["penalty/train"][1]
         assert np.allclose(log["total/train"][1], total, rtol=1e-5)
     assert bool(saved["objective"]) == (objective == "factor")
+    assert result.model.config.output == ("langevin" if likelihood == "continuous-bernoulli" else "tanh")
 
 
 def test_a_run_with_a_discriminator_resumes_bit_for_bit(small_set, tmp_path):

