@@ -147,8 +147,9 @@ def test_lpips_is_taken_per_picture_and_by_torchmetrics():
     assert lpips_of(a[:1], b[:1], network)[0] == pytest.approx(found[0], rel=1e-4)
 
 
-def test_weights_that_cannot_be_fetched_get_a_sentence(monkeypatch):
+def test_weights_that_cannot_be_fetched_get_a_sentence(monkeypatch, capsys):
     def unreachable(*arguments, **settings):
+        print("Downloading")
         raise URLError("Name or service not known")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", unreachable)
@@ -159,6 +160,8 @@ def test_weights_that_cannot_be_fetched_get_a_sentence(monkeypatch):
     monkeypatch.setattr(picture_scores, "NoTrainInceptionV3", unreachable)
     with pytest.raises(InputError, match="Inception's weights could not be fetched"):
         distances(_pictures(2, 32), _pictures(2, 32))
+    out, err = capsys.readouterr()
+    assert not out and "Downloading" in err  # a table that is piped on stays a table
 
 
 def test_a_missing_package_gets_a_sentence(monkeypatch):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -127,11 +128,15 @@ def or_absent(score: Callable[[], object]) -> tuple[object | None, str | None]:
 
 @contextlib.contextmanager
 def _or_say_why(score: str, weights: str) -> Iterator[None]:
-    """Turn a missing package or server into one sentence; a server that does not answer is not waited for."""
+    """Turn a missing package or server into one sentence; a server that does not answer is not waited for.
+
+    What a download says of itself goes to the screen, not into the output.
+    """
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)
     try:
-        yield
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     except ModuleNotFoundError as problem:
         package = "torch-fidelity" if "fidelity" in str(problem).lower() else problem.name or "torchvision"
         raise InputError(f"{score} cannot be computed, because the package {package} is not installed: "
