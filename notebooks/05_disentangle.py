@@ -58,7 +58,7 @@ from vae_helpers.disentanglement import concentration, dci, mig
 from vae_helpers.evaluation import Effort
 from vae_helpers.latent import encode_pictures, summarise, traversal_range, traverse
 from vae_helpers.losses import translate_beta
-from vae_helpers.sweep import betas, by_score, medians, rate_distortion, sweep
+from vae_helpers.sweep import EFFORT, betas, by_score, medians, rate_distortion, sweep
 from vae_helpers.widgets import LatentExplorer
 
 # %% [markdown]
@@ -69,7 +69,7 @@ from vae_helpers.widgets import LatentExplorer
 DATASET = "synthetic"  # or "animals", or the path of a dSprites .npz or Shapes3D .h5 file: factors must be known
 BETAS = (1.0, 4.0, 16.0, 64.0)  # against Σ(x-x̂)² on [-1, 1] pixels
 SEEDS = 3  # one run proves nothing: seeds differ as much as objectives do (Locatello 2019)
-EPOCHS = 20  # of each run; more separates the βs better
+EPOCHS = 12  # of each run; more separates the βs better
 LATENTS = 10
 OUT = "VAE"  # where results go
 
@@ -79,7 +79,7 @@ OUT = "VAE"  # where results go
 # %%
 DATASET, OUT = os.environ.get("DATASET", DATASET), os.environ.get("VAE_OUT", OUT)
 SMOKE = os.environ.get("VAE_SMOKE") == "1"
-size, limit, effort = (32, 160, Effort(16, 4, 80, False)) if SMOKE else (64, None, Effort(500, 8, 2000, False))
+size, limit, effort = (32, 160, Effort(16, 4, 80, False)) if SMOKE else (64, None, EFFORT)
 BETAS, SEEDS, EPOCHS = (BETAS[::3], 2, 1) if SMOKE else (BETAS, SEEDS, EPOCHS)
 pictures = open_pictures(DATASET, image_size=size, limit=limit)
 figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")

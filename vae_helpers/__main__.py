@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--data", default="synthetic", metavar="NAME|FILE", help="synthetic, animals, a dSprites or Shapes3D file")
     sweep.add_argument("--betas", nargs="+", type=float, metavar="B", help="compare these instead of the objectives")
     sweep.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="one run of each kind for each")
-    sweep.add_argument("--epochs", type=int, default=30, metavar="N", help="of each run")
+    sweep.add_argument("--epochs", type=int, default=12, metavar="N", help="of each run")
     sweep.add_argument("--limit", type=int, metavar="N", help="take at most N pictures")
     sweep.add_argument("--image-size", type=int, default=64, metavar="PX", help="side of the squares")
     sweep.add_argument("--latent-dim", type=int, default=10, metavar="Z", help="latents")

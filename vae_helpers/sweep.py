@@ -19,7 +19,7 @@ from vae_helpers.recipe import TrainConfig
 from vae_helpers.run_state import describe
 from vae_helpers.train import fit
 
-EFFORT = Effort(pictures=1000, likelihood=16, codes=5000, networks=False)
+EFFORT = Effort(pictures=500, likelihood=8, codes=2000, networks=False)
 SAMPLES = 16  # of the IWAE bound: a sweep compares disentanglement, the bound is looked at in passing
 WIDTHS = (32, 32, 64, 64)  # the encoder of the disentanglement studies (Locatello 2019, tab. 1), for 64-pixel pictures
 SHOWN = {"mig": "MIG", "dci_disentanglement": "DCI D", "dci_completeness": "DCI C", "sap": "SAP",
