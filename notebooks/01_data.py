@@ -23,6 +23,8 @@
 #
 # From a folder of pictures, or a set that draws itself, to batches of tensors a network can learn from.
 #
+# ![Sixteen butterflies, drawn by the package](figures/drawn.webp)
+#
 # **Reads** a folder of pictures, or nothing. **Writes** a cache of decoded pictures to `data/cache`.
 
 # %% [markdown]
@@ -54,6 +56,7 @@ import numpy as np
 
 from vae_helpers import figures
 from vae_helpers.data import batches, open_pictures, plan, read_picture, to_float, to_uint8
+from vae_helpers.fetch import fetch
 from vae_helpers.synthetic import SETS, render, sample_factors
 
 # %% [markdown]
@@ -64,6 +67,7 @@ from vae_helpers.synthetic import SETS, render, sample_factors
 # %% tags=["parameters"]
 DATASET = "synthetic"  # start here; then try a folder of your own
 IMAGE_SIZE = 128  # side of the squares in pixels: 64 has a quarter of the pixels, 256 four times as many
+FETCH = ""  # "drive" or "upload" on Colab; "butterfly" or "animal" downloads a set from Kaggle (with kagglehub)
 LIMIT = None  # at most this many pictures; None takes all of a folder, 4,096 of a built-in set
 
 # %% [markdown]
@@ -74,6 +78,16 @@ LIMIT = None  # at most this many pictures; None takes all of a folder, 4,096 of
 DATASET = os.environ.get("DATASET", DATASET)
 if os.environ.get("VAE_SMOKE") == "1":
     IMAGE_SIZE, LIMIT = 32, 160
+
+# %% [markdown]
+# On a machine in the cloud pictures must get there first. `FETCH` mounts Google Drive (then name a folder below the one
+# that is printed), takes an upload (a zip is unpacked), or downloads a public set; left empty, nothing happens.
+
+# %%
+if FETCH:
+    fetched = fetch(FETCH)
+    DATASET = str(fetched) if DATASET == "synthetic" else DATASET  # below Drive you name a folder of your own
+    print(f"{fetched} is here, {DATASET} will be opened")
 
 # %% [markdown]
 # ## Open the pictures
@@ -129,7 +143,9 @@ figures.show_rows([pictures.pictures[list(group[:8])] for group in groups], labe
 #
 # ## Sets that know what they show
 # The built-in pictures are drawn from a table of **factors** (hue, size, rotation and so on), each drawn at random and
-# independent of the others. `sweep` takes one picture and changes one factor of it from end to end.
+# independent of the others. `sweep` takes one picture and changes one factor of it from end to end, like this:
+#
+# ![One factor a row, from one end to the other](figures/factors.webp)
 
 # %%
 def sweep(set_name: str, column: int, steps: int = 8) -> np.ndarray:

@@ -23,6 +23,8 @@
 #
 # A β-VAE from its objective to a trained model, with the curves that tell whether to trust it.
 #
+# ![Originals, reconstructions and what is lost](figures/reconstructions.webp)
+#
 # **Reads** the pictures of notebook 01. **Writes** `VAE/models`, `VAE/tensorboard` and `VAE/generated_images`, one
 # sub-folder a run.
 
@@ -187,7 +189,10 @@ print(f"{run.name}: held-out PSNR {result.scores.psnr:.2f} dB, KL {result.scores
 # pictures become easy to recognise. *Active* latents are those whose mean really differs from picture to picture.
 #
 # ## Is it learning?
-# The same numbers that TensorBoard shows, read from the same file.
+# The same numbers that TensorBoard shows, read from the same file. So it looked when the weights that come with the project
+# were trained:
+#
+# ![Loss curves of the shipped weights](figures/losses.webp)
 
 # %%
 log = read_scalars(run.tensorboard)
@@ -271,6 +276,10 @@ saved["config"]
 # β is the exchange rate between nats of KL and squared error. At 0 the model is a plain autoencoder: sharp, but its
 # space has holes. Higher β makes each latent dearer: fewer stay active, each must matter more, neighbours blur together. Try
 # `BETA = 8` with `TAG = "beta8"` and compare in notebook 03.
+#
+# Which β is that? One against Σ(x-x̂)² on [-1, 1] pixels, summed over pixels and latents. Against ½Σ(x-x̂)² on [0, 1] pixels,
+# as in pythae, the same trade-off is called β/8; `losses.translate_beta` knows the conventions of other code bases too.
+# Objectives other than this one, and what they do to single latents, are in [05_disentangle](05_disentangle.ipynb).
 #
 # ---
 # In this notebook we built the objective from its two terms, trained a model, and looked at what it learned and what it

@@ -24,6 +24,8 @@
 # A trained model under the lamp: what survives the trip through 128 numbers, what doesn't, and where it fails
 # outright.
 #
+# ![Originals, reconstructions and what is lost](figures/reconstructions.webp)
+#
 # **Reads** a checkpoint of notebook 02, or the weights that come with the project. **Writes** figures to `VAE/plots`.
 
 # %% [markdown]
@@ -198,7 +200,9 @@ figure
 # %% [markdown]
 # They are less convincing than reconstructions, because the codes of real pictures don't fill the bell curve evenly:
 # some regions the prior draws from belong to no picture at all. So draw from where the codes are instead: a Gaussian
-# fitted to the codes of training pictures, the *aggregate posterior* (Ghosh 2020).
+# fitted to the codes of training pictures, the *aggregate posterior* (Ghosh 2020). From the shipped weights:
+#
+# ![Samples from a Gaussian fitted to the codes](figures/samples_fitted.webp)
 
 # %%
 known = pictures.split.train[:KNOWN]

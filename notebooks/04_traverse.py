@@ -24,6 +24,8 @@
 # Walk from one picture to another by three kinds of path, see how far each strays from what the model knows, turn
 # single latents up and down, and then do all of it by hand.
 #
+# ![Closed walks through the latent space](figures/walk.webp)
+#
 # **Reads** a checkpoint of notebook 02, or the weights that come with the project. **Writes** stills and animations to `VAE/plots`.
 
 # %% [markdown]
@@ -145,6 +147,8 @@ assert explorer.view.value != before  # the slider moves the picture, also witho
 # The straight line (**lerp**) is not the only way. **slerp** goes along an arc: it turns the direction and keeps the
 # length (White 2016), because near the centre pictures look average. The **geodesic** is the way along which the
 # *picture* changes least, found by bending the line through the decoder (Shao 2018), while it keeps to known ground.
+#
+# ![Three paths and their distances from known codes](figures/path_inspector.webp)
 
 # %%
 a, b = pairs[0]
@@ -235,6 +239,8 @@ figures.show_grid(decode_codes(model, way.apply(mu[a], np.linspace(-1.5, 1.5, 9)
 # ## Along one axis
 # A **traversal** is something else: one picture's code, and *one* latent swept while all others stand still. It
 # answers what this latent means. Which latents are worth it? The ones with the highest KL, and only active ones.
+#
+# ![A row per latent](figures/traversals.webp)
 
 # %%
 code, dimensions = mu[0], summary.active[:8]

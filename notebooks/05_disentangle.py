@@ -24,6 +24,8 @@
 # On pictures whose factors are known: which axis of the latent space carries which factor, what β does to that, what
 # it costs, and why no objective can promise it.
 #
+# ![Nats that each latent tells about each factor](figures/factor_map.webp)
+#
 # **Reads** the built-in pictures. **Writes** small runs to `VAE/models`, their scores and figures to `VAE/plots`.
 
 # %% [markdown]
@@ -120,6 +122,8 @@ for beta in BETAS:
 #
 # ## What β buys
 # Six ways to ask whether latents stand for factors. Each dot is a seed, the bar their median.
+#
+# ![Scores by β](figures/scores_by_beta.webp)
 
 # %%
 asked = {"mig": "MIG", "dci_disentanglement": "DCI disentanglement", "sap": "SAP", "factor_vae": "FactorVAE score",
@@ -136,6 +140,8 @@ figure
 #
 # ## What β costs
 # Rate is what the code spends, distortion what the picture loses. Every β is one bargain between them.
+#
+# ![Rate against distortion](figures/rate_distortion.webp)
 
 # %%
 figure = factor_figures.show_rate_distortion({"β-VAE": rate_distortion(rows)}, title="Rate and distortion, held-out")

@@ -1,4 +1,5 @@
 import shlex
+from pathlib import Path
 
 import pytest
 import torch
@@ -76,3 +77,14 @@ def test_without_any_weights_the_sentence_says_what_to_do(monkeypatch, tmp_path)
     monkeypatch.setattr(shipping, "_places", lambda: [])
     with pytest.raises(InputError, match="notebook 02"):
         choose_run("", tmp_path)
+
+
+def test_the_weights_that_come_with_the_project_are_what_they_are_said_to_be():
+    folder = Path(__file__).resolve().parents[1] / "VAE" / "models" / SHIPPED
+    assert (folder / "best.pt").stat().st_size <= 16e6
+    model, saved = load_checkpoint(folder / "best.pt")
+    assert (model.config.image_size, model.config.latent_dim, model.config.widths) == (128, 128, (32, 64, 128, 256, 512))
+    pictures = open_pictures(**saved["data"]["request"] | {"progress": False})
+    scores = evaluate(model, pictures.pictures, pictures.split.test)
+    said = dict(line.split() for line in (folder / "made.txt").read_text().split("test part")[1].splitlines()[1:])
+    assert scores.psnr == pytest.approx(float(said["psnr"]), abs=0.5)  # of some 100 pictures, said of thousands

@@ -7,7 +7,7 @@ Read the rooms in this order; each imports only from those before it.
     synthetic         pictures drawn from known factors
                       (synthetic_shapes, synthetic_butterflies, synthetic_animals)
     data              the door to pictures: find, decode once, cache, split, batch
-                      (decode, disk, cache, sources, split, duplicates, batching, known_factors, download)
+                      (decode, disk, cache, sources, split, duplicates, batching, known_factors, download, fetch)
 
     model             VAEConfig, Encoder, Decoder, BetaVAE
     losses            the objective, term by term; what a β of another code base is here
