@@ -71,7 +71,7 @@ from vae_helpers.widgets import LatentExplorer
 DATASET = "synthetic"  # or "animals", or the path of a dSprites .npz or Shapes3D .h5 file: factors must be known
 BETAS = (1.0, 4.0, 16.0, 64.0)  # against Σ(x-x̂)² on [-1, 1] pixels
 SEEDS = 3  # one run proves nothing: seeds differ as much as objectives do (Locatello 2019)
-EPOCHS = 12  # of each run; more separates the βs better
+EPOCHS = 6  # of each run; more separates the βs better and takes longer
 LATENTS = 10
 OUT = "VAE"  # where results go
 
