@@ -114,7 +114,7 @@ model
 #
 # The right side is the **evidence lower bound**, the ELBO. The gap is the error of our guess; so pushing the bound up
 # improves painter and guesser together. Training minimises its negative, with a weight β on the second term
-# (Higgins 2017): reconstruction + β·KL. This is the code that does it:
+# (Higgins 2017): reconstruction + β·KL. In code:
 
 # %%
 print(inspect.getsource(losses.beta_vae_loss))

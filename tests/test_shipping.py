@@ -69,6 +69,8 @@ def test_a_run_of_ones_own_comes_before_the_shipped_one(monkeypatch, packed, sma
     said = capsys.readouterr().out
     assert run.name == SHIPPED and load_run(run)[0] and said.count("\n") == 1 and "No run of your own" in said
     assert choose_run(SHIPPED, tmp_path / "VAE") == run and capsys.readouterr().out == ""
+    shipping.save_checkpoint(Run("sweep_butterflies_beta-1_0", tmp_path / "VAE").best, small_model)
+    assert choose_run("", tmp_path / "VAE").name == SHIPPED and capsys.readouterr().out
     shipping.save_checkpoint(Run("mine", tmp_path / "VAE").best, small_model)
     assert choose_run("", tmp_path / "VAE").name == "mine" and capsys.readouterr().out == ""
 

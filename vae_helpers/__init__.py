@@ -22,6 +22,7 @@ Read the rooms in this order; each imports only from those before it.
     recipe            TrainConfig: the knobs of a run, schedules, the device
     train             fit: the loop
                       (distributed, engine, feed, interrupt, guard, run_state, logbook, album, launch)
+    shipping          weights that come with the project: packed, and found where no run of one's own is
     evaluation        every score of a run, as one file and one table (score_table; sweep: of many runs side by side)
     plain             the loop that everything is compared with, as a tutorial would write it
     benchmark         the training step against it, as ratios (benchmark_runs: whole runs; benchmark_report: the table)
@@ -33,8 +34,6 @@ Read the rooms in this order; each imports only from those before it.
     path_report       all of that for one path
     refine            a better code for a picture than μ, by gradient
     latent_map        the set in the plane
-
-    shipping          weights that come with the project: packed, and found where no run of one's own is
 
     figures           every matplotlib figure (inspector: those of a path; factor_figures: those of scores)
     tour              the whole path in one call

@@ -40,16 +40,20 @@ class DialRun(NamedTuple):
 
 
 def runs_on(pictures: PictureSet, out: Path | str = "VAE", device: str | torch.device = "cpu") -> list[DialRun]:
-    """The runs below `out` that were trained on this very set, by β; those that cannot be read are left out."""
+    """The runs below `out` that were trained on this very set, by β; those that cannot be read are left out.
+
+    So are runs with another objective or likelihood: their nats and their β are not those of this curve.
+    """
     found = []
     for name in list_runs(out):
         try:
             model, saved = load_run(Run(name, out), device)
         except InputError:
             continue
-        scores = saved.get("scores")
-        if scores and saved.get("data", {}).get("request") == pictures.request:
-            found.append(DialRun(name, saved["train_config"]["beta"], model, scores["kl"], scores["reconstruction"],
+        scores, settings = saved.get("scores"), saved.get("train_config", {})
+        usual = (settings.get("objective", "beta"), settings.get("likelihood", "gaussian"), settings.get("scale"))
+        if usual == ("beta", "gaussian", None) and scores and saved.get("data", {}).get("request") == pictures.request:
+            found.append(DialRun(name, settings["beta"], model, scores["kl"], scores["reconstruction"],
                                  scores["psnr"]))
     return sorted(found, key=lambda run: (run.beta, run.name))
 

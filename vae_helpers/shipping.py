@@ -19,6 +19,7 @@ from vae_helpers.model import BetaVAE
 from vae_helpers.recipe import TrainConfig
 
 SHIPPED = "shipped_butterflies"
+PREFIX = "sweep_"  # of the names of a sweep's runs
 PICTURES = 1024  # built-in ones that a packed run opens: enough to explore, drawn within seconds
 SCORED = 2000  # pictures of a part, at most: PSNR is then known to a few hundredths of a decibel
 _FILES = ("best.pt", "made.txt")
@@ -28,10 +29,10 @@ _DECIDED = ("compile", "pictures_every")  # what follows from the machine and th
 def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
     """The run of that name; without a name the newest of one's own, and where there is none the shipped one.
 
-    That is said in one line. The shipped weights are looked for below `out`, beside the package and where pip puts data
+    That is said in one line. Runs of a sweep are small and many, so they are taken by name only. The shipped weights are looked for below `out`, beside the package and where pip puts data
     files, and brought to `out` if they are not there. Raises InputError where they were not installed either.
     """
-    own = [run for run in list_runs(out) if run != SHIPPED]
+    own = [run for run in list_runs(out) if run != SHIPPED and not run.startswith(PREFIX)]
     if not name and own:
         return Run(own[0], out)
     run = Run(name or SHIPPED, out)

@@ -17,6 +17,7 @@ from vae_helpers.evaluation import Effort, evaluate_run, headline, save_scores
 from vae_helpers.model import VAEConfig
 from vae_helpers.recipe import TrainConfig
 from vae_helpers.run_state import describe
+from vae_helpers.shipping import PREFIX
 from vae_helpers.train import fit
 
 EFFORT = Effort(pictures=500, likelihood=8, codes=2000, networks=False)
@@ -64,7 +65,7 @@ def sweep(pictures: PictureSet, variants: Mapping[str, Mapping[str, Any]], seeds
             bar.set_postfix_str(f"{name}, seed {seed}")
             config = TrainConfig.quick(len(pictures.split.train), **{"epochs": epochs, "batch_size": 64, "flip": False,
                                                                      "evaluate_every": epochs, "seed": seed} | changes)
-            run = Run(f"sweep_{pictures.name}_{_slug(name)}_{seed}", out)
+            run = Run(f"{PREFIX}{pictures.name}_{_slug(name)}_{seed}", out)
             rows.append({"variant": name, "seed": seed, "run": run.name}
                         | _scores(pictures, run, config, model_config, effort, device))
     return rows
