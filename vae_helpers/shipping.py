@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sysconfig
 from dataclasses import fields
@@ -16,6 +17,7 @@ from vae_helpers.engine import hardware
 from vae_helpers.latent import reconstruct
 from vae_helpers.metrics import evaluate, ssim_of
 from vae_helpers.model import BetaVAE
+from vae_helpers.objectives import held_out_loss
 from vae_helpers.recipe import TrainConfig
 
 SHIPPED = "shipped_butterflies"
@@ -66,7 +68,7 @@ def pack(run: Run, folder: Path | None = None, progress: bool = True) -> list[Pa
     for parameter in model.parameters():
         parameter.data = parameter.half().float()  # scored as it will be loaded
     parts = {"validation": pictures.split.validation, "test": pictures.split.test}
-    scores = {part: _score(model, pictures.pictures[rows[:SCORED]], saved["train_config"]["beta"])
+    scores = {part: _score(model, pictures.pictures[rows[:SCORED]], held_out_loss(saved["train_config"]))
               for part, rows in parts.items() if len(rows)}
     for parameter in model.parameters():
         parameter.data = parameter.half()
@@ -81,8 +83,8 @@ def pack(run: Run, folder: Path | None = None, progress: bool = True) -> list[Pa
     return [folder / file for file in _FILES]
 
 
-def _score(model: BetaVAE, pictures: np.ndarray, beta: float) -> dict[str, float]:
-    scores = evaluate(model, pictures, np.arange(len(pictures)), beta).as_dict()
+def _score(model: BetaVAE, pictures: np.ndarray, loss: dict) -> dict[str, float]:
+    scores = evaluate(model, pictures, np.arange(len(pictures)), **loss).as_dict()
     return scores | {"ssim": float(ssim_of(reconstruct(model, pictures), pictures).mean())}
 
 
@@ -117,6 +119,8 @@ def command_of(saved: dict) -> str:
             options[f"no-{name}" if value is False else name] = value
     words = ["python -m vae_helpers train"]
     for name, value in options.items():
-        if value is not None:
-            words.append(f"--{name}" if isinstance(value, bool) else f"--{name} {value}")
+        if name == "knobs":
+            words += [f"--knob {knob}={number}" for knob, number in value.items()]
+        elif value is not None:
+            words.append(f"--{name}" if isinstance(value, bool) else f"--{name} {shlex.quote(str(value))}")
     return " ".join(words)
