@@ -133,7 +133,7 @@ class TC(Objective):
     """β-TCVAE: `α·I(x; z) + β·TC + γ·Σ_j KL(q(z_j) ‖ p)` (Chen 2018, eq. 4), minibatch-weighted; there α = γ = 1.
 
     The estimates leave out Chen's ln N in each log q (eq. 5), which no gradient sees and whose 127-fold would stand in
-    the logged TC of 128 latents; so I(x; z) is at most ln B here, and TC and the rest read low for a small batch.
+    the logged TC of 128 latents; so I(x; z) is at most ln B here, and what it lacks stands in the other two parts.
     """
 
     defaults = {"alpha": 1.0, "gamma": 1.0}
