@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from explorers import NAMES, find_buttons, is_error, some_model, some_pictures
+from vae_helpers.checkpoint import load_checkpoint, save_checkpoint
 from vae_helpers.errors import InputError
 from vae_helpers.latent import reconstruct
 from vae_helpers.model import BetaVAE, VAEConfig
@@ -79,5 +80,8 @@ def test_runs_are_found_by_the_set_they_were_trained_on(trained, small_set, tmp_
     (tmp_path / "models" / "torn" / "best.pt").write_bytes(b"PK\3\4 cut short")
     found, = runs_on(small_set, tmp_path)
     assert (found.name, found.beta) == ("small", 1.0) and found.rate > 0 and found.distortion > 0
+    other = load_checkpoint(run.best)[1] | {"train_config": load_checkpoint(run.best)[1]["train_config"] | {"objective": "tc"}}
+    save_checkpoint(tmp_path / "models" / "other" / "best.pt", result.model, **{k: v for k, v in other.items() if k not in ("format", "config")})
+    assert [each.name for each in runs_on(small_set, tmp_path)] == ["small"]  # its nats are not this curve's
     same = zip(found.model.state_dict().values(), result.model.state_dict().values())
     assert all(torch.equal(a, b) for a, b in same)

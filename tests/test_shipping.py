@@ -88,5 +88,5 @@ def test_the_weights_that_come_with_the_project_are_what_they_are_said_to_be():
     assert (model.config.image_size, model.config.latent_dim, model.config.widths) == (128, 128, (32, 64, 128, 256, 512))
     pictures = open_pictures(**saved["data"]["request"] | {"progress": False})
     scores = evaluate(model, pictures.pictures, pictures.split.test)
-    said = dict(line.split() for line in (folder / "made.txt").read_text().split("test part")[1].splitlines()[1:])
+    said = dict(line.split() for line in (folder / "made.txt").read_text().split("\ntest part")[1].splitlines()[1:])
     assert scores.psnr == pytest.approx(float(said["psnr"]), abs=0.5)  # of some 100 pictures, said of thousands
