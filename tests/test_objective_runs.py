@@ -101,6 +101,8 @@ def test_a_sharp_likelihood_and_a_heavy_weight_may_begin_high():
     heavy = _config("capacity")
     first = (1000.0, 300.0, 1, 1, 275_000.0, 25.0, 275.0)
     assert len(first) == len(TERMS) + len(logged_terms("capacity")) and _look(heavy, first) == 276_000
+    hidden = (1000.0, 300.0, 1, 1, 0.0, 0.0, 300.0)  # β's warm-up begins at 0
+    assert _look(heavy, hidden, (1000.0, 310.0, 1, 1, 285_000.0, 25.0, 285.0)) == 286_000
     with pytest.raises(InputError, match="most of it the penalty term"):
         _look(heavy, first, (1000.0, 3000.0, 1, 1, 2_900_000.0, 25.0, 2975.0))
 

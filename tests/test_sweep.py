@@ -38,6 +38,17 @@ def test_a_sweep_that_is_done_is_read_back(swept, small_set, monkeypatch):
         sweep(small_set, betas([1, 30]), [0, 1], out="VAE", **SIZES | {"epochs": 2})
 
 
+def test_a_sweep_that_was_stopped_refuses_other_settings(small_set, monkeypatch):
+    def stop(*_, **__):
+        raise InputError("stopped")
+
+    monkeypatch.setattr(sweeping, "fit", stop)
+    with pytest.raises(InputError, match="stopped"):
+        sweep(small_set, betas([1]), [0], out="VAE", **SIZES)
+    with pytest.raises(InputError, match="other settings"):
+        sweep(small_set, betas([1]), [0], out="VAE", **SIZES | {"latent_dim": 5})
+
+
 def test_medians_and_table_by_hand():
     rows = [{"variant": "a", "seed": s, "mig": m, "kl": 10.0 * m} for s, m in enumerate((0.1, 0.2, 0.6))]
     rows += [{"variant": "b", "seed": 0, "mig": 0.5}]

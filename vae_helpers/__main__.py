@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--betas", nargs="+", type=float, metavar="B", help="compare these instead of the objectives")
     sweep.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="one run of each kind for each")
     sweep.add_argument("--epochs", type=int, default=12, metavar="N", help="of each run")
-    sweep.add_argument("--limit", type=int, metavar="N", help="take at most N pictures")
+    sweep.add_argument("--limit", type=int, default=4096, metavar="N", help="take at most N pictures")
     sweep.add_argument("--image-size", type=int, default=64, metavar="PX", help="side of the squares")
     sweep.add_argument("--latent-dim", type=int, default=10, metavar="Z", help="latents")
     benchmark = command("benchmark", run_benchmark, "this package against a plain loop, as ratios measured in one run")

@@ -10,6 +10,7 @@ from vae_helpers.benchmark_runs import end_to_end, learning, peak_memory, precis
 from vae_helpers.data import open_pictures
 from vae_helpers.engine import hardware
 from vae_helpers.errors import InputError
+from vae_helpers.model import VAEConfig
 from vae_helpers.recipe import pick_device
 
 
@@ -23,6 +24,9 @@ def measure(source: str, parts: Sequence[str], image_size: int = 128, batch_size
     """
     if min(epochs, seeds, plain_batch, limit) < 1:
         raise InputError(f"epochs {epochs}, seeds {seeds}, plain-batch {plain_batch} and limit {limit} must be at least 1.")
+    if batch_size < 2:
+        raise InputError(f"a batch of {batch_size} picture is none that BatchNorm can take: benchmark with at least 2.")
+    VAEConfig(image_size=image_size)  # refuses a size that no model takes
     result = {"hardware": hardware(pick_device(device))}
     pictures = open_pictures(source, image_size, limit=max(limit, 2 * batch_size), progress=progress)
     result |= {"batch_size": batch_size, "image_size": image_size}

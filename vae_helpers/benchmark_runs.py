@@ -99,7 +99,9 @@ def learning(pictures: PictureSet, epochs: int = 10, seeds: Sequence[int] = (0, 
     medians = []
     for name in dict.fromkeys(row["name"] for row in rows):
         own = [row for row in rows if row["name"] == name]
-        medians.append({"name": name} | {key: statistics.median(row[key] for row in own)
+        reached = [row["reached"] for row in own if "reached" in row]
+        said = f"{name} (reached with {sum(reached)} of {len(reached)} seeds)" if reached else name
+        medians.append({"name": said} | {key: statistics.median(row[key] for row in own)
                                          for key in ("epochs", "seconds", "loss", "psnr")})
     return {"pictures": len(pictures.split.train), "plain_batch": plain_batch, "plain_lr": plain_lr, "rows": rows,
             "medians": medians}

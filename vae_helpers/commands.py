@@ -157,15 +157,14 @@ def run_interpolate(options: argparse.Namespace) -> None:
 
 
 def run_benchmark(options: argparse.Namespace) -> None:
-    import json
-
     from vae_helpers.benchmark_report import measure, table
+    from vae_helpers.evaluation import save_scores
 
     result = measure(options.data, options.parts, options.image_size, options.batch_size, options.pairs, options.compile,
                      options.limit, options.epochs, options.seeds, options.plain_batch, options.plain_lr, options.device)
     print(table(result))
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        save_scores(result, options.json)
 
 
 def run_traverse(options: argparse.Namespace) -> None:

@@ -145,6 +145,8 @@ def dci(codes: np.ndarray | Tensor, factors: np.ndarray, table: Sequence[Factor]
     column in base `latents`, averaged. Importances say nothing of how well a factor is read: look at `read` as well.
     """
     codes, factors, basis = _known(codes, factors, table, None, code)
+    if len(table) < 2:
+        raise InputError("DCI asks which factor a latent is for, but there is 1 factor: give at least 2.")
     held_out = np.arange(len(codes)) % 5 == 4
     importance, read, chance = np.empty((codes.shape[1], len(table))), np.empty(len(table)), np.zeros(len(table))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

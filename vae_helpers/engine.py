@@ -54,5 +54,5 @@ def hardware(device: torch.device) -> dict:
             cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), cpu)
     return {"cpu": cpu, "threads": torch.get_num_threads(), "torch": torch.__version__, "python": platform.python_version(),
             "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-            "half": str(pick_half(device)).removeprefix("torch."),
+            "half": pick_half(device) and str(pick_half(device)).removeprefix("torch."),
             "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None}

@@ -7,7 +7,7 @@ import math
 from vae_helpers.checkpoint import Run
 from vae_helpers.errors import InputError
 from vae_helpers.likelihoods import grey_level
-from vae_helpers.objectives import logged_terms
+from vae_helpers.objectives import held_out_loss, logged_terms
 from vae_helpers.recipe import TrainConfig, beta_at
 
 _RUNAWAY = 10.0
@@ -46,8 +46,10 @@ class Guard:
         reconstruction, others = means[0], len(means) > len(TERMS)
         penalty = means[len(TERMS)] if others else beta_at(self._config, progress) * means[1]
         objective = reconstruction + penalty
-        if first_loss is None and others:  # a weight such as γ = 1000 makes any first step large
-            first_loss = objective
+        if first_loss is None and others:
+            # A weight such as γ = 1000 makes any beginning large, but β's warm-up hides it from the first step itself.
+            loss = held_out_loss(vars(self._config))
+            objective = first_loss = reconstruction + max(penalty, loss["beta"] * abs(means[1] - loss["capacity"]))
         if objective > _RUNAWAY * max(self._floor, first_loss or 0.0):
             name = "reconstruction" if reconstruction >= penalty else "penalty" if others else "KL"
             self._stop(f"the loss ran away to {objective:,.0f} nats by step {step}, most of it the {name} term "

@@ -93,7 +93,7 @@ def rate_distortion(rows: Sequence[Mapping[str, Any]]) -> dict[float, list[tuple
     """`{β: [(rate, distortion) of each seed]}` in nats a picture on held-out pictures, the distortion Σ(x-x̂)² of z sampled."""
     points: dict[float, list[tuple[float, float]]] = {}
     for row in rows:
-        points.setdefault(row["beta"], []).append((row["kl"], row["distortion"]))
+        points.setdefault(row["beta"], []).append((row["rate"], row["distortion"]))
     return points
 
 
@@ -117,18 +117,19 @@ def _scores(pictures: PictureSet, run: Run, config: TrainConfig, model_config: V
     made_of = json.loads(json.dumps({"config": asdict(config), "model": model_config.as_dict(), "effort": effort._asdict(),
                                      "data": describe(pictures)}))
     kept = run.plots / "sweep.json"
-    if kept.is_file():
-        found = json.loads(kept.read_text("utf-8"))
-        if found["made_of"] != made_of:
-            raise InputError(f"the run {run.name!r} in {run.root} was made with other settings: delete its folders, or give "
-                             "another --out.")
+    found = json.loads(kept.read_text("utf-8")) if kept.is_file() else {"made_of": made_of}
+    if found["made_of"] != made_of:
+        raise InputError(f"the run {run.name!r} in {run.root} was made with other settings: delete its folders, or give "
+                         "another --out.")
+    if "scores" in found:
         return found["scores"]
+    save_scores(found, kept)  # before training: a run that is stopped must not be resumed with other settings
     result = fit(pictures, run, config, model_config, device=device, resume=run.exists(), progress=False)
     if not result.finished:
         raise InputError(f"the sweep was stopped in the run {run.name!r}: start it again to go on from there.")
     scored = evaluate_run(result.model, pictures, asdict(config), samples=SAMPLES, effort=effort)
     scores = headline(scored) | {"kl": scored["latents"]["kl"], "active_units": scored["latents"]["active_units"],
-                                 "beta": config.beta, "distortion": result.scores.reconstruction}
+                                 "beta": config.beta, "rate": result.scores.kl, "distortion": result.scores.reconstruction}
     save_scores({"made_of": made_of, "scores": scores}, kept)
     return scores
 
