@@ -122,6 +122,8 @@ def test_an_existing_run_asks_for_resume(capsys):
     status, _, error = run(capsys, *command)
     assert status == 2 and "exists" in error
     assert run(capsys, *command, "--resume")[0] == 0
+    status, _, error = run(capsys, *command, "--resume", "--objective", "factor")
+    assert status == 2 and "started with objective beta" in error
 
 
 @pytest.mark.parametrize("command, word", [

@@ -16,12 +16,29 @@ def config_of(options: argparse.Namespace, quick: bool = False, train_pictures: 
     """The recipe, with what was said on the command line in its place."""
     from vae_helpers.recipe import TrainConfig
 
+    given = _given(options)
+    return TrainConfig.quick(train_pictures, **given) if quick else TrainConfig(**given)
+
+
+def _given(options: argparse.Namespace) -> dict:
+    """The recipe's knobs that were said on the command line."""
     names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "compile", "exact", "flip",
              "num_samples", "seed", "evaluate_every", "objective", "knobs", "likelihood", "scale")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if "knobs" in given:
         given["knobs"] = dict(given["knobs"])
-    return TrainConfig.quick(train_pictures, **given) if quick else TrainConfig(**given)
+    return given
+
+
+def _require_its_own(run, given: dict) -> None:
+    """A run that goes on keeps its settings: refuse to pretend otherwise."""
+    from vae_helpers.checkpoint import load_latest
+
+    own = load_latest(run)[1].get("train_config", {})
+    for name, value in given.items():
+        if name not in ("epochs", "compile") and name in own and own[name] != value:
+            raise InputError(f"the run {run.name!r} was started with {name} {own[name]}, which it keeps, not {value}: leave "
+                             f"--{name.replace('_', '-')} out to go on with it, or give another --name.")
 
 
 def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
@@ -39,6 +56,8 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
         config = config_of(options, True, len(pictures.split.train))
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
     resume = resume and run.exists()
+    if resume:
+        _require_its_own(run, _given(options))
     if resume and not quick and not hasattr(options, "epochs"):
         config = None  # a run that goes on keeps its own length
     result = fit(pictures, run, config, model_config, device=device, resume=resume,
