@@ -78,6 +78,7 @@ def _list_files(files) -> None:
 
 
 def run_data(options: argparse.Namespace) -> None:
+    """`data`: fetch a public set, or report on a folder."""
     from vae_helpers.data import open_pictures
     from vae_helpers.download import download
 
@@ -93,6 +94,7 @@ def run_data(options: argparse.Namespace) -> None:
 
 
 def run_train(options: argparse.Namespace) -> None:
+    """`train`: start a run, or go on with one."""
     pictures, run, result = _fit(options, options.preset == "quick", "", options.resume)
     _report(run, result, pictures)
     print("Written:")
@@ -100,6 +102,7 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_tour(options: argparse.Namespace) -> None:
+    """`tour`: train, then write every still and animation."""
     from vae_helpers.tour import save_all
 
     began = time.monotonic()
@@ -138,6 +141,7 @@ def _picture(text: str, model, pictures):
 
 
 def run_reconstruct(options: argparse.Namespace) -> None:
+    """`reconstruct`: scores, and originals over reconstructions."""
     from vae_helpers.metrics import evaluate
     from vae_helpers.objectives import held_out_loss
     from vae_helpers.tour import save_reconstructions
@@ -151,6 +155,7 @@ def run_reconstruct(options: argparse.Namespace) -> None:
 
 
 def run_pack(options: argparse.Namespace) -> None:
+    """`pack`: a run's weights as the project ships its own."""
     from vae_helpers.checkpoint import Run
     from vae_helpers.shipping import pack
 
@@ -164,6 +169,7 @@ def _summary(model, pictures):
 
 
 def run_interpolate(options: argparse.Namespace) -> None:
+    """`interpolate`: the path between two pictures."""
     from vae_helpers.export import save_frames
     from vae_helpers.latent import encode_pictures
     from vae_helpers.paths import walk
@@ -176,6 +182,7 @@ def run_interpolate(options: argparse.Namespace) -> None:
 
 
 def run_benchmark(options: argparse.Namespace) -> None:
+    """`benchmark`: this package against the plain loop."""
     from vae_helpers.benchmark_report import measure, table
     from vae_helpers.evaluation import save_scores
 
@@ -187,6 +194,7 @@ def run_benchmark(options: argparse.Namespace) -> None:
 
 
 def run_traverse(options: argparse.Namespace) -> None:
+    """`traverse`: one latent swept after the other."""
     from vae_helpers.tour import save_traversals
 
     run, model, _, pictures = _open_run(options)
@@ -195,6 +203,7 @@ def run_traverse(options: argparse.Namespace) -> None:
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
+    """`evaluate`: every score of a run."""
     from vae_helpers.evaluation import QUICK, Effort, evaluate_run, log_scores, save_scores
     from vae_helpers.score_table import score_table
 
@@ -211,6 +220,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def run_sweep(options: argparse.Namespace) -> None:
+    """`sweep`: objectives or βs with several seeds, side by side."""
     from vae_helpers.checkpoint import Run
     from vae_helpers.data import open_pictures
     from vae_helpers.factor_figures import show_scores
