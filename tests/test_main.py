@@ -9,7 +9,6 @@ from PIL import Image
 
 from vae_helpers.__main__ import main
 from vae_helpers.checkpoint import load_checkpoint
-from vae_helpers.model import VAEConfig
 
 PROJECT = Path(__file__).resolve().parents[1]
 TINY = "--image-size 32 --latent-dim 8 --limit 60 --epochs 1 --batch-size 16 --out VAE --device cpu".split()

@@ -10,7 +10,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure as
 
 from vae_helpers import picture_scores
 from vae_helpers.errors import InputError
-from vae_helpers.picture_scores import Distances, distances, load_inception, load_lpips, lpips_of, ms_ssim_of, or_absent
+from vae_helpers.picture_scores import Distances, distances, load_inception, load_lpips, lpips_of, ms_ssim_of
 
 
 def _pictures(n, size, seed=0):
@@ -170,6 +170,3 @@ def test_a_missing_package_gets_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     with pytest.raises(InputError, match="`pip install torch-fidelity`"):
         load_inception()
-    result, why = or_absent(load_inception)
-    assert result is None and "torch-fidelity" in why
-    assert or_absent(lambda: 3) == (3, None)

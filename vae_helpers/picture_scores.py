@@ -10,7 +10,7 @@ import contextlib
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -116,14 +116,6 @@ def load_inception(device: str | torch.device = "cpu") -> nn.Module:
     """torch-fidelity's Inception v3, 2048 features; its weights come from GitHub the first time (91 MB)."""
     with _or_say_why("FID and KID", "Inception's weights"):
         return NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"]).to(device)
-
-
-def or_absent(score: Callable[[], object]) -> tuple[object | None, str | None]:
-    """`(result, None)`, or `(None, why)` where a score cannot be had: for tables that go on without it."""
-    try:
-        return score(), None
-    except InputError as problem:
-        return None, str(problem)
 
 
 @contextlib.contextmanager
