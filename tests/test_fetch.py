@@ -43,6 +43,15 @@ def test_an_upload_is_unpacked_and_only_pictures_stay(colab, tmp_path):
     assert not (tmp_path.parent / "evil.png").exists()
 
 
+def test_a_second_upload_leaves_the_first_alone(colab):
+    colab.files = {"a.jpg": b"one"}
+    first = fetch("upload")
+    colab.files = {"a.jpg": b"two"}
+    second = fetch("upload")
+    assert [(folder.name, (folder / "a.jpg").read_bytes()) for folder in (first, second)] == [
+        ("uploaded", b"one"), ("uploaded_2", b"two")]
+
+
 @pytest.mark.parametrize("files, word", [({}, "no pictures"), ({"x.zip": b"PK broken"}, "cannot be unpacked")])
 def test_bad_uploads(files, word):
     with pytest.raises(InputError, match=word):

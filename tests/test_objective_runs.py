@@ -1,6 +1,7 @@
 """Runs with other objectives than the default: a few tiny steps of each, whole and resumed."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,17 @@ def test_each_trains_and_logs_its_terms(small_set, tmp_path, objective, likeliho
         assert np.allclose(log["total/train"][1], total, rtol=1e-5)
     assert bool(saved["objective"]) == (objective == "factor")
     assert result.model.config.output == ("langevin" if likelihood == "continuous-bernoulli" else "tanh")
+
+
+def test_one_picture_is_too_few_for_an_objective_of_batches(small_set, tmp_path):
+    rows = [small_set.split.train[0], *small_set.split.validation]
+    alone = replace(small_set, pictures=small_set.pictures[rows], names=tuple(small_set.names[r] for r in rows),
+                    labels=("",) * len(rows), factors=None)
+    assert len(alone.split.train) == 1
+    for objective in ("tc-stratified", "info"):  # both divide by the number of the batch's other pictures
+        with pytest.raises(InputError, match="looks at a batch as a whole, but there is 1 picture"):
+            _fit(alone, Run(objective, tmp_path), _config(objective))
+    assert math.isfinite(_fit(alone, Run("beta", tmp_path), _config()).scores.total)
 
 
 def test_a_run_with_a_discriminator_resumes_bit_for_bit(small_set, tmp_path):

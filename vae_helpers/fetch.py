@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -18,8 +19,9 @@ def fetch(way: str) -> Path:
     """Bring pictures here by `way` and return the folder that `open_pictures` takes.
 
     `"drive"` mounts Google Drive and returns its root, below which a folder can be named; `"upload"` asks for pictures or a
-    zip of them and unpacks it to `data/uploaded`; `"butterfly"` and `"animal"` download from Kaggle (see `download`). The
-    first two exist on Colab only. Raises InputError for another way, elsewhere than on Colab, for an empty or broken upload.
+    zip of them and unpacks it to `data/uploaded` (the next one to `data/uploaded_2`); `"butterfly"` and `"animal"`
+    download from Kaggle (see `download`). The first two exist on Colab only. Raises InputError for another way, elsewhere
+    than on Colab, for an empty or broken upload.
     """
     if way not in WAYS:
         raise InputError(f"pictures cannot be fetched by {way!r}; choose one of {', '.join(WAYS)}, or leave it empty.")
@@ -36,8 +38,13 @@ def fetch(way: str) -> Path:
 
 
 def unpack(uploaded: dict[str, bytes]) -> Path:
-    """Write uploaded files, `{name: bytes}`, and what is in zips among them, to `data/uploaded`; only pictures are kept."""
-    folder, kept = project_root() / "data" / "uploaded", 0
+    """Write uploaded files, `{name: bytes}`, and what is in zips among them, to a new folder below `data`.
+
+    Only pictures are kept. Each upload has its own folder, so two sets are never mixed.
+    """
+    root = project_root() / "data"
+    places = (root / (f"uploaded_{n}" if n > 1 else "uploaded") for n in itertools.count(1))
+    folder, kept = next(place for place in places if not place.exists()), 0
     for name, content in uploaded.items():
         for inner, data in _members(name, content):
             parts = [part for part in PurePosixPath(inner.replace("\\", "/")).parts if part not in ("/", "..", ".")]

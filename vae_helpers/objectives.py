@@ -132,7 +132,7 @@ class Capacity(Objective):
 class TC(Objective):
     """β-TCVAE: `α·I(x; z) + β·TC + γ·Σ_j KL(q(z_j) ‖ p)` (Chen 2018, eq. 4), minibatch-weighted; there α = γ = 1.
 
-    The estimates leave out Chen's ln N in each log q (eq. 5), which no gradient sees and whose 127-fold would stand in
+    The estimates leave out Chen's ln N in each log q (sec. 3.1), which no gradient sees and whose 127-fold would stand in
     the logged TC of 128 latents; so I(x; z) is at most ln B here, and what it lacks stands in the other two parts.
     """
 

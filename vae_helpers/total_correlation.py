@@ -30,7 +30,7 @@ def log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def minibatch_weights(batch: int, pictures: int) -> Tensor:
-    """Log-weights (batch, batch) of Chen 2018, eq. 5: every picture of the batch stands for `1/(N·B)`, N = `pictures`.
+    """Log-weights (batch, batch) of minibatch-weighted sampling (Chen 2018, sec. 3.1): all `1/(N·B)`, N = `pictures`.
 
     They are not the weights of a mean: where the q(z|x) overlap each log q(z) comes out ln N too low, one such constant
     for the joint and one for every latent.

@@ -27,7 +27,7 @@ from vae_helpers.likelihoods import distortion, wants_activation
 from vae_helpers.losses import kl_per_dimension
 from vae_helpers.metrics import Scores, evaluate
 from vae_helpers.model import BetaVAE, VAEConfig
-from vae_helpers.objectives import Codes, Moment, held_out_loss, logged_terms
+from vae_helpers.objectives import OBJECTIVES, Codes, Moment, held_out_loss, logged_terms
 from vae_helpers.recipe import TrainConfig, beta_at, beta_settled, learning_rate, pick_device, pick_half
 from vae_helpers.run_state import State, fresh, require_free, resumed, save_best, save_last
 
@@ -231,6 +231,9 @@ def _require_fitting(state: State, pictures: PictureSet, config: TrainConfig) ->
     if smallest < state.world.size:
         raise InputError(f"a batch of {smallest} pictures cannot be shared by {state.world.size} processes: "
                          "start fewer, or use a larger batch.")
+    if smallest < 2 and OBJECTIVES[config.objective].mixes:
+        raise InputError(f"objective {config.objective!r} looks at a batch as a whole, but there is {smallest} picture to "
+                         "train on: give it at least 2, or take the objective 'beta'.")
 
 
 @contextmanager
