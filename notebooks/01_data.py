@@ -152,7 +152,8 @@ def sweep(set_name: str, column: int, steps: int = 8) -> np.ndarray:
     """One picture with one factor changed from end to end: uint8 (steps, H, W, 3)."""
     rows = sample_factors(set_name, n=1, seed=4).repeat(steps, axis=0)
     factor = SETS[set_name][column]
-    rows[:, column] = np.arange(steps) % len(factor.choices) if factor.choices else np.linspace(factor.low, factor.high, steps)
+    even = np.linspace(factor.low, factor.high, steps)
+    rows[:, column] = np.arange(steps) % len(factor.choices) if factor.choices else even
     return render(rows, IMAGE_SIZE, set_name)
 
 # %% [markdown]

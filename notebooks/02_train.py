@@ -225,7 +225,8 @@ figures.show_grid(sample_prior(result.model, 16), columns=8, title="Samples from
 
 # %%
 codes = encode_pictures(result.model, pictures.pictures[pictures.split.train[:2048]])
-figures.show_grid(sample_fitted(result.model, *codes, 16), columns=8, title="Samples from a Gaussian fitted to the codes")
+drawn = sample_fitted(result.model, *codes, 16)
+figures.show_grid(drawn, columns=8, title="Samples from a Gaussian fitted to the codes")
 
 # %% [markdown]
 # Far better, from the same decoder: what failed above was the assumption about codes, not the painting. The distance between the

@@ -134,7 +134,8 @@ figures.show_reconstructions(worst, reconstruct(model, worst), quality[ranked[:-
 # %%
 likeness = ssim_of(rebuilt, held_out)
 by_ssim = np.argsort(-likeness)[[0, 1, 2, 3, -4, -3, -2, -1]]
-figures.show_reconstructions(held_out[by_ssim], rebuilt[by_ssim], title=f"By SSIM, from {likeness.max():.2f} to {likeness.min():.2f}")
+title = f"By SSIM, from {likeness.max():.2f} to {likeness.min():.2f}"
+figures.show_reconstructions(held_out[by_ssim], rebuilt[by_ssim], title=title)
 
 # %% [markdown]
 # Where the two disagree on what is worst, look at the pictures and decide which of them you believe. Neither knows

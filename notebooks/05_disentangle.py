@@ -114,7 +114,8 @@ print(f"{len(rows)} runs; PSNR from {min(r['psnr'] for r in rows):.1f} to {max(r
 
 # %%
 for beta in BETAS:
-    said = {name: translate_beta(beta, "ours", name, size, LATENTS) for name in ("canonical", "disentanglement_lib", "mean")}
+    others = ("canonical", "disentanglement_lib", "mean")
+    said = {name: translate_beta(beta, "ours", name, size, LATENTS) for name in others}
     print(f"β = {beta:<5g} here is " + ", ".join(f"{value:.3g} ({name})" for name, value in said.items()))
 
 # %% [markdown]
