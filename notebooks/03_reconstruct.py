@@ -64,7 +64,8 @@ from vae_helpers.synthetic import render, sample_factors
 
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
-# is none yet, the weights that come with the project.
+# is none yet, the weights that come with the project. They were trained for an hour or two, a quick run for minutes: to see
+# them later too, set `RUN = "shipped_butterflies"`.
 
 # %% tags=["parameters"]
 RUN = ""  # for example "butterflies_ns_1"; empty: what you trained last, or else the weights that come with the project

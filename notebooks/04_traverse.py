@@ -70,7 +70,8 @@ from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplo
 
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
-# is none yet, the weights that come with the project.
+# is none yet, the weights that come with the project. They were trained for an hour or two, a quick run for minutes: to see
+# them later too, set `RUN = "shipped_butterflies"`.
 
 # %% tags=["parameters"]
 RUN = ""  # for example "butterflies_ns_1"; empty: what you trained last, or else the weights that come with the project
@@ -112,7 +113,7 @@ print(f"{len(summary.active)} of {mu.shape[1]} latents are active")
 # exactly the two reconstructions.
 
 # %%
-pairs = pick_pairs(model, held_out[:64], count=4)
+pairs = pick_pairs(model, held_out[:SHOWN], count=4)
 rows = [walk(model, mu[a], mu[b], steps=10).frames for a, b in pairs]
 assert all((row[0] == reconstruct(model, held_out[a:a + 1])[0]).all() for row, (a, b) in zip(rows, pairs))
 figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths between held-out pictures")
@@ -128,7 +129,8 @@ figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths
 # %%
 shown = min(len(held_out), SHOWN)
 names = [pictures.names[row] for row in pictures.split.validation[:shown]]
-explorer = PairExplorer(model, held_out[:shown], names, summary, support, pictures.pictures, folder=run.plots)
+explorer = PairExplorer(
+    model, held_out[:shown], names, summary, support, pictures.pictures, folder=run.plots, pair=pairs[0])
 explorer
 
 # %% [markdown]
@@ -146,7 +148,8 @@ assert explorer.view.value != before  # the slider moves the picture, also witho
 # ## Three ways from A to B, under the lens
 # The straight line (**lerp**) is not the only way. **slerp** goes along an arc: it turns the direction and keeps the
 # length (White 2016), because near the centre pictures look average. The **geodesic** is the way along which the
-# *picture* changes least, found by bending the line through the decoder (Shao 2018), while it keeps to known ground.
+# *picture* changes least, found by bending the line through the decoder (Shao 2018), while it keeps to known ground. With the
+# shipped weights:
 #
 # ![Three paths and their distances from known codes](figures/path_inspector.webp)
 
@@ -238,7 +241,8 @@ figures.show_grid(decode_codes(model, way.apply(mu[a], np.linspace(-1.5, 1.5, 9)
 #
 # ## Along one axis
 # A **traversal** is something else: one picture's code, and *one* latent swept while all others stand still. It
-# answers what this latent means. Which latents are worth it? The ones with the highest KL, and only active ones.
+# answers what this latent means. Which latents are worth it? The ones with the highest KL, and only active ones. With the
+# shipped weights:
 #
 # ![A row per latent](figures/traversals.webp)
 
@@ -276,7 +280,7 @@ figures.show_rows(rows, [f"β = {each.beta:g}\n{each.rate:.0f} nats, {each.psnr:
 # %%
 plane = pca_map(mu[:shown])
 places = plane.place(reports["lerp"].path.codes)
-inspector.show_map(plane.points, held_out[:shown], places if max(a, b) < shown else None)
+inspector.show_map(plane.points, held_out[:shown], places)
 
 # %% [markdown]
 # Neighbours on the map are alike in what the codes hold most of, which is often colour and light. Two axes of dozens
@@ -308,7 +312,7 @@ panel
 # One pair, one slider, all runs.
 
 # %%
-BetaDial(runs, held_out[:shown], names, folder=run.plots)
+BetaDial(runs, held_out[:shown], names, folder=run.plots, pair=(a, b))
 
 # %% [markdown]
 # The curve under it is the bargain that β strikes: nats spent on the code against nats lost in the picture.

@@ -60,6 +60,8 @@ def test_saves_all_runs_together(dial):
 def test_what_cannot_be_laid_out_is_refused():
     with pytest.raises(InputError, match="a dial of 0 runs"):
         BetaDial([], some_pictures(), NAMES)
+    with pytest.raises(InputError, match="the pair 0, 99 is not among these pictures"):
+        BetaDial(some_runs(1), some_pictures(), NAMES, pair=(0, 99))
     with pytest.raises(InputError, match="a dial of 7 runs"):
         BetaDial(some_runs() * 2 + some_runs(1), some_pictures(), NAMES)
     larger = BetaVAE(VAEConfig(image_size=64, latent_dim=4, widths=(8, 16, 32, 32))).eval()
@@ -69,8 +71,9 @@ def test_what_cannot_be_laid_out_is_refused():
 
 
 def test_one_run_will_do():
-    dial = BetaDial(some_runs(1), some_pictures(), NAMES)
+    dial = BetaDial(some_runs(1), some_pictures(), NAMES, pair=(13, 2))
     assert len(dial.frames) == 1 and not is_error(dial)
+    assert dial.pair == (13, 2) and dial.gallery.page.value == 2
 
 
 def test_runs_are_found_by_the_set_they_were_trained_on(trained, small_set, tmp_path):

@@ -132,6 +132,15 @@ def test_setting_several_controls_draws_once(pair):
     assert len(pair.frames) == 20
 
 
+def test_it_begins_with_the_pair_given(model, pictures, summary):
+    explorer = PairExplorer(model, pictures, NAMES, summary, page_size=12, pair=np.array([25, 3]))
+    assert explorer.pair == (25, 3) and explorer.gallery.page.value == 3
+    ends = reconstruct(model, pictures[[25, 3]])
+    assert np.array_equal(explorer.frames[0], ends[0]) and np.array_equal(explorer.frames[-1], ends[1])
+    with pytest.raises(InputError, match="the pair 0, 30 is not among these pictures: give two numbers from 0 to 29"):
+        PairExplorer(model, pictures, NAMES, summary, pair=(0, 30))
+
+
 def test_a_single_picture_and_no_summary_will_do(model, pictures):
     explorer = PairExplorer(model, pictures[:1], NAMES[:1])
     explorer.random_pair.click()

@@ -68,13 +68,13 @@ class BetaDial(PairPicker):
     stages = ("gallery", "paths", "frame")
 
     def __init__(self, runs: Sequence[DialRun], pictures: np.ndarray, names: Sequence[str], page_size: int = 12,
-                 device: str | torch.device = "cpu", folder: Path | str | None = None):
+                 device: str | torch.device = "cpu", folder: Path | str | None = None, pair: Sequence[int] | None = None):
         if not 0 < len(runs) <= _MOST:
             raise InputError(f"a dial of {len(runs)} runs cannot be laid out: give 1 to {_MOST}, trained on one set.")
         if len({run.model.config.image_size for run in runs}) > 1:
             raise InputError("these runs take pictures of different sizes, so they cannot share a pair: choose runs of "
                              "one image size.")
-        super().__init__(runs[0].model, pictures, names, None, page_size, device, folder)
+        super().__init__(runs[0].model, pictures, names, None, page_size, device, folder, pair)
         self.add_class("vae-dial")
         self.runs = list(runs)
         self._models = [self._model, *(frozen_copy(run.model, self.device) for run in runs[1:])]
@@ -89,6 +89,7 @@ class BetaDial(PairPicker):
             self.redraw_on(control, "paths")
         self.redraw_on(self.frame, "frame")
         with self.hold():
+            self.gallery.turn_to(self.a.value)
             self._stale.update(("gallery", "paths"))
 
     def __repr__(self) -> str:

@@ -40,8 +40,9 @@ class PairExplorer(PairPicker):
 
     def __init__(self, model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None = None,
                  support: Support | None = None, training_pictures: np.ndarray | None = None, page_size: int = 24,
-                 device: str | torch.device = "cpu", folder: Path | str | None = None):
-        super().__init__(model, pictures, names, summary, page_size, device, folder)
+                 device: str | torch.device = "cpu", folder: Path | str | None = None,
+                 pair: Sequence[int] | None = None):
+        super().__init__(model, pictures, names, summary, page_size, device, folder, pair)
         self.add_class("vae-pair")
         if training_pictures is not None and support is None:
             raise InputError("the nearest training pictures are not known without a Support: give one too.")
@@ -64,6 +65,7 @@ class PairExplorer(PairPicker):
         self.arrange(*self._lay_out())
         self._connect()
         with self.hold():
+            self.gallery.turn_to(self.a.value)
             self._stale.update(("gallery", "path"))
 
     def __repr__(self) -> str:

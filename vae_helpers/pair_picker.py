@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vae_helpers.errors import InputError
 from vae_helpers.explorer import Explorer
 from vae_helpers.latent import LatentSummary
 from vae_helpers.model import BetaVAE
@@ -17,13 +18,20 @@ SIDE = 128  # CSS pixels: the originals
 
 
 class PairPicker(Explorer):
-    """An explorer of the pictures `a.value` and `b.value`; `pair` are both, `originals` shows them."""
+    """An explorer of the pictures `a.value` and `b.value`; `pair` are both, `originals` shows them.
+
+    It begins with the `pair` given, or with the first two. Raises InputError for a picture that is not among them.
+    """
 
     def __init__(self, model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None,
-                 page_size: int, device: str | torch.device, folder: Path | str | None):
+                 page_size: int, device: str | torch.device, folder: Path | str | None,
+                 pair: Sequence[int] | None = None):
         super().__init__(model, pictures, names, summary, device, folder)
         last = len(pictures) - 1
-        self.a, self.b = number(0, 0, last, "A", 92), number(min(1, last), 0, last, "B", 92)
+        a, b = (0, min(1, last)) if pair is None else map(int, pair)
+        if not (0 <= a <= last and 0 <= b <= last):
+            raise InputError(f"the pair {a}, {b} is not among these pictures: give two numbers from 0 to {last}.")
+        self.a, self.b = number(a, 0, last, "A", 92), number(b, 0, last, "B", 92)
         self.target_row, self.target = choice("AB", "A click sets", 40)
         self.swap = button("Swap", 72)
         self.gallery = Gallery(self, page_size, self.pick)
