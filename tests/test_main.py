@@ -109,6 +109,14 @@ def test_benchmark_measures_and_does_not_judge(capsys, photos, source):
     assert all(row["seconds"] > 0 for row in learnt["rows"])
 
 
+def test_benchmark_says_when_the_plain_loop_diverged(capsys):
+    status, out, _ = run(capsys, "benchmark", "--image-size", 32, "--parts", "learning", "--limit", 60, "--epochs", 2,
+                         "--plain-batch", 8, "--plain-lr", 1e20, "--json", "b.json", "--device", "cpu")
+    assert status == 0 and "| plain loop (diverged with 1 of 1 seeds) | – | – | – | – |" in out
+    rows = json.loads(Path("b.json").read_text())["learning"]["rows"]
+    assert [(row["name"], row["loss"] is None) for row in rows] == [("plain loop", True), ("this package", False)]
+
+
 @pytest.mark.parametrize("option, word", [("--pairs 1", "at least 2 pairs"), ("--epochs 0", "at least 1"), ("--parts cake", "cake")])
 def test_benchmark_refuses_what_tells_nothing(capsys, option, word):
     status, _, error = run(capsys, "benchmark", "--image-size", 32, "--limit", 60, *option.split())

@@ -65,8 +65,9 @@ def table(result: dict) -> str:
         lines += ["", f"{learnt['pictures']:,} pictures; plain loop with batch {learnt['plain_batch']} and learning rate "
                   f"{learnt['plain_lr']:g}; medians over {len({row['seed'] for row in learnt['rows']})} seeds", "",
                   "| learning | epochs | seconds | held-out loss, nats | held-out PSNR, dB |", "|---|---|---|---|---|"]
-        lines += [f"| {row['name']} | {row['epochs']:g} | {row['seconds']:,.0f} | {row['loss']:,.0f} | {row['psnr']:.2f} |"
-                  for row in learnt["medians"]]
+        forms = {"epochs": "{:g}", "seconds": "{:,.0f}", "loss": "{:,.0f}", "psnr": "{:.2f}"}
+        lines += [f"| {row['name']} | " + " | ".join("–" if row[key] is None else form.format(row[key])
+                                                      for key, form in forms.items()) + " |" for row in learnt["medians"]]
     if "precision" in result:
         lines += ["", "| number format of the convolutions | reconstruction | KL | active units |", "|---|---|---|---|"]
         lines += [f"| {row['name']} | " + " | ".join(_seeds(row[key]) for key in ("reconstruction", "kl", "active_units")) + " |"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import statistics
@@ -82,29 +83,35 @@ def learning(pictures: PictureSet, epochs: int = 10, seeds: Sequence[int] = (0, 
     The plain loop takes the specification's batch and learning rate unless others are given; ours the quick recipe with
     the same InstanceNorm decoder. For each seed: both after `epochs`, and the seconds of the shortest of our runs of 1,
     2, 3 … epochs (each a whole run with its own schedule) that reaches the plain loop's held-out loss. Scoring is timed
-    for neither. `rows` holds a dict per seed and kind, `medians` those over the seeds.
+    for neither. `rows` holds a dict per seed and kind, `medians` those over the seeds. A run that diverged has None as
+    its loss and PSNR; it counts in no median, there is nothing to reach then, and both are said.
     """
     device, rows = pick_device(device), []
     for seed in seeds:
         model, seconds = plain_fit(pictures, epochs, plain_batch, plain_lr, seed, device, progress)
-        target, quality = held_out(model, pictures)
-        rows.append(_row("plain loop", seed, epochs, seconds, target, quality))
+        rows.append(_row("plain loop", seed, epochs, seconds, *held_out(model, pictures)))
+        target = rows[-1]["loss"]
         rows.append(_ours(pictures, epochs, seed, device, progress, "this package"))
-        for shorter in range(1, epochs + 1):
+        for shorter in range(1, epochs + 1 if target is not None else 1):
             # The long run serves as its own last resort.
             row = rows[-1] if shorter == epochs else _ours(pictures, shorter, seed, device, progress, "")
-            if not row["loss"] > target or shorter == epochs:
-                rows.append(row | {"name": "this package, to the plain loop's loss", "reached": bool(row["loss"] <= target)})
+            reached = row["loss"] is not None and row["loss"] <= target
+            if reached or shorter == epochs:
+                rows.append(row | {"name": "this package, to the plain loop's loss", "reached": reached})
                 break
-    medians = []
-    for name in dict.fromkeys(row["name"] for row in rows):
-        own = [row for row in rows if row["name"] == name]
-        reached = [row["reached"] for row in own if "reached" in row]
-        said = f"{name} (reached with {sum(reached)} of {len(reached)} seeds)" if reached else name
-        medians.append({"name": said} | {key: statistics.median(row[key] for row in own)
-                                         for key in ("epochs", "seconds", "loss", "psnr")})
     return {"pictures": len(pictures.split.train), "plain_batch": plain_batch, "plain_lr": plain_lr, "rows": rows,
-            "medians": medians}
+            "medians": [_median(rows, name) for name in dict.fromkeys(row["name"] for row in rows)]}
+
+
+def _median(rows: Sequence[dict], name: str) -> dict:
+    own = [row for row in rows if row["name"] == name]
+    sound = [row for row in own if row["loss"] is not None]
+    reached = [row["reached"] for row in own if "reached" in row]
+    said = [f"reached with {sum(reached)} of {len(reached)} seeds"] * bool(reached)
+    said += [f"diverged with {len(own) - len(sound)} of {len(own)} seeds"] * (len(sound) < len(own))
+    return {"name": name + (f" ({', '.join(said)})" if said else "")} | {
+        key: statistics.median(row[key] for row in sound) if sound else None
+        for key in ("epochs", "seconds", "loss", "psnr")}
 
 
 def _ours(pictures: PictureSet, epochs: int, seed: int, device: torch.device, progress: bool, name: str) -> dict:
@@ -114,7 +121,9 @@ def _ours(pictures: PictureSet, epochs: int, seed: int, device: torch.device, pr
 
 
 def _row(name: str, seed: int, epochs: int, seconds: float, loss: float, quality: float) -> dict:
-    return {"name": name, "seed": seed, "epochs": epochs, "seconds": seconds, "loss": loss, "psnr": quality}
+    sound = math.isfinite(loss) and math.isfinite(quality)  # what diverged has no score, and JSON no nan
+    return {"name": name, "seed": seed, "epochs": epochs, "seconds": seconds, "loss": loss if sound else None,
+            "psnr": quality if sound else None}
 
 
 def precision(pictures: PictureSet, epochs: int = 10, seeds: Sequence[int] = range(5), device: str | None = None,
