@@ -170,7 +170,7 @@ figure
 
 # %% [markdown]
 # When this figure was made, the last row was ahead in MIG, DCI, SAP and FactorVAE score by more than the seeds differ,
-# with 9 nats against the 12 of β = 16, and half a decibel behind it. So it matters *which* part of the KL is paid for.
+# with 9 nats against the 12 of β = 16, and 0.6 dB behind it. So it matters *which* part of the KL is paid for.
 #
 # ## Which latent carries which factor?
 # The run with the best MIG, under the lens: how many nats each latent tells about each factor.
