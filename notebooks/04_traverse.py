@@ -143,6 +143,7 @@ explorer
 before = explorer.view.value
 explorer.frame.value = explorer.steps.value - 1
 assert explorer.view.value != before  # the slider moves the picture, also without a browser
+explorer.frame.value = explorer.steps.value // 2  # back to the middle, where the kinds of path differ
 
 # %% [markdown]
 # ## Three ways from A to B, under the lens
