@@ -31,8 +31,9 @@ _DECIDED = ("compile", "pictures_every")  # what follows from the machine and th
 def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
     """The run of that name; without a name the newest of one's own, and where there is none the shipped one.
 
-    That is said in one line. Runs of a sweep are small and many, so they are taken by name only. The shipped weights are looked for below `out`, beside the package and where pip puts data
-    files, and brought to `out` if they are not there. Raises InputError where they were not installed either.
+    That is said in one line. Runs of a sweep are small and many, so they are taken by name only. The shipped weights
+    are looked for below `out`, beside the package and where pip puts data files, and brought to `out` if they are not
+    there. Raises InputError where they were not installed either.
     """
     own = [run for run in list_runs(out) if run != SHIPPED and not run.startswith(PREFIX)]
     if not name and own:
@@ -47,7 +48,7 @@ def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
             shutil.copyfile(source / file, run.models / file)
     if not name:
         print(f"No run of your own in {run.models.parent} yet, so these are the weights that come with the project "
-            f"(how they were made: {run.models / 'made.txt'}).")
+              f"(how they were made: {run.models / 'made.txt'}).")
     return run
 
 
