@@ -64,7 +64,7 @@ from vae_helpers.synthetic import render, sample_factors
 
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
-# is none yet, the weights that come with the project. They were trained for an hour or two, a quick run for minutes: to see
+# is none yet, the weights that come with the project. They were trained for about two hours, a quick run for minutes: to see
 # them later too, set `RUN = "shipped_butterflies"`.
 
 # %% tags=["parameters"]
@@ -167,7 +167,10 @@ print(error.reshape(4, side, 4, side).mean(axis=(1, 3)).round(1))
 # where you look.
 #
 # ## How the 128 numbers are used
-# For each latent, the average KL over held-out pictures: what it tells the decoder about a picture, in nats.
+# For each latent, the average KL over held-out pictures: what it tells the decoder about a picture, in nats. With the
+# shipped weights:
+#
+# ![Nats of each latent, highest first](figures/latent_use.webp)
 
 # %%
 scores = evaluate(model, pictures.pictures, pictures.split.validation)
@@ -175,7 +178,8 @@ figures.show_latent_use(scores.summary)
 
 # %% [markdown]
 # The coloured ones are *active*: their mean moves by more than a hundredth (in variance) from picture to picture. The
-# grey ones cost nothing and tell nothing; the decoder has learned to ignore them. A larger β turns more of them grey.
+# grey ones cost nothing and tell nothing; the decoder has learned to ignore them. A longer training turns more of them
+# grey, and so does a larger β.
 #
 # ## Why μ and not a sample
 # The encoder answers with a cloud, not a point. The first reconstruction uses its centre μ, the others random points

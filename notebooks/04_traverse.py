@@ -70,7 +70,7 @@ from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplo
 
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
-# is none yet, the weights that come with the project. They were trained for an hour or two, a quick run for minutes: to see
+# is none yet, the weights that come with the project. They were trained for about two hours, a quick run for minutes: to see
 # them later too, set `RUN = "shipped_butterflies"`.
 
 # %% tags=["parameters"]

@@ -92,7 +92,9 @@ def learning(pictures: PictureSet, epochs: int = 10, seeds: Sequence[int] = (0, 
         rows.append(_row("plain loop", seed, epochs, seconds, *held_out(model, pictures)))
         target = rows[-1]["loss"]
         rows.append(_ours(pictures, epochs, seed, device, progress, "this package"))
-        for shorter in range(1, epochs + 1 if target is not None else 1):
+        if target is None:
+            continue
+        for shorter in range(1, epochs + 1):
             # The long run serves as its own last resort.
             row = rows[-1] if shorter == epochs else _ours(pictures, shorter, seed, device, progress, "")
             reached = row["loss"] is not None and row["loss"] <= target
