@@ -68,12 +68,12 @@ def open_cache(
     """
     final = folder / stem
     with plain_disk_errors(folder, len(names) * size * size * 3):
-        if (ready := _open_if_sound(final)) is not None:
+        if (ready := open_if_sound(final)) is not None:
             return ready
         folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
         with only_builder(folder / f"{family.rstrip('-') or stem}.lock", progress) as alone:
             # Another process may have finished it while this one waited.
-            if (ready := _open_if_sound(final)) is not None:
+            if (ready := open_if_sound(final)) is not None:
                 return ready
             if final.exists():
                 say(f"The cache {final} is damaged; building it again.")
@@ -91,7 +91,7 @@ def open_cache(
                     raise
                 shutil.rmtree(building)  # without locks two may finish: both are right, the first one stays
             sync_folder(folder)
-            ready = _open_if_sound(final)
+            ready = open_if_sound(final)
             if alone and family and ready is not None:
                 _remove_family(folder, family, stem)
     if ready is None:
@@ -104,15 +104,6 @@ def verify(folder: Path) -> bool:
     """Whether every block of the finished cache in `folder` still has its checksum (reads all of it)."""
     index = _read_index(folder)
     return index is not None and _blocks_sound(folder, index, everything=True)
-
-
-def newest_of(folder: Path, family: str) -> Cached | None:
-    """The newest sound cache whose stem begins with `family`."""
-    found = [path for path in folder.glob(f"{family}*/index.json") if not path.parent.suffix]
-    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
-        if (ready := _open_if_sound(path.parent)) is not None:
-            return ready
-    return None
 
 
 def _remove_family(folder: Path, family: str, stem: str) -> None:
@@ -219,7 +210,7 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     return b"\x93NUMPY\x01\x00" + (HEADER - 10).to_bytes(2, "little") + text.ljust(HEADER - 11).encode() + b"\n"
 
 
-def _open_if_sound(folder: Path) -> Cached | None:
+def open_if_sound(folder: Path) -> Cached | None:
     index = _read_index(folder)
     if index is None or not _blocks_sound(folder, index, everything=not _untouched(folder)):
         return None

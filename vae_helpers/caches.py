@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_helpers.cache import CACHE_VERSION, Cached, Fill
+from vae_helpers.cache import CACHE_VERSION, Cached, Fill, open_if_sound
 from vae_helpers.disk import only_builder
+
+GONE = "its pictures are gone"
 
 
 class Kept(NamedTuple):
@@ -47,6 +49,18 @@ def clear_caches(where: Path, everything: bool = False) -> list[Kept]:
         if path.name.removesuffix(".skipped.txt") not in stems:
             path.unlink(missing_ok=True)
     return cleared
+
+
+def newest_of(where: Path, family: str, orphans: str = "") -> Cached | None:
+    """The newest sound cache whose stem begins with `family`, else that of the pattern `orphans` whose pictures are gone."""
+    for stems in filter(None, (f"{family}*", orphans)):
+        found = [path.parent for path in where.glob(f"{stems}/index.json") if not path.parent.suffix]
+        for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+            if stems == orphans and _look(path).old != GONE:
+                continue
+            if (ready := open_if_sound(path)) is not None:
+                return ready
+    return None
 
 
 def carrying(fill: Fill, old: Callable[[], Cached | None], source: Callable[[Cached], np.ndarray]) -> Fill:
@@ -87,7 +101,7 @@ def _look(path: Path) -> Kept:
         return Kept(path, size, source, "unfinished")
     if version != CACHE_VERSION:
         return Kept(path, size, source, "from another version")
-    return Kept(path, size, source, "its pictures are gone" if made_of_files and not os.path.exists(source) else "")
+    return Kept(path, size, source, GONE if made_of_files and not os.path.exists(source) else "")
 
 
 def _delete(path: Path) -> bool:

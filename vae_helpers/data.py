@@ -17,17 +17,17 @@ import numpy as np
 
 from vae_helpers import synthetic
 from vae_helpers.batching import batches, order, plan, to_float, to_uint8
-from vae_helpers.cache import Cached, digest, newest_of, open_cache, write_private
-from vae_helpers.caches import carrying
-from vae_helpers.decode import DECODER_VERSION, Unreadable, decode, decode_blocks, quiet
+from vae_helpers.cache import digest, open_cache, write_private
+from vae_helpers.decode import DECODER_VERSION, Unreadable, decode, quiet
 from vae_helpers.disk import say
 from vae_helpers.download import download
 from vae_helpers.duplicates import DUPLICATES_VERSION, near_duplicates
 from vae_helpers.errors import InputError
-from vae_helpers.fingerprint import file_print, file_prints, name_prints
+from vae_helpers.fingerprint import file_print, name_prints
+from vae_helpers.folder import open_folder
 from vae_helpers.known_factors import SUFFIXES as FACTOR_SUFFIXES
 from vae_helpers.known_factors import open_known_factors
-from vae_helpers.sources import FOLDERS, choose, find_folder, find_pictures, label_of, project_root
+from vae_helpers.sources import FOLDERS, find_folder, label_of, project_root
 from vae_helpers.split import Split, small_parts, split_by_name
 
 __all__ = [
@@ -69,9 +69,12 @@ class PictureSet:
 
     @cached_property
     def split(self) -> Split:
-        """Training, validation and test rows by a hash of each name; near-duplicates are on one side."""
+        """Training, validation and test rows by a hash of each name; near-duplicates are on one side.
+
+        A part that is too small to say much is said, but of a built-in set, where more are to be had for the asking.
+        """
         split = split_by_name(self.names, self.duplicates, self.parts)
-        if small := small_parts(split):
+        if self.source != "built-in" and (small := small_parts(split)):
             alike = sum(map(len, self.duplicates))
             say(f"Few are held out: {small}{f' ({alike:,} are nearly the same as others)' if alike else ''}, so scores on "
                 "them say little.")
@@ -154,55 +157,11 @@ def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str =
 
 def _open_folder(source, size, limit, fit, allow_bad, where, workers, progress) -> PictureSet:
     folder = find_folder(source)
-    found = find_pictures(folder)
-    found = [found[row] for row in choose([item.name for item in found], limit)]
-    names = [item.name for item in found]
     name = source if source in FOLDERS else _slug(folder.resolve().name)
-    recipe = digest(size, fit, limit, DECODER_VERSION)
-    family = f"{name}-{size}-{digest(str(folder.resolve()))[:8]}{recipe[:8]}-"
-    stamps, prints = {item.name: [item.size, item.mtime_ns] for item in found}, {}
-
-    def decoded(blocks):
-        for rows, block, reasons in decode_blocks(folder, names, blocks, size, fit, workers):
-            part = [names[row] for row in rows.tolist()]
-            prints.update(zip(part, file_prints(folder, part, workers).tolist()))  # while they are at hand
-            yield rows, block, reasons
-
-    def rows_in(earlier: Cached) -> np.ndarray:
-        rows = _rows_in(earlier, folder, stamps, workers)
-        prints.update((names[row], earlier.more["prints"][old]) for row, old in enumerate(rows.tolist()) if old >= 0)
-        return rows
-
-    def more(kept: list[str]) -> dict:
-        late = [name for name in kept if name not in prints]  # decoded by a process that was stopped
-        prints.update(zip(late, file_prints(folder, late, workers).tolist()))
-        return {"stamps": [stamps[name] for name in kept], "prints": [prints[name] for name in kept]}
-
-    fill = carrying(decoded, lambda: newest_of(where, family), rows_in)
-    cached = open_cache(where, family + digest(*found), names, size, fill, allow_bad=allow_bad, progress=progress,
-                        family=family, more=more, about={"source": str(folder.resolve()), "files": True})
+    cached = open_folder(folder, name, size, limit, fit, allow_bad, where, workers, progress)
     labels = tuple(label_of(item) for item in cached.names)
     return PictureSet(name, cached.pictures, cached.names, labels, skipped=cached.skipped, source=str(folder),
                       cache=cached.folder, prints=np.array(cached.more["prints"], np.int64))
-
-
-def _rows_in(earlier: Cached, folder: Path, stamps: dict[str, list[int]], workers: int) -> np.ndarray:
-    """The row of each of the names of `stamps` in an earlier cache of its folder, -1 where it holds no such picture.
-
-    A file that kept its name, size and time is the same; one that did not may be one that was renamed or touched.
-    """
-    old = {name: row for row, name in enumerate(earlier.names)}
-    rows = np.full(len(stamps), -1)
-    for place, (name, stamp) in enumerate(stamps.items()):
-        if name in old and earlier.more["stamps"][old[name]] == stamp:
-            rows[place] = old[name]
-    left = np.flatnonzero(rows < 0)
-    if len(left) and len(rows) - len(left) < len(old):
-        by_print = {value: row for row, value in enumerate(earlier.more["prints"]) if value}
-        names = list(stamps)
-        found = file_prints(folder, [names[place] for place in left], workers)
-        rows[left] = [by_print.get(value, -1) for value in found.tolist()]
-    return rows
 
 
 def _open_built_in(set_name, count, size, seed, where, progress) -> PictureSet:
