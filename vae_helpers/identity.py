@@ -65,8 +65,8 @@ def as_in_run(pictures: PictureSet, name: str, data: Mapping[str, Any], other_pi
 def difference(pictures: PictureSet, data: Mapping[str, Any]) -> str:
     """In a few words, how pictures differ from those of a checkpoint's entry `data`; empty if they are the same."""
     if data.get("prints") is None:
-        was, now = (data["name"], data["pictures"]), (pictures.name, len(pictures))
-        return "" if was == now else f"those were {was[1]:,} of {was[0]}, these are {now[1]:,} of {now[0]}"
+        was, now = (data.get("name"), data.get("pictures")), (pictures.name, len(pictures))
+        return "" if was == now else f"those were {was[1]} of {was[0]}, these are {now[1]} of {now[0]}"
     was, now = Counter(data["prints"].tolist()), Counter(prints_of(pictures).tolist())
     gone, new = (was - now).total(), (now - was).total()
     if gone or new:
