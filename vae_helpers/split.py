@@ -76,7 +76,7 @@ def small_parts(split: Split) -> str:
     count = sum(map(len, split))
     small = [f"{name} has {len(rows):,}" for name, rows in zip(split._fields, split)
              if len(rows) < max(FEW, SMALL * count)]
-    return f"of {count:,} pictures {' and '.join(small)}" if small else ""
+    return f"of {count:,} pictures {', '.join(small)}" if small else ""
 
 
 def _grouped(names: Sequence[str], groups: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
