@@ -135,6 +135,13 @@ def test_odd_requests_in_a_checkpoint_are_one_sentence(change, small_set):
         open_for_run("theirs", saved, progress=False)
 
 
+@pytest.mark.parametrize("change", [{"prints": [1] * 120}, {"prints": torch.ones(120)}, {"sides": None}, {"pictures": 119},
+                                    {"sides": torch.full((120,), 3, dtype=torch.uint8)}])
+def test_odd_fingerprints_in_a_checkpoint_are_one_sentence(change, small_set):
+    with pytest.raises(InputError, match="is damaged"):
+        as_in_run(small_set, "theirs", describe(small_set) | change)
+
+
 def test_a_model_walks_between_ones_own_files_without_its_training_folder(photos, tmp_path, capsys):
     save(opened(photos), "mine")
     ends = [str(fill(tmp_path / "two", [1, 2]) / name) for name in ("1.png", "2.png")]
@@ -201,6 +208,6 @@ def test_names_that_are_not_utf8_survive_caches_and_checkpoints(photos):
 
 def test_equal_files_in_two_parts_count_as_trained_on(small_set):
     data = describe(small_set)
-    data["prints"], data["sides"] = torch.tensor([5, 5, 6, 7]), torch.tensor([2, 0, 1, 0], dtype=torch.uint8)
+    data |= {"pictures": 4, "prints": torch.tensor([5, 5, 6, 7]), "sides": torch.tensor([2, 0, 1, 0], dtype=torch.uint8)}
     found = as_in_run(replace(small_set, prints=np.arange(120) % 9), "a", data, other_pictures=True)
     assert found.parts[[5, 6, 7]].tolist() == [0, 1, 0] and found.parts[8] == 255

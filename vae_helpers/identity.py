@@ -55,8 +55,8 @@ def as_in_run(pictures: PictureSet, name: str, data: Mapping[str, Any], other_pi
                          "with --data (DATASET in a notebook), or insist with `other_pictures=True`.")
     if differing:
         say(f"The run {name!r} was trained on other pictures ({differing}).")
-    if data.get("prints") is not None:
-        return replace(pictures, parts=_known_parts(prints_of(pictures), data["prints"].numpy(), data["sides"].numpy()))
+    if (kept := _kept(data)) is not None:
+        return replace(pictures, parts=_known_parts(prints_of(pictures), *kept))
     if pictures.factors is None:
         say(f"The run {name!r} is from a time before fingerprints, so its pictures are compared by name and number only.")
     return pictures if differing else replace(pictures, parts=_sides(split_by_lowest_hash(pictures.names, pictures.duplicates)))
@@ -64,10 +64,11 @@ def as_in_run(pictures: PictureSet, name: str, data: Mapping[str, Any], other_pi
 
 def difference(pictures: PictureSet, data: Mapping[str, Any]) -> str:
     """In a few words, how pictures differ from those of a checkpoint's entry `data`; empty if they are the same."""
-    if data.get("prints") is None:
+    kept = _kept(data)
+    if kept is None:
         was, now = (data.get("name"), data.get("pictures")), (pictures.name, len(pictures))
         return "" if was == now else f"those were {was[1]} of {was[0]}, these are {now[1]} of {now[0]}"
-    was, now = Counter(data["prints"].tolist()), Counter(prints_of(pictures).tolist())
+    was, now = Counter(kept[0].tolist()), Counter(prints_of(pictures).tolist())
     gone, new = (was - now).total(), (now - was).total()
     if gone or new:
         return f"of its {was.total():,} pictures {gone:,} are not here, and {new:,} here are new or have changed"
@@ -113,6 +114,18 @@ def _sides(split: Split) -> np.ndarray:
     for side, rows in enumerate(split):
         sides[rows] = side
     return sides
+
+
+def _kept(data: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Fingerprints and parts as a checkpoint has them; None in one from before there were any."""
+    prints, sides = data.get("prints"), data.get("sides")
+    if prints is None:
+        return None
+    kinds = [(tensor.dtype, tuple(tensor.shape)) for tensor in (prints, sides) if isinstance(tensor, torch.Tensor)]
+    if kinds != [(torch.int64, (data.get("pictures"),)), (torch.uint8, (data.get("pictures"),))] or not len(sides) \
+            or int(sides.max()) > 2:
+        raise InputError("what the checkpoint says of its pictures is damaged: use another checkpoint of the run.")
+    return prints.numpy(), sides.numpy()
 
 
 def _known_parts(prints: np.ndarray, known: np.ndarray, sides: np.ndarray) -> np.ndarray:
