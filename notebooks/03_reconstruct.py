@@ -55,7 +55,7 @@ import numpy as np
 
 from vae_helpers import figures
 from vae_helpers.checkpoint import load_run
-from vae_helpers.data import open_pictures
+from vae_helpers.identity import open_for_run
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_posterior, sample_prior
 from vae_helpers.metrics import evaluate, psnr_of, ssim_of
 from vae_helpers.shipping import choose_run
@@ -70,17 +70,19 @@ from vae_helpers.synthetic import render, sample_factors
 # %% tags=["parameters"]
 RUN = ""  # for example "butterflies_ns_1"; empty: what you trained last, or else the weights that come with the project
 OUT = "VAE"  # where runs live
+DATASET = ""  # where the run's pictures are, if they have moved or the run came from another machine
 KNOWN = 1000  # training pictures that codes are compared with; all of them would take a minute to encode
 
 # %% [markdown]
-# A checkpoint knows which pictures it was trained on, so the same set opens again, with the same split. Everything
-# below uses pictures that the model has never trained on.
+# A checkpoint knows its pictures, so the same set opens again, with the same split. A folder that
+# was never opened here is not opened on a checkpoint's word alone: then `DATASET` says where it is. Everything below uses
+# pictures that the model has never trained on.
 
 # %%
 OUT = os.environ.get("VAE_OUT", OUT)
 run = choose_run(RUN, OUT)
 model, saved = load_run(run)
-pictures = open_pictures(**saved["data"]["request"])
+pictures = open_for_run(run.name, saved, os.environ.get("DATASET", DATASET))
 held_out = pictures.pictures[pictures.split.validation]
 print(f"{run.name}\n{model}\n{len(held_out):,} held-out pictures of {pictures.name}")
 

@@ -55,10 +55,10 @@ import numpy as np
 
 from vae_helpers import figures, inspector
 from vae_helpers.checkpoint import load_run
-from vae_helpers.data import open_pictures
 from vae_helpers.directions import analogy, direction_between
 from vae_helpers.export import save_frames
 from vae_helpers.factor_reader import FactorReader
+from vae_helpers.identity import open_for_run
 from vae_helpers.latent import (
     decode_codes, encode_pictures, pick_pairs, reconstruct, summarise, traversal_range, traverse)
 from vae_helpers.latent_map import pca_map
@@ -76,18 +76,20 @@ from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplo
 # %% tags=["parameters"]
 RUN = ""  # for example "butterflies_ns_1"; empty: what you trained last, or else the weights that come with the project
 OUT = "VAE"  # where runs live
+DATASET = ""  # where the run's pictures are, if they have moved or the run came from another machine
 KNOWN = 500  # training pictures that paths are compared with; all of them would take a minute to encode
 SHOWN = 96  # held-out pictures to choose from in the explorers
 
 # %% [markdown]
-# A checkpoint knows which pictures it was trained on, so the same set opens again, with the same split. Everything
-# below uses pictures that the model has never trained on.
+# A checkpoint knows its pictures, so the same set opens again, with the same split. A folder that
+# was never opened here is not opened on a checkpoint's word alone: then `DATASET` says where it is. Everything below uses
+# pictures that the model has never trained on.
 
 # %%
 OUT = os.environ.get("VAE_OUT", OUT)
 run = choose_run(RUN, OUT)
 model, saved = load_run(run)
-pictures = open_pictures(**saved["data"]["request"])
+pictures = open_for_run(run.name, saved, os.environ.get("DATASET", DATASET))
 held_out = pictures.pictures[pictures.split.validation]
 print(f"{run.name}\n{model}\n{len(held_out):,} held-out pictures of {pictures.name}")
 

@@ -75,8 +75,8 @@ def test_an_unusable_folder_is_one_sentence(tmp_path, make, message):
 
 
 def test_the_projects_own_folder_also_says_how_to_download(tmp_path, monkeypatch):
-    for name in ("notebooks", "vae_helpers", "data/butterfly_data"):
-        (tmp_path / name).mkdir(parents=True)
+    touch(tmp_path, "notebooks/01_data.py", "vae_helpers/__init__.py")
+    (tmp_path / "data" / "butterfly_data").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "notebooks")
     assert project_root() == tmp_path and find_folder("animal") == tmp_path / "data" / "Animals_data"
     with pytest.raises(InputError, match="is empty; download them .*data --download butterfly"):
@@ -88,6 +88,19 @@ def test_the_projects_own_folder_also_says_how_to_download(tmp_path, monkeypatch
 def test_outside_a_project_the_current_folder_is_the_root(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert project_root() == tmp_path
+
+
+def test_folders_of_the_projects_names_are_no_project(tmp_path, monkeypatch):
+    for name in ("notebooks", "vae_helpers", "mine"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    assert project_root() == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("source", ["", " ", "~nosuchuser/pictures"])
+def test_a_source_that_names_nothing_is_one_sentence(source):
+    with pytest.raises(InputError, match="no name|no home folder"):
+        find_folder(source)
 
 
 def test_fraction_is_fixed_and_fair():

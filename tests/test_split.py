@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from vae_helpers.errors import InputError
-from vae_helpers.split import split_by_name
+from vae_helpers.split import small_parts, split_by_name
 
 NAMES = [f"folder/{i}.jpg" for i in range(3000)]
 
@@ -33,6 +33,37 @@ def test_near_duplicates_stay_together_and_never_leave_training():
         assert len({after[NAMES[row]] for row in group}) == 1
     assert all(after[name] == 0 for name, side in before.items() if side == 0)
     assert all(after[name] == before[name] for name in NAMES[600:])
+
+
+@pytest.mark.parametrize("sizes", [[2] * 1500, [415, 276, 240, 65, 64, 60, 31] + [7] * 100, [30] * 100, [1200, 700] + [2] * 200], ids=["pairs", "sprites", "bursts", "two scenes"])
+def test_groups_leave_each_part_its_share(sizes):
+    ends = np.cumsum(sizes)
+    groups = [tuple(range(end - size, end)) for size, end in zip(sizes, ends)]
+    after = split_by_name(NAMES, groups)
+    assert all(len(rows) >= 0.06 * 3000 for rows in after) and len(after.train) <= 0.85 * 3000
+    for rows in groups:
+        assert sum(bool(np.isin(rows, part).any()) for part in after) == 1
+    alone = np.arange(ends[-1], 3000)  # groups move groups, never a picture that is in none
+    assert all((np.intersect1d(alone, ours) == np.intersect1d(alone, part)).all() for ours, part in zip(after, split_by_name(NAMES)))
+
+
+def test_a_group_beyond_every_part_stays_whole_and_the_small_parts_are_named():
+    split = split_by_name(NAMES, [tuple(range(2900))])
+    assert set(range(2900)) <= set(split.train)
+    assert small_parts(split).startswith("of 3,000 pictures validation has ")
+    assert small_parts(split_by_name(NAMES)) == "" and "train has 30, validation has 4" in small_parts(split_by_name(NAMES[:40]))
+
+
+def test_parts_that_are_given_stay_and_copies_follow_them():
+    before = split_by_name(NAMES[:100])
+    parts = np.full(200, 255, np.uint8)
+    parts[before.train], parts[before.validation], parts[before.test] = 0, 1, 2
+    names = [f"renamed {i}" for i in range(100)] + [f"copy {i}" for i in range(100)]
+    after = split_by_name(names, [(i, 100 + i) for i in range(100)], parts)
+    for was, now in zip(before, after):
+        assert now.tolist() == [*was, *(was + 100)]
+    with pytest.raises(InputError, match="nothing to hold out"):
+        split_by_name(NAMES[:9], parts=np.zeros(9, np.uint8))
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 10])

@@ -360,11 +360,15 @@ def test_the_rate_that_the_specification_warns_of_is_caught(small_set, tmp_path)
         _fit(small_set, Run("wild", tmp_path), config)
 
 
-def test_a_run_goes_on_only_with_its_own_pictures(small_set, noise_pictures, tmp_path):
-    run = Run("a", tmp_path)
-    _fit(small_set, run)
-    with pytest.raises(InputError, match="same data"):
-        _fit(replace(small_set, name="others"), run, resume=True)
+def test_a_run_goes_on_only_with_its_own_pictures(small_set, tmp_path, capsys):
+    run, others = Run("a", tmp_path), replace(small_set, prints=small_set.prints + 1)
+    _fit(small_set, run, stop_after=1)
+    with pytest.raises(InputError, match="of its 120 pictures 120 are not here, and 120 here are new"):
+        _fit(others, run, resume=True)
+    moved = replace(small_set, name="moved", request=small_set.request | {"source": "elsewhere", "allow_bad": 0.2})
+    _fit(moved, run, resume=True, stop_after=2)
+    assert _fit(others, run, None, resume=True, other_pictures=True).finished
+    assert "was trained on other pictures" in capsys.readouterr().err
 
 
 def test_pictures_of_another_size_and_unknown_devices_get_a_sentence(small_set, tmp_path):

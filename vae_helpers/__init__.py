@@ -7,7 +7,8 @@ Read the rooms in this order; each imports only from those before it.
     synthetic         pictures drawn from known factors
                       (synthetic_shapes, synthetic_butterflies, synthetic_animals)
     data              the door to pictures: find, decode once, cache, split, batch
-                      (decode, disk, cache, sources, split, duplicates, batching, known_factors, download, fetch)
+                      (decode, disk, cache, caches, fingerprint, sources, folder, split, duplicates, batching,
+                      known_factors, download, fetch)
 
     model             VAEConfig, Encoder, Decoder, BetaVAE
     losses            the objective, term by term; what a β of another code base is here
@@ -17,6 +18,7 @@ Read the rooms in this order; each imports only from those before it.
     metrics           scores on held-out pictures (picture_scores, likelihood_scores, latent_scores)
     disentanglement   scores of codes against known factors (fixed_factor: those that hold one)
     checkpoint        where a run's files live; save and load
+    identity          are these the pictures of that run, and may its checkpoint open them?
     export            pictures and animations to disk (scrubber: a page with a slider)
 
     recipe            TrainConfig: the knobs of a run, schedules, the device

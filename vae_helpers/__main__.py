@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     data = command("data", run_data, "fetch a public picture set, or look at a folder: what is usable, skipped, alike")
     data.add_argument("--download", choices=("butterfly", "animal"), help="fetch this set from Kaggle (needs kagglehub)")
     data.add_argument("--data", metavar="DIR|NAME", help="the folder or set to decode and report on")
+    data.add_argument("--clear", nargs="?", const="old", choices=("old", "all"), help="delete old caches of decoded pictures "
+                      "(or all) and list what they took")
     data.add_argument("--image-size", type=int, default=128, metavar="PX", help="side of the squares")
     tour = command("tour", run_tour, "the whole path in minutes: train, reconstruct, sample, interpolate, traverse")
     train = command("train", run_train, "train a run, or go on with one")
@@ -110,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     for sub in (reconstruct, interpolate, traverse, evaluate):
         sub.add_argument("--run", default="", metavar="RUN", help="name of a trained run; default: the newest of your own, "
                          "or else the weights that come with the project")
+    for sub in (reconstruct, interpolate, traverse, evaluate, pack):
+        sub.add_argument("--data", default="", metavar="DIR|NAME", help="where the run's pictures are; default: where they were, "
+                         "if that has been opened here before")
+    for sub in (reconstruct, interpolate, traverse, evaluate, train, tour):
+        sub.add_argument("--other-pictures", action="store_true", help="insist on pictures that are not the run's own")
     for sub in (interpolate, traverse):
         sub.add_argument("--save", type=Path, metavar="FILE", help="where to, by its ending: .png (stills), .gif, .webp, .mp4 "
                          "or .html (a page with a slider); default: VAE/plots/RUN")

@@ -14,6 +14,7 @@ import torch
 from vae_helpers.checkpoint import Run, list_runs, load_run
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
+from vae_helpers.identity import difference
 from vae_helpers.explorer import frozen_copy
 from vae_helpers.export import save_frames
 from vae_helpers.latent import encode_pictures, summarise
@@ -52,7 +53,8 @@ def runs_on(pictures: PictureSet, out: Path | str = "VAE", device: str | torch.d
             continue
         scores, settings = saved.get("scores"), saved.get("train_config", {})
         usual = (settings.get("objective", "beta"), settings.get("likelihood", "gaussian"), settings.get("scale"))
-        if usual == ("beta", "gaussian", None) and scores and saved.get("data", {}).get("request") == pictures.request:
+        same = model.config.image_size == pictures.pictures.shape[1] and not difference(pictures, saved.get("data") or {})
+        if usual == ("beta", "gaussian", None) and scores and same:
             found.append(DialRun(name, settings["beta"], model, scores["kl"], scores["reconstruction"],
                                  scores["psnr"]))
     return sorted(found, key=lambda run: (run.beta, run.name))

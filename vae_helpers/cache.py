@@ -1,9 +1,9 @@
 """Pictures decoded once into one flat file, memory-mapped ever after.
 
 A finished cache is a folder `STEM/` with `pictures.npy` (uint8, rows × height × width × 3, a plain .npy file) and
-`index.json` (the row's names, what was skipped, a checksum per block). Beside it lies `STEM.skipped.txt` if a file
-was skipped. A cache under construction is `STEM.building/`; it becomes `STEM/` by one rename, so a reader never
-meets half a cache.
+`index.json` (the row's names, what was skipped, a checksum per block) and `about.json` (what it was made of). Beside
+it lies `STEM.skipped.txt` if a file was skipped. A cache under construction is `STEM.building/`; it becomes `STEM/`
+by one rename, so a reader never meets half a cache. Only their owner may read them: they are copies of pictures.
 """
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from tqdm.auto import tqdm
 from vae_helpers.disk import only_builder, plain_disk_errors, say, sync_folder, write_aside, write_at
 from vae_helpers.errors import InputError
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 HEADER = 128              # bytes of .npy header; enough for any shape here, and what numpy itself writes
 CHECK_BYTES = 16 << 20    # one checksum per this much
 SAMPLED_BLOCKS = 8        # looked at on every opening of a cache that nobody has touched
 SYNC_SECONDS = 5.0
+PRIVATE = 0o700           # folders; the files in them are 0600
 
 # Given blocks of row numbers, yields (rows, uint8 pictures, reason or None per row).
 Fill = Callable[[Sequence[np.ndarray]], Iterable[tuple[np.ndarray, np.ndarray, Sequence["str | None"]]]]
@@ -42,6 +43,7 @@ class Cached(NamedTuple):
     names: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     folder: Path
+    more: dict  # what the maker of the cache keeps with it
 
 
 def digest(*parts: object) -> str:
@@ -54,22 +56,24 @@ def digest(*parts: object) -> str:
 
 def open_cache(
     folder: Path, stem: str, names: Sequence[str], size: int, fill: Fill,
-    *, allow_bad: float = 0.01, progress: bool = True, unit: str = "picture",
+    *, allow_bad: float = 0.01, progress: bool = True, unit: str = "picture", family: str = "",
+    more: Callable[[list[str]], dict] = lambda names: {}, about: dict | None = None,
 ) -> Cached:
     """Open the cache `folder/stem`, building or rebuilding it first if it is missing, unfinished or damaged.
 
     `stem` must change whenever the pictures would (see `digest`). A second process that asks for the same cache
-    waits for the first. Raises `InputError` for a full disk, a folder that cannot be written, or more than
+    waits for the first. Of the caches whose stems begin with `family` only the newest stays. `more` says of the rows'
+    names what the index is to keep, `about` is kept beside it, both in plain types. Raises `InputError` for a full disk, a folder that cannot be written, or more than
     `allow_bad` (a fraction) of unreadable items.
     """
     final = folder / stem
     with plain_disk_errors(folder, len(names) * size * size * 3):
-        if (ready := _open_if_sound(final)) is not None:
+        if (ready := open_if_sound(final)) is not None:
             return ready
-        folder.mkdir(parents=True, exist_ok=True)
-        with only_builder(folder / f"{stem}.lock", progress) as alone:
+        folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+        with only_builder(folder / f"{family.rstrip('-') or stem}.lock", progress) as alone:
             # Another process may have finished it while this one waited.
-            if (ready := _open_if_sound(final)) is not None:
+            if (ready := open_if_sound(final)) is not None:
                 return ready
             if final.exists():
                 say(f"The cache {final} is damaged; building it again.")
@@ -78,7 +82,8 @@ def open_cache(
             reasons = _build(building, names, size, fill, progress, unit)
             skipped = tuple((names[row], reason) for row, reason in sorted(reasons.items()))
             _report_skipped(folder / f"{stem}.skipped.txt", skipped, len(names), allow_bad)
-            _finish(building, names, size, skipped)
+            write_private(building / "about.json", json.dumps({"version": CACHE_VERSION, **(about or {})}))
+            _finish(building, names, size, skipped, more)
             try:
                 os.replace(building, final)
             except OSError:
@@ -86,7 +91,9 @@ def open_cache(
                     raise
                 shutil.rmtree(building)  # without locks two may finish: both are right, the first one stays
             sync_folder(folder)
-    ready = _open_if_sound(final)
+            ready = open_if_sound(final)
+            if alone and family and ready is not None:
+                _remove_family(folder, family, stem)
     if ready is None:
         raise InputError(f"The cache {final} does not read back as written; check that disk, or pass another "
                          "`cache_dir`.")
@@ -99,9 +106,17 @@ def verify(folder: Path) -> bool:
     return index is not None and _blocks_sound(folder, index, everything=True)
 
 
+def _remove_family(folder: Path, family: str, stem: str) -> None:
+    """Delete the caches, finished or not, that the cache `stem` takes the place of."""
+    for path in folder.glob(f"{family}*"):
+        if path.name.partition(".")[0] != stem:
+            with contextlib.suppress(OSError):  # Windows keeps what is still mapped; the next one deletes it
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
 def _build(building: Path, names: Sequence[str], size: int, fill: Fill, progress: bool, unit: str) -> dict[int, str]:
     """Decode what is still missing into `building`; return the reasons of the rows that have no picture."""
-    building.mkdir(exist_ok=True)
+    building.mkdir(exist_ok=True, mode=PRIVATE)
     row_bytes = size * size * 3
     pixels_path, done_path = building / "pictures.npy", building / "done.u8"
     done = np.zeros(len(names), np.uint8)
@@ -117,7 +132,7 @@ def _build(building: Path, names: Sequence[str], size: int, fill: Fill, progress
     blocks = [todo[i:i + rows_at_once] for i in range(0, len(todo), rows_at_once)]
     reasons: dict[int, str] = {}
     mode = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-    pixels, marks = os.open(pixels_path, mode, 0o644), os.open(done_path, mode, 0o644)
+    pixels, marks = os.open(pixels_path, mode, 0o600), os.open(done_path, mode, 0o600)
     bar = tqdm(total=len(names), initial=len(names) - len(todo), unit=unit, desc="preparing pictures",
                disable=not progress or not len(todo), mininterval=0.3)
     try:
@@ -157,7 +172,8 @@ def _write_runs(file: int, rows: np.ndarray, block: np.ndarray, offset: int, row
         write_at(file, memoryview(block[part[0]:part[-1] + 1]).cast("B"), offset + int(rows[part[0]]) * row_bytes)
 
 
-def _finish(building: Path, names: Sequence[str], size: int, skipped: Sequence[tuple[str, str]]) -> None:
+def _finish(building: Path, names: Sequence[str], size: int, skipped: Sequence[tuple[str, str]],
+            more: Callable[[list[str]], dict]) -> None:
     """Close the holes that skipped items left with rows from the end, and write header, checksums and index."""
     row_bytes, path = size * size * 3, building / "pictures.npy"
     done = np.fromfile(building / "done.u8", np.uint8)
@@ -180,10 +196,11 @@ def _finish(building: Path, names: Sequence[str], size: int, skipped: Sequence[t
         file.truncate(HEADER + count * row_bytes)
         file.flush()
         os.fsync(file.fileno())
-    content = {"version": CACHE_VERSION, "size": size, "names": [names[row] for row in source],
-               "skipped": list(skipped), "checksums": checksums}
+    kept = [names[row] for row in source]
+    content = {"version": CACHE_VERSION, "size": size, "names": kept, "skipped": list(skipped), "checksums": checksums,
+               "more": more(kept)}
     text = json.dumps(content)
-    write_aside(building / "index.json", f"{digest(text)}\n{text}\n")
+    write_private(building / "index.json", f"{digest(text)}\n{text}\n")
     _stamp(building)
     sync_folder(building)
 
@@ -193,19 +210,24 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     return b"\x93NUMPY\x01\x00" + (HEADER - 10).to_bytes(2, "little") + text.ljust(HEADER - 11).encode() + b"\n"
 
 
-def _open_if_sound(folder: Path) -> Cached | None:
+def open_if_sound(folder: Path) -> Cached | None:
     index = _read_index(folder)
     if index is None or not _blocks_sound(folder, index, everything=not _untouched(folder)):
         return None
     _stamp(folder)
-    pictures = np.load(folder / "pictures.npy", mmap_mode="r")
-    return Cached(pictures, tuple(index["names"]), tuple((name, reason) for name, reason in index["skipped"]), folder)
+    try:
+        pictures = np.load(folder / "pictures.npy", mmap_mode="r")
+    except OSError:
+        return None  # another process has just put a newer one in its place
+    skipped = tuple((name, reason) for name, reason in index["skipped"])
+    return Cached(pictures, tuple(index["names"]), skipped, folder, index["more"])
 
 
 def _read_index(folder: Path) -> dict | None:
     try:
         checksum, text = (folder / "index.json").read_text("ascii").rstrip("\n").split("\n")
-        return json.loads(text) if checksum == digest(text) else None
+        index = json.loads(text) if checksum == digest(text) else None
+        return index if index and index["version"] == CACHE_VERSION else None
     except (OSError, ValueError):
         return None
 
@@ -246,7 +268,12 @@ def _stamp(folder: Path) -> None:
         return
     with contextlib.suppress(OSError):  # a read-only cache is checked in full every time instead
         state = (folder / "pictures.npy").stat()
-        write_aside(folder / "checked.json", json.dumps([state.st_size, state.st_mtime_ns]))
+        write_private(folder / "checked.json", json.dumps([state.st_size, state.st_mtime_ns]))
+
+
+def write_private(path: Path, text: str) -> None:
+    write_aside(path, text)
+    os.chmod(path, 0o600)
 
 
 def _report_skipped(path: Path, skipped: Sequence[tuple[str, str]], total: int, allow_bad: float) -> None:
@@ -254,7 +281,7 @@ def _report_skipped(path: Path, skipped: Sequence[tuple[str, str]], total: int, 
         path.unlink(missing_ok=True)
         return
     lines = [f"{json.dumps(name, ensure_ascii=False)}\t{reason}\n" for name, reason in skipped]
-    write_aside(path, "".join(lines))
+    write_private(path, "".join(lines))
     share = len(skipped) / total
     if len(skipped) == total:
         raise InputError(f"None of the {total:,} files could be read as a picture (the first: {_first(skipped)}); "

@@ -77,6 +77,10 @@ class Run:
         """The state with the lowest held-out loss, to look at."""
         return self.models / "best.pt"
 
+    def on(self, pictures: str) -> Run:
+        """Where files about this run on other pictures than its own go: never among its own."""
+        return Run(f"{self.name}_on_{pictures}", self.out)
+
     def exists(self) -> bool:
         """Whether the run has left a checkpoint."""
         return any(path.is_file() for path in (self.last, self.previous, self.best))

@@ -61,7 +61,7 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
     if resume and not quick and not hasattr(options, "epochs"):
         config = None  # a run that goes on keeps its own length
     result = fit(pictures, run, config, model_config, device=device, resume=resume,
-                 stop_after=getattr(options, "stop_after", None))
+                 stop_after=getattr(options, "stop_after", None), other_pictures=options.other_pictures)
     return pictures, run, result
 
 
@@ -82,6 +82,9 @@ def run_data(options: argparse.Namespace) -> None:
     from vae_helpers.data import open_pictures
     from vae_helpers.download import download
 
+    if options.clear:
+        _clear(options.clear == "all")
+        return
     if options.download:
         print(f"Downloaded to {download(options.download)}")
     source = options.data or options.download
@@ -91,6 +94,22 @@ def run_data(options: argparse.Namespace) -> None:
     parts = ", ".join(f"{len(rows):,} {part}" for part, rows in zip(pictures.split._fields, pictures.split))
     print(f"{pictures.name}: {len(pictures):,} pictures ({parts}), {len(pictures.skipped):,} files skipped, "
           f"{len(pictures.duplicates):,} groups of near-duplicates\nCache: {pictures.cache}")
+
+
+def _clear(everything: bool) -> None:
+    """Delete old caches, or all, and list what went and what stays."""
+    from vae_helpers.caches import clear_caches, list_caches
+    from vae_helpers.data import cache_folder
+
+    where = cache_folder()
+    cleared, left = clear_caches(where, everything), list_caches(where)
+    for kept in cleared:
+        print(f"  cleared {kept.size / 1e6:8,.1f} MB  {kept.folder.name}  {kept.source}{kept.old and f' ({kept.old})'}")
+    for kept in left:
+        print(f"  kept    {kept.size / 1e6:8,.1f} MB  {kept.folder.name}  {kept.source}{kept.old and f' ({kept.old}, in use)'}")
+    print(f"{len(cleared):,} caches of decoded pictures cleared ({sum(kept.size for kept in cleared) / 1e6:,.1f} MB), "
+          f"{len(left):,} kept ({sum(kept.size for kept in left) / 1e6:,.1f} MB) in {where}"
+          f"{'; `--clear all` clears these too, and opening pictures makes them again' if left else ''}.")
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -117,22 +136,36 @@ def run_tour(options: argparse.Namespace) -> None:
     print("Go on by hand: jupyter lab notebooks/04_traverse.ipynb")
 
 
-def _open_run(options: argparse.Namespace):
+def _load(options: argparse.Namespace):
     from vae_helpers.checkpoint import load_run
-    from vae_helpers.data import open_pictures
     from vae_helpers.shipping import choose_run
     from vae_helpers.train import pick_device
 
     run = choose_run(options.run, options.out)
-    model, saved = load_run(run, pick_device(options.device))
-    return run, model, saved, open_pictures(**saved["data"]["request"])
+    return run, *load_run(run, pick_device(options.device))
+
+
+def _pictures_of(options: argparse.Namespace, run, saved: dict):
+    """The run's own pictures, from --data if that is said."""
+    from vae_helpers.identity import open_for_run
+
+    return open_for_run(run.name, saved, options.data, options.other_pictures)
+
+
+def _open_run(options: argparse.Namespace):
+    run, model, saved = _load(options)
+    return run, model, saved, _pictures_of(options, run, saved)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdigit() and not Path(text).exists()
 
 
 def _picture(text: str, model, pictures):
     """A picture file, or the number of a held-out picture."""
     from vae_helpers.data import read_picture
 
-    if text.isdigit() and not Path(text).exists():
+    if _is_number(text):
         rows = pictures.split.validation
         if int(text) >= len(rows):
             raise InputError(f"there is no held-out picture {text}: this set has numbers 0 to {len(rows) - 1}.")
@@ -142,6 +175,7 @@ def _picture(text: str, model, pictures):
 
 def run_reconstruct(options: argparse.Namespace) -> None:
     """`reconstruct`: scores, and originals over reconstructions."""
+    from vae_helpers.identity import difference
     from vae_helpers.metrics import evaluate
     from vae_helpers.objectives import held_out_loss
     from vae_helpers.tour import save_reconstructions
@@ -149,6 +183,8 @@ def run_reconstruct(options: argparse.Namespace) -> None:
 
     run, model, saved, pictures = _open_run(options)
     held_out = pictures.split.validation
+    if difference(pictures, saved["data"]):
+        run = run.on(pictures.name)
     scores = evaluate(model, pictures.pictures, held_out, **held_out_loss(saved["train_config"]))
     _report(run, Fit(model, scores, True), pictures)
     _list_files([save_reconstructions(model, pictures.pictures[held_out], run)])
@@ -159,7 +195,7 @@ def run_pack(options: argparse.Namespace) -> None:
     from vae_helpers.checkpoint import Run
     from vae_helpers.shipping import pack
 
-    _list_files(pack(Run(options.run, options.out), options.save))
+    _list_files(pack(Run(options.run, options.out), options.save, data=options.data))
 
 
 def _summary(model, pictures):
@@ -174,11 +210,28 @@ def run_interpolate(options: argparse.Namespace) -> None:
     from vae_helpers.latent import encode_pictures
     from vae_helpers.paths import walk
 
-    run, model, _, pictures = _open_run(options)
+    run, model, saved = _load(options)
+    pictures, active = None, None
+    if options.method != "lerp" or any(map(_is_number, options.pictures)):  # a straight line needs its two ends only
+        pictures, active = _pictures_and_active(options, run, model, saved)
     ends = [_picture(text, model, pictures) for text in options.pictures]
     (a, b), _ = encode_pictures(model, np.stack(ends))
-    path = walk(model, a, b, options.steps, options.method, _summary(model, pictures).active, options.even)
+    path = walk(model, a, b, options.steps, options.method, active, options.even)
     _list_files([save_frames(path.frames, options.save or run.plots / f"{options.method}.png")])
+
+
+def _pictures_and_active(options: argparse.Namespace, run, model, saved: dict):
+    """The run's pictures and its active latents; where they are not to be had and not needed, None twice: all latents."""
+    from vae_helpers.disk import say
+
+    try:
+        pictures = _pictures_of(options, run, saved)
+    except InputError as problem:
+        if options.data or any(map(_is_number, options.pictures)):
+            raise
+        say(f"Active latents are known from the run's pictures only, and {problem} The path counts all latents.")
+        return None, None
+    return pictures, _summary(model, pictures).active
 
 
 def run_benchmark(options: argparse.Namespace) -> None:
@@ -205,6 +258,7 @@ def run_traverse(options: argparse.Namespace) -> None:
 def run_evaluate(options: argparse.Namespace) -> None:
     """`evaluate`: every score of a run."""
     from vae_helpers.evaluation import QUICK, Effort, evaluate_run, log_scores, save_scores
+    from vae_helpers.identity import difference
     from vae_helpers.score_table import score_table
 
     run, model, saved, pictures = _open_run(options)
@@ -212,8 +266,11 @@ def run_evaluate(options: argparse.Namespace) -> None:
     result = {"run": run.name} | evaluate_run(model, pictures, settings, options.part, options.samples,
                                               QUICK if options.quick else Effort(), progress=True)
     print(f"{run.name}: {score_table(result)}")
+    if differing := difference(pictures, saved["data"]):
+        result["other_pictures"] = f"{pictures.name}: {differing}"
+        run = run.on(pictures.name)
     files = [save_scores(result, options.json or run.plots / "scores.json")]
-    if not options.quick and log_scores(run, result, settings, model):
+    if not options.quick and not differing and log_scores(run, result, settings, model):
         files.append(run.tensorboard)
     print("Written:")
     _list_files(files)

@@ -17,16 +17,18 @@ import numpy as np
 
 from vae_helpers import synthetic
 from vae_helpers.batching import batches, order, plan, to_float, to_uint8
-from vae_helpers.cache import digest, open_cache
-from vae_helpers.decode import DECODER_VERSION, Unreadable, decode, decode_blocks, quiet
-from vae_helpers.disk import say, write_aside
+from vae_helpers.cache import digest, open_cache, write_private
+from vae_helpers.decode import DECODER_VERSION, Unreadable, decode, quiet
+from vae_helpers.disk import say
 from vae_helpers.download import download
 from vae_helpers.duplicates import DUPLICATES_VERSION, near_duplicates
 from vae_helpers.errors import InputError
+from vae_helpers.fingerprint import file_print, name_prints
+from vae_helpers.folder import open_folder
 from vae_helpers.known_factors import SUFFIXES as FACTOR_SUFFIXES
 from vae_helpers.known_factors import open_known_factors
-from vae_helpers.sources import FOLDERS, choose, find_folder, find_pictures, label_of, project_root
-from vae_helpers.split import Split, split_by_name
+from vae_helpers.sources import FOLDERS, find_folder, label_of, project_root
+from vae_helpers.split import Split, small_parts, split_by_name
 
 __all__ = [
     "PictureSet", "Split", "batches", "download", "open_pictures", "order", "plan", "project_root", "read_picture",
@@ -35,6 +37,7 @@ __all__ = [
 
 BUILT_IN = {"synthetic": "butterflies", "butterflies": "butterflies", "animals": "animals"}
 BUILT_IN_PICTURES = 4096
+MOST_BUILT_IN = 10_000_000
 KNOWN_FACTOR_PICTURES = 16384  # of the 480,000 to 737,280 in such a file, unless `limit` says otherwise
 
 
@@ -44,7 +47,8 @@ class PictureSet:
 
     `pictures` uint8 `(N, H, W, 3)`, read-only; `names` paths relative to the folder, or `butterflies/seed0/000123`;
     `labels` sub-folders for display; `factors` float64 `(N, F)` and `factor_table` if the set was made from known
-    factors; `skipped` pairs of name and reason; `source` what it was opened from.
+    factors; `skipped` pairs of name and reason; `source` what it was opened from; `prints` int64 `(N,)` a fingerprint
+    of what each picture shows (see `fingerprint`); `parts` uint8 `(N,)` the parts that a run had them in.
     """
 
     name: str
@@ -56,6 +60,8 @@ class PictureSet:
     skipped: tuple[tuple[str, str], ...] = ()
     source: str = ""
     cache: Path | None = None
+    prints: np.ndarray | None = None
+    parts: np.ndarray | None = None
     request: dict | None = None  # `open_pictures(**request)` opens the same set again; plain types, for a checkpoint
 
     def __len__(self) -> int:
@@ -63,8 +69,16 @@ class PictureSet:
 
     @cached_property
     def split(self) -> Split:
-        """Training, validation and test rows by a hash of each name; near-duplicates are on one side."""
-        return split_by_name(self.names, self.duplicates)
+        """Training, validation and test rows by a hash of each name; near-duplicates are on one side.
+
+        A part that is too small to say much is said, but of a built-in set, where more are to be had for the asking.
+        """
+        split = split_by_name(self.names, self.duplicates, self.parts)
+        if self.source != "built-in" and (small := small_parts(split)):
+            alike = sum(map(len, self.duplicates))
+            say(f"Few are held out: {small}{f' ({alike:,} are nearly the same as others)' if alike else ''}, so scores on "
+                "them say little.")
+        return split
 
     @cached_property
     def duplicates(self) -> tuple[tuple[int, ...], ...]:
@@ -86,7 +100,7 @@ class PictureSet:
         groups = near_duplicates(self.pictures)
         if kept:
             with contextlib.suppress(OSError):  # a read-only cache: look again next time
-                write_aside(kept, json.dumps([DUPLICATES_VERSION, len(self), groups]))
+                write_private(kept, json.dumps([DUPLICATES_VERSION, len(self), groups]))
         return groups
 
 
@@ -106,10 +120,12 @@ def open_pictures(
 
     Raises `InputError` for a missing or empty folder, one without pictures, too many bad files, a full disk.
     """
-    _check(image_size, limit, fit, allow_bad)
-    where = project_root() / "data" / "cache" if cache_dir is None else Path(cache_dir).expanduser()
+    _check(image_size, limit, fit, allow_bad, seed)
+    where = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
     if isinstance(source, str) and source in BUILT_IN:
         count = BUILT_IN_PICTURES if limit is None else limit
+        if count > MOST_BUILT_IN:
+            raise InputError(f"`limit` is {limit:,}; of a built-in set give {MOST_BUILT_IN:,} at most.")
         opened = _open_built_in(BUILT_IN[source], count, image_size, seed, where, progress)
     else:
         path = find_folder(source)
@@ -120,6 +136,11 @@ def open_pictures(
         source = source if source in FOLDERS else str(path.resolve())
     return replace(opened, request=dict(source=source, image_size=int(image_size), limit=limit, fit=fit,
                                         allow_bad=allow_bad, seed=seed))
+
+
+def cache_folder() -> Path:
+    """Where decoded pictures are kept unless another place is said."""
+    return project_root() / "data" / "cache"
 
 
 def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str = "crop") -> np.ndarray:
@@ -136,34 +157,27 @@ def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str =
 
 def _open_folder(source, size, limit, fit, allow_bad, where, workers, progress) -> PictureSet:
     folder = find_folder(source)
-    found = find_pictures(folder)
-    found = [found[row] for row in choose([item.name for item in found], limit)]
-    names = [item.name for item in found]
     name = source if source in FOLDERS else _slug(folder.resolve().name)
-    stem = f"{name}-{size}-{digest(size, fit, DECODER_VERSION, *found)}"
-
-    def fill(blocks):
-        return decode_blocks(folder, names, blocks, size, fit, workers)
-
-    cached = open_cache(where, stem, names, size, fill, allow_bad=allow_bad, progress=progress)
+    cached = open_folder(folder, name, size, limit, fit, allow_bad, where, workers, progress)
     labels = tuple(label_of(item) for item in cached.names)
     return PictureSet(name, cached.pictures, cached.names, labels, skipped=cached.skipped, source=str(folder),
-                      cache=cached.folder)
+                      cache=cached.folder, prints=np.array(cached.more["prints"], np.int64))
 
 
 def _open_built_in(set_name, count, size, seed, where, progress) -> PictureSet:
     factors = synthetic.sample_factors(set_name, count, seed)
     names = [f"{set_name}/seed{seed}/{row:06d}" for row in range(count)]
-    stem = f"{set_name}-{size}-{digest(set_name, count, size, seed, _drawing_version())}"
+    family = f"{set_name}-{size}-{digest(count, seed)}-"
 
     def fill(blocks: Sequence[np.ndarray]) -> Iterator:
         for rows in blocks:
             for part in np.array_split(rows, -(-len(rows) // 32)):
                 yield part, synthetic.render(factors[part], size, set_name), [None] * len(part)
 
-    cached = open_cache(where, stem, names, size, fill, progress=progress)
+    cached = open_cache(where, family + digest(_drawing_version()), names, size, fill, progress=progress, family=family,
+                        about={"source": set_name})
     return PictureSet(set_name, cached.pictures, cached.names, ("",) * count, factors, synthetic.SETS[set_name],
-                      source="built-in", cache=cached.folder)
+                      source="built-in", cache=cached.folder, prints=name_prints(cached.names))
 
 
 def _open_known_factors(path: Path, limit, size, where, progress) -> PictureSet:
@@ -174,7 +188,7 @@ def _open_known_factors(path: Path, limit, size, where, progress) -> PictureSet:
             "(say `limit` for another number).")
     chosen = np.sort(order(total, 0, 0)[:KNOWN_FACTOR_PICTURES if limit is None else limit])
     state = path.stat()
-    stem = f"{file.name}-{size}-{digest(state.st_size, state.st_mtime_ns, len(chosen), size, DECODER_VERSION)}"
+    family = f"{file.name}-{size}-{digest(str(path.resolve()), len(chosen), DECODER_VERSION)}-"
 
     def fill(blocks: Sequence[np.ndarray]) -> Iterator:
         reader = file.read(chosen[np.concatenate(blocks)] if len(blocks) else chosen[:0], size)
@@ -182,9 +196,11 @@ def _open_known_factors(path: Path, limit, size, where, progress) -> PictureSet:
             yield rows, np.stack([next(reader) for _ in rows]), [None] * len(rows)
 
     names = [f"{file.name}/{row:07d}" for row in chosen.tolist()]
-    cached = open_cache(where, stem, names, size, fill, progress=progress)
+    cached = open_cache(where, family + digest(state.st_size, state.st_mtime_ns), names, size, fill, progress=progress,
+                        family=family, about={"source": str(path.resolve()), "files": True},
+                        more=lambda names: {"print": file_print(path)})
     return PictureSet(file.name, cached.pictures, cached.names, ("",) * len(names), file.factors[chosen], file.table,
-                      source=str(path), cache=cached.folder)
+                      source=str(path), cache=cached.folder, prints=name_prints(cached.names, cached.more["print"]))
 
 
 def _drawing_version() -> list[str]:
@@ -199,15 +215,17 @@ def _cores() -> int:
 
 def _slug(text: str) -> str:
     slug = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in text).strip("_").lower()
-    return slug or "pictures"
+    return slug[:60] or "pictures"  # files are named after it
 
 
-def _check(image_size: int, limit: int | None, fit: str, allow_bad: float) -> None:
+def _check(image_size: int, limit: int | None, fit: str, allow_bad: float, seed: int = 0) -> None:
     if not isinstance(image_size, (int, np.integer)) or not 4 <= image_size <= 4096:
         raise InputError(f"`image_size` is {image_size!r}; give a whole number of pixels from 4 to 4096.")
     if limit is not None and (not isinstance(limit, (int, np.integer)) or limit < 1):
         raise InputError(f"`limit` is {limit!r}; give a whole number of pictures, at least 1, or leave it out.")
     if fit not in ("crop", "pad"):
         raise InputError(f"`fit` is {fit!r}; choose 'crop' (the centre square) or 'pad' (everything, on grey).")
-    if not 0 <= allow_bad <= 1:
+    if not isinstance(allow_bad, (int, float, np.number)) or not 0 <= allow_bad <= 1:
         raise InputError(f"`allow_bad` is {allow_bad!r}; give a fraction from 0 to 1, such as 0.05 for 5 %.")
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
+        raise InputError(f"`seed` is {seed!r}; give a whole number, at least 0.")

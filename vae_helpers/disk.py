@@ -13,18 +13,19 @@ from vae_helpers.errors import InputError
 
 
 @contextlib.contextmanager
-def only_builder(path: Path, progress: bool) -> Iterator[bool]:
-    """Hold the lock file `path`, waiting for it; give False where this file system has no locks.
+def only_builder(path: Path, progress: bool, wait: bool = True) -> Iterator[bool | None]:
+    """Hold the lock file `path`, waiting for it; give None where this file system has no locks.
 
-    The operating system drops the lock when its process dies, so a crash leaves nothing to clean up.
+    Without `wait` give False where another holds it. The operating system drops the lock when its process dies, so a
+    crash leaves nothing to clean up.
     """
-    with open(path, "a+b") as file:
+    with open(path, "a+b", opener=_private) as file:
         alone = _lock(file, wait=False)
-        if alone is False:
+        if alone is False and wait:
             if progress:
                 say(f"Another process is preparing {path.stem}; waiting for it.")
             alone = _lock(file, wait=True)
-        yield bool(alone)
+        yield alone
         # Closing the file gives the lock back.
 
 
@@ -83,6 +84,10 @@ def write_aside(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(aside, path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def sync_folder(folder: Path) -> None:

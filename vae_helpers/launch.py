@@ -16,6 +16,7 @@ import torch
 from vae_helpers.checkpoint import Run, load_latest, load_run
 from vae_helpers.data import PictureSet, open_pictures
 from vae_helpers.errors import InputError
+from vae_helpers.identity import as_in_run
 from vae_helpers.metrics import evaluate
 from vae_helpers.model import VAEConfig
 from vae_helpers.objectives import held_out_loss
@@ -27,7 +28,8 @@ _SAYS = "vae_helpers: "
 
 
 def launch(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model_config: VAEConfig | None = None, *,
-           processes: int | None = None, device: str | None = None, resume: bool = False, progress: bool = True) -> Fit:
+           processes: int | None = None, device: str | None = None, resume: bool = False, progress: bool = True,
+           other_pictures: bool = False) -> Fit:
     """Do what `fit` does in `processes` child processes (default: one a GPU); what they print is printed here.
 
     A notebook's own process can't be one of them: it may have used its GPU already, and must not be forked then.
@@ -41,7 +43,8 @@ def launch(pictures: PictureSet, run: Run, config: TrainConfig | None = None, mo
     cache = None if pictures.cache is None else str(pictures.cache.parent.resolve())
     job = dict(request=pictures.request | {"cache_dir": cache, "progress": False},
                name=run.name, out=str(run.root.resolve()), config=config and asdict(config),
-               model=model_config and model_config.as_dict(), device=device, resume=resume, progress=progress)
+               model=model_config and model_config.as_dict(), device=device, resume=resume, progress=progress,
+               other_pictures=other_pictures)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "job.json")
         file.write_text(json.dumps(job))
@@ -51,6 +54,7 @@ def launch(pictures: PictureSet, run: Run, config: TrainConfig | None = None, mo
         raise InputError(last_words)
     device = pick_device(device)
     model, saved = load_run(run, device)
+    pictures = as_in_run(pictures, run.name, saved["data"], other_pictures=True)  # the children have refused others
     rows, loss = pictures.split.validation, held_out_loss(saved["train_config"])
     scores = evaluate(model, pictures.pictures, rows, **loss)
     return Fit(model, scores, load_latest(run)[1]["finished"])
@@ -91,7 +95,7 @@ def _child(file: str) -> int:
         model_config = job["model"] and VAEConfig(**job["model"])
         config = job["config"] and TrainConfig(**job["config"])
         fit(open_pictures(**job["request"]), Run(job["name"], job["out"]), config, model_config,
-            device=job["device"], resume=job["resume"], progress=job["progress"])
+            device=job["device"], resume=job["resume"], progress=job["progress"], other_pictures=job["other_pictures"])
     except InputError as problem:
         print(f"{_SAYS}{problem}", file=sys.stderr, flush=True)
         return 2

@@ -15,6 +15,7 @@ from vae_helpers.data import PictureSet
 from vae_helpers.distributed import World
 from vae_helpers.engine import decide_compile
 from vae_helpers.errors import InputError
+from vae_helpers.identity import as_in_run, describe
 from vae_helpers.likelihoods import output_for
 from vae_helpers.logbook import Logbook
 from vae_helpers.model import BetaVAE, VAEConfig
@@ -84,12 +85,14 @@ def fresh(config: TrainConfig, model_config: VAEConfig, world: World, pictures: 
     return _state(model, config, world, pictures)
 
 
-def resumed(run: Run, epochs: int, pictures: PictureSet, world: World) -> tuple[State, TrainConfig, int]:
-    """The run as its newest checkpoint has it, its settings (epochs raised to `epochs` if lower), its CPU threads."""
+def resumed(run: Run, epochs: int, pictures: PictureSet, world: World,
+            other_pictures: bool = False) -> tuple[State, TrainConfig, int, PictureSet]:
+    """The run as its newest checkpoint has it, its settings (epochs raised to `epochs` if lower), its CPU threads.
+
+    Also the pictures, each in the part that the run had it in; others than its own are refused, see `as_in_run`.
+    """
     model, saved = world.first(lambda: load_latest(run))
-    if saved["data"] != describe(pictures):
-        raise InputError(f"the run {run.name!r} was trained on {saved['data']}, but these pictures are "
-                         f"{describe(pictures)}: resume it with the same data.")
+    pictures = as_in_run(pictures, run.name, saved["data"], other_pictures)
     try:
         kept = TrainConfig(**saved["train_config"])
         kept = replace(kept, compile=decide_compile(kept, 0, world.device))  # another machine may have no compiler
@@ -106,7 +109,7 @@ def resumed(run: Run, epochs: int, pictures: PictureSet, world: World) -> tuple[
     except (TypeError, KeyError, ValueError):
         raise InputError(f"the run {run.name!r} was started by another version of this project, whose settings do not "
                          "fit: resume it with that version, or start a run with another name.") from None
-    return state, replace(kept, epochs=max(kept.epochs, epochs)), saved["threads"]
+    return state, replace(kept, epochs=max(kept.epochs, epochs)), saved["threads"], pictures
 
 
 def save_last(run: Run, state: State, config: TrainConfig, pictures: PictureSet, book: Logbook | None = None) -> None:
@@ -128,11 +131,6 @@ def save_last(run: Run, state: State, config: TrainConfig, pictures: PictureSet,
 def save_best(run: Run, state: State, config: TrainConfig, pictures: PictureSet, scores: dict[str, float]) -> None:
     """Write best.pt: what people look at, without what only training needs."""
     save_checkpoint(run.best, state.shown, **_entries(state, config, pictures), scores=scores)
-
-
-def describe(pictures: PictureSet) -> dict:
-    """What tells one picture set from another, in plain types."""
-    return {"name": pictures.name, "pictures": len(pictures), "request": pictures.request}
 
 
 def _state(model: BetaVAE, config: TrainConfig, world: World, pictures: int) -> State:

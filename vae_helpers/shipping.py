@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from vae_helpers.checkpoint import Run, list_runs, load_run, newest_run, save_checkpoint
-from vae_helpers.data import open_pictures
 from vae_helpers.engine import hardware
+from vae_helpers.identity import describe, open_for_run
 from vae_helpers.latent import reconstruct
 from vae_helpers.metrics import evaluate, ssim_of
 from vae_helpers.model import BetaVAE
@@ -57,15 +57,16 @@ def _places() -> list[Path]:
     return [package.parent / "VAE" / "models" / SHIPPED, Path(sysconfig.get_path("data"), "share", "vae_helpers", SHIPPED)]
 
 
-def pack(run: Run, folder: Path | None = None, progress: bool = True) -> list[Path]:
+def pack(run: Run, folder: Path | None = None, progress: bool = True, data: str = "") -> list[Path]:
     """Write a run's weights in half the bytes, and how they were made, to `folder` (default: the shipped run's place).
 
     Weights go to float16, BatchNorm's statistics stay. Scores in made.txt are those of the packed weights, on the run's
     validation part (which chose the weights) and on its test part (which nothing has looked at). Of a built-in set the
-    packed run opens the first 1,024 pictures, whose parts are the same. Returns the files.
+    packed run opens the first 1,024 pictures, whose parts are the same. `data` says where the run's pictures are, if they
+    have moved. Returns the files.
     """
     model, saved = load_run(run)
-    pictures = open_pictures(**saved["data"]["request"] | {"progress": progress})
+    pictures = open_for_run(run.name, saved, data, progress=progress)
     for parameter in model.parameters():
         parameter.data = parameter.half().float()  # scored as it will be loaded
     parts = {"validation": pictures.split.validation, "test": pictures.split.test}
@@ -73,13 +74,14 @@ def pack(run: Run, folder: Path | None = None, progress: bool = True) -> list[Pa
               for part, rows in parts.items() if len(rows)}
     for parameter in model.parameters():
         parameter.data = parameter.half()
-    data = saved["data"]
+    about = describe(pictures)
     if pictures.source == "built-in":
         count = min(PICTURES, len(pictures))
-        data = data | {"pictures": count, "request": data["request"] | {"limit": count}}
+        about |= {"pictures": count, "request": about["request"] | {"limit": count}, "prints": about["prints"][:count].clone(),
+                  "sides": about["sides"][:count].clone()}
     folder = folder or run.models.with_name(SHIPPED)
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
-    save_checkpoint(folder / _FILES[0], model, data=data, scores=scores.get("validation", {}), **kept)
+    save_checkpoint(folder / _FILES[0], model, data=about, scores=scores.get("validation", {}), **kept)
     (folder / _FILES[1]).write_text(_made(run, model, saved, len(pictures.split.train), scores), "utf-8")
     return [folder / file for file in _FILES]
 

@@ -17,6 +17,8 @@ from vae_helpers.errors import InputError
 
 FOLDERS = {"butterfly": "butterfly_data", "animal": "Animals_data"}
 
+_MARKS = ("vae_helpers/__init__.py", "notebooks/01_data.py")
+
 
 class Found(NamedTuple):
     """One picture file: path relative to the folder (posix), size in bytes, time of change in nanoseconds."""
@@ -27,10 +29,10 @@ class Found(NamedTuple):
 
 
 def project_root() -> Path:
-    """The nearest folder upward from the current one that holds both `notebooks/` and `vae_helpers/`, else this one."""
+    """The nearest folder upward from the current one that holds this project, else the current one."""
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if (folder / "notebooks").is_dir() and (folder / "vae_helpers").is_dir():
+        if all((folder / mark).is_file() for mark in _MARKS):  # folders of these names may be anyone's
             return folder
     return here
 
@@ -39,7 +41,13 @@ def find_folder(source: str | os.PathLike[str]) -> Path:
     """The folder that `source` means: `butterfly`, `animal`, or a path (from here, else from the project's root)."""
     if source in FOLDERS:
         return project_root() / "data" / FOLDERS[source]
-    path = Path(source).expanduser()
+    if not str(source).strip():
+        raise InputError("The folder of pictures has no name (an unset variable?); give its path, or `.` for the current "
+                         "folder.")
+    try:
+        path = Path(source).expanduser()
+    except RuntimeError:
+        raise InputError(f"There is no home folder for {source}; give the path of the pictures in full.") from None
     if not path.is_absolute() and not path.exists():
         path = project_root() / path
     return path

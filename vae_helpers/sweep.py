@@ -14,9 +14,9 @@ from vae_helpers.checkpoint import Run
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.evaluation import Effort, evaluate_run, headline, save_scores
+from vae_helpers.identity import in_short
 from vae_helpers.model import VAEConfig
 from vae_helpers.recipe import TrainConfig
-from vae_helpers.run_state import describe
 from vae_helpers.shipping import PREFIX
 from vae_helpers.train import fit
 
@@ -115,7 +115,7 @@ def _scores(pictures: PictureSet, run: Run, config: TrainConfig, model_config: V
             device: str | None) -> dict[str, float]:
     """The run's numbers: read back if they are there for these very settings, else trained and scored."""
     made_of = json.loads(json.dumps({"config": asdict(config), "model": model_config.as_dict(), "effort": effort._asdict(),
-                                     "data": describe(pictures)}))
+                                     "data": in_short(pictures)}))
     kept = run.plots / "sweep.json"
     found = json.loads(kept.read_text("utf-8")) if kept.is_file() else {"made_of": made_of}
     if found["made_of"] != made_of:

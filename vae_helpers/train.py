@@ -47,12 +47,13 @@ class Fit(NamedTuple):
 
 def fit(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model_config: VAEConfig | None = None, *,
         device: str | torch.device | None = None, resume: bool = False, progress: bool = True,
-        stop_after: int | None = None) -> Fit:
+        stop_after: int | None = None, other_pictures: bool = False) -> Fit:
     """Train a β-VAE on `pictures`, leaving checkpoints, a TensorBoard log and picture sheets under the run's name.
 
     A run whose name exists is continued with `resume` (its own settings count, only `config.epochs` may raise them) and
     otherwise refused: nothing is overwritten. Ctrl-C and SIGTERM end it after the step in hand, with a checkpoint;
     `stop_after` ends it after that epoch. In `exact` mode such a run, resumed, equals an uninterrupted one bit for bit.
+    A run goes on with its own pictures only, wherever they lie, unless `other_pictures` insists.
     Raising `epochs` is something else, an extension: the schedules are spread over the new length, and the run goes on
     from where it stands in them, so the learning rate rises again. Under `torchrun` every process calls this.
     Raises InputError for a name in use, a set that does not fit, a loss that runs away, a full disk.
@@ -61,7 +62,8 @@ def fit(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model
     with Stop(patient=world.size > 1).listening() as stop:
         resume = world.first(lambda: require_free(run, resume))
         if resume:
-            state, config, threads = resumed(run, config.epochs if config else 0, pictures, world)
+            wanted = config.epochs if config else 0
+            state, config, threads, pictures = resumed(run, wanted, pictures, world, other_pictures)
         else:
             config = config or TrainConfig()
             to_see = config.epochs * len(pictures.split.train)
