@@ -3,6 +3,7 @@
 Read the rooms in this order; each imports only from those before it.
 
     errors            the one exception a person is meant to read
+    ranges            what numbers that decide a run may be
 
     synthetic         pictures drawn from known factors
                       (synthetic_shapes, synthetic_butterflies, synthetic_animals)
