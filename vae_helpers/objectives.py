@@ -262,6 +262,8 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "beta": Beta, "capacity": Capacity, "tc": TC, "tc-stratified": StratifiedTC, "factor": Factor, "dip-1": DIP1,
     "dip-2": DIP2, "info": Info}
 
+TERMS = ("reconstruction", "KL", "gradient norm of the encoder", "gradient norm of the decoder")  # then logged_terms
+
 
 def require_objective(name: str, knobs: Mapping[str, float] | None = None) -> type[Objective]:
     """The class of an objective; refuses an unknown name, an unknown knob, and a value that a knob cannot have."""
