@@ -223,6 +223,8 @@ def _combine(code: str, taken: list, stack: list) -> None:
         _must_be(dict, stack[-1])  # torch.save's note of versions beside a model's weights
     elif code == "BINPERSID":
         word, kind, key, _, count = _must_be(tuple, taken[0])
+        if word != "storage":
+            raise ValueError
         stack.append(_Storage(_DTYPES[_must_be(_Name, kind).text.removeprefix("torch ")], _must_be(str, key), count))
     else:
         stack.append(_reduced(*taken))

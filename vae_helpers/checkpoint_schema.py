@@ -170,7 +170,7 @@ def _require_adam(found: Any, shapes: Sequence[torch.Size], where: str) -> None:
     for beta in betas:
         _take(Range(0, 1, below=True), f"each of {where}.betas", beta)
     for name, value in group.items():
-        if name in _SWITCHED_OFF and value is not None and value is not False:
+        if name in _SWITCHED_OFF and value is not False:
             raise Misfit(f"{where}.{name} is {short(value)}, which no run of this project has")
         if name not in (*_ADAM, "params", "betas") and type(value) not in (type(None), bool):
             raise Misfit(f"{where}.{name} is {short(value)}, but must be True, False or None")
