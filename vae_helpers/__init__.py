@@ -18,6 +18,7 @@ Read the rooms in this order; each imports only from those before it.
     metrics           scores on held-out pictures (picture_scores, likelihood_scores, latent_scores)
     disentanglement   scores of codes against known factors (fixed_factor: those that hold one)
     checkpoint        where a run's files live; save and load
+                      (checkpoint_archive: reading a file without trusting it; checkpoint_schema: what it may say)
     export            pictures and animations to disk (scrubber: a page with a slider)
 
     recipe            TrainConfig: the knobs of a run, schedules, the device
