@@ -76,6 +76,13 @@ def test_every_spoilt_field_is_refused_in_a_sentence_or_does_no_harm(tiny, tmp_p
     assert total > 100 and refused > 0.7 * total, (refused, total)
 
 
+def test_a_step_that_no_run_reaches_is_not_gone_on_from(tiny, tmp_path):
+    content = torch.load(tiny.last, weights_only=True)
+    for spoil in ({"step": 5}, {"epochs_closed": 1, "step": 1}, {"sums": None}, {"step": 0}):
+        torch.save(content | spoil, tmp_path / "m.pt")
+        assert "which no run reaches" in _goes_on(tmp_path / "m.pt", tmp_path, spoil)
+
+
 def test_every_spoilt_archive_is_refused_in_a_sentence(tiny, tmp_path, built):
     path, loaded = tmp_path / "m.pt", []
     for name, content in spoiled_files(tiny.best):
