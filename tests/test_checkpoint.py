@@ -15,7 +15,7 @@ from vae_helpers.errors import InputError
 
 
 def test_a_model_comes_back_from_the_file_alone(small_model, tmp_path):
-    save_checkpoint(tmp_path / "m.pt", small_model, step=7, data={"name": "x"})
+    save_checkpoint(tmp_path / "m.pt", small_model, step=7, data={"name": "x", "pictures": 3, "request": None})
     model, saved = load_checkpoint(tmp_path / "m.pt")
     assert model.config == small_model.config and not model.training and saved["step"] == 7
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), small_model.state_dict().values()))

@@ -91,7 +91,7 @@ def test_heads_and_output_stay_in_float32_under_half_precision():
 
 @pytest.mark.parametrize("wrong, word", [
     (dict(image_size=100), "power of two"), (dict(image_size=4), "power of two"), (dict(image_size=64.0), "power of two"),
-    (dict(image_size=64, widths=(8, 8)), "4 widths"), (dict(latent_dim=0), "positive"),
+    (dict(image_size=64, widths=(8, 8)), "4 widths"), (dict(latent_dim=0), "latent_dim is 0, .* from 1 to 16,384"),
     (dict(decoder_norm="layer"), "instance, adaptive, batch"), (dict(output="relu"), "tanh, langevin")])
 def test_impossible_configs_are_refused_in_a_sentence(wrong, word):
     with pytest.raises(InputError, match=word):

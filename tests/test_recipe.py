@@ -62,7 +62,7 @@ def test_beta_has_settled_once_it_stays_at_its_final_value():
 
 @pytest.mark.parametrize("wrong, word", [
     (dict(epochs=0), "epochs"), (dict(lr=-1.0), "lr"), (dict(lr=math.nan), "lr"), (dict(beta=-1.0), "beta"),
-    (dict(beta=math.inf), "beta"), (dict(num_samples=0), "num_samples"), (dict(batch_size=1), "BatchNorm"),
+    (dict(beta=math.inf), "beta"), (dict(num_samples=0), "num_samples"), (dict(batch_size=1), "from 2 to 65,536"),
     (dict(schedule="saw"), "one-cycle"), (dict(beta_schedule="saw"), "cyclical"), (dict(ema=1.0), "ema"),
     (dict(early_stop=-1), "early_stop"), (dict(beta_cycles=0), "beta_cycles"), (dict(warmup=1.5), "warmup"),
     (dict(objective="vae"), "objective 'vae' is unknown.*tc-stratified"), (dict(knobs={"gamma": 1.0}), "leave knobs out"),

@@ -3,6 +3,7 @@
 Read the rooms in this order; each imports only from those before it.
 
     errors            the one exception a person is meant to read
+    ranges            what numbers that decide a run may be
 
     synthetic         pictures drawn from known factors
                       (synthetic_shapes, synthetic_butterflies, synthetic_animals)
@@ -17,11 +18,12 @@ Read the rooms in this order; each imports only from those before it.
     latent            encode, decode, samples, lerp and slerp, sweeps along one latent
     metrics           scores on held-out pictures (picture_scores, likelihood_scores, latent_scores)
     disentanglement   scores of codes against known factors (fixed_factor: those that hold one)
+    recipe            TrainConfig: the knobs of a run, schedules, the device
     checkpoint        where a run's files live; save and load
+                      (checkpoint_archive: reading a file without trusting it; checkpoint_schema: what it may say)
     identity          are these the pictures of that run, and may its checkpoint open them?
     export            pictures and animations to disk (scrubber: a page with a slider)
 
-    recipe            TrainConfig: the knobs of a run, schedules, the device
     train             fit: the loop
                       (distributed, engine, feed, interrupt, guard, run_state, logbook, album, launch)
     shipping          weights that come with the project: packed, and found where no run of one's own is

@@ -13,6 +13,7 @@ import torch
 
 from vae_helpers.checkpoint import Run, list_runs, load_run
 from vae_helpers.data import PictureSet
+from vae_helpers.disk import say
 from vae_helpers.errors import InputError
 from vae_helpers.identity import difference
 from vae_helpers.explorer import frozen_copy
@@ -41,20 +42,23 @@ class DialRun(NamedTuple):
 
 
 def runs_on(pictures: PictureSet, out: Path | str = "VAE", device: str | torch.device = "cpu") -> list[DialRun]:
-    """The runs below `out` that were trained on this very set, by β; those that cannot be read are left out.
+    """The runs below `out` that were trained on this very set, by β; those that cannot be used are left out, and named.
 
-    So are runs with another objective or likelihood: their nats and their β are not those of this curve.
+    So are, unnamed, runs with another objective or likelihood, whose nats and β are not those of this curve, and
+    weights without scores.
     """
     found = []
     for name in list_runs(out):
         try:
             model, saved = load_run(Run(name, out), device)
-        except InputError:
+        except InputError as problem:
+            say(f"The run {name!r} is left out: {problem}")
             continue
         scores, settings = saved.get("scores"), saved.get("train_config", {})
         usual = (settings.get("objective", "beta"), settings.get("likelihood", "gaussian"), settings.get("scale"))
-        same = model.config.image_size == pictures.pictures.shape[1] and not difference(pictures, saved.get("data") or {})
-        if usual == ("beta", "gaussian", None) and scores and same:
+        scored = scores and {"kl", "reconstruction", "psnr"} <= set(scores)
+        fits = model.config.image_size == pictures.pictures.shape[1]  # a file may say one thing of both
+        if usual == ("beta", "gaussian", None) and scored and fits and not difference(pictures, saved.get("data") or {}):
             found.append(DialRun(name, settings["beta"], model, scores["kl"], scores["reconstruction"],
                                  scores["psnr"]))
     return sorted(found, key=lambda run: (run.beta, run.name))

@@ -5,24 +5,34 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import pickle
-import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from vae_helpers.checkpoint_archive import Archive, Misfit, TornFile, foreign, unreadable
+from vae_helpers.checkpoint_schema import read_tensors, require_fields
 from vae_helpers.data import project_root
 from vae_helpers.disk import say, sync_folder
 from vae_helpers.errors import InputError
-from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.model import BetaVAE
 
 FORMAT = "vae_helpers-1"
 
 
-class TornFile(InputError):
-    """A checkpoint whose writing was cut, or whose bytes changed on the disk: absent, where another is left."""
+class Saved(dict):
+    """The entries of a checkpoint; asking by [] for one that it lacks is refused in a sentence."""
+
+    def __init__(self, path: Path, entries: dict):
+        super().__init__(entries)
+        self.path = path
+
+    def __missing__(self, name):
+        raise InputError(f"{self.path} lacks {name!r}, so it can be looked at but not used for this: use another checkpoint, "
+                         "or train the run again.")
+
+    def __reduce__(self):
+        return Saved, (self.path, dict(self))
 
 
 @dataclass(frozen=True)
@@ -92,11 +102,13 @@ def run_name(dataset: str, num_samples: int = 1, tag: str = "") -> str:
 
 
 def list_runs(out: Path | str = "VAE") -> list[str]:
-    """Names of the runs below `out` that have a checkpoint, newest first."""
+    """Names of the runs below `out` that have a checkpoint, newest first; folders that cannot be runs are left out."""
     found = {}
     for pattern in ("*/last.pt", "*/previous.pt", "*/best.pt"):
         for file in (Run("x", out).root / "models").glob(pattern):
-            found[file.parent.name] = max(found.get(file.parent.name, 0.0), file.stat().st_mtime)
+            with contextlib.suppress(OSError, InputError):  # a link to nothing, or just gone; no name for a run
+                if Run(file.parent.name, out) and file.is_file():
+                    found[file.parent.name] = max(found.get(file.parent.name, 0.0), file.stat().st_mtime)
     return sorted(found, key=found.get, reverse=True)
 
 
@@ -156,35 +168,25 @@ def _reason(problem: OSError | RuntimeError) -> str:
 def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
     """Rebuild the model of a checkpoint on `device`, in eval mode; also the file's other entries.
 
-    Only weights and plain types are read (`weights_only=True`): a file that carries code is refused unopened.
-    Raises TornFile for a damaged file, InputError for a missing or foreign one.
+    The whole file is held to `checkpoint_schema` before a byte of a tensor is read or allocated; a file that carries
+    code is refused, and nothing in it is run. Entries are on the CPU. Raises TornFile for a damaged file, InputError for
+    a missing or foreign one, or a field that cannot be.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint {path}: train a run first, or check the name.")
-    _require_whole(path)
     try:
-        with warnings.catch_warnings():  # about a foreign pickle's dialect; the sentences below say more
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location=device, weights_only=True)
-    except pickle.UnpicklingError as problem:
-        if "weights_only" in str(problem).lower() or "unsupported" in str(problem).lower():
-            raise InputError(f"{path} is refused, because it carries code besides weights, which loading would run: "
-                             "use a checkpoint that this project wrote.") from None
-        raise _unreadable(path) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile):
-        raise _unreadable(path) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path} is not a checkpoint of this project (its format mark {FORMAT!r} is missing): "
-                         "train a run with notebook 02 or `python -m vae_helpers train`.")
-    try:
-        with torch.random.fork_rng(devices=[]):  # its first weights are thrown away: they must cost the session no dice
-            model = BetaVAE(VAEConfig(**content["config"])).to(device)
-        model.load_state_dict(content["model"])
-    except (RuntimeError, TypeError, KeyError):
-        raise InputError(f"{path} holds weights that do not fit its own description of the model: "
-                         "the file was changed or is from another version; train the run again.") from None
-    return model.eval(), {k: v for k, v in content.items() if k != "model"}
+        with Archive(path) as archive:
+            content = archive.content
+            if not isinstance(content, dict) or content.get("format") != FORMAT:
+                raise foreign(path)
+            config = require_fields(content, archive)
+            content = read_tensors(content, archive)
+    except Misfit as why:
+        raise InputError(f"{path} is refused, because {why}: the file was changed, or is from another version or program; "
+                         "use another checkpoint, or train the run again.") from None
+    with torch.random.fork_rng(devices=[]):  # its first weights are thrown away: they must cost the session no dice
+        model = BetaVAE(config)
+    model.load_state_dict(content.pop("model"))
+    return model.to(device).eval(), Saved(path, content)
 
 
 def load_run(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
@@ -222,29 +224,6 @@ def _first_whole(paths: tuple[Path, ...], device: str | torch.device) -> tuple[B
         return found
     if len(torn) > 1:
         raise TornFile(f"{' and '.join(torn)} in {paths[0].parent} are both damaged: start a run with another name.")
-    raise _unreadable(there[0], TornFile) if there else InputError(
+    raise unreadable(there[0], TornFile) if there else InputError(
         f"there is neither {paths[0].name} nor {paths[-1].name} in {paths[0].parent} to go on from: "
         "start a run with another name.")
-
-
-def _require_whole(path: Path) -> None:
-    """Tell a file of ours that was cut short or changed on the disk from a foreign one, and refuse both.
-
-    torch.load doesn't look at the check sums that torch.save wrote: a block that a power cut left as zeros would pass.
-    """
-    with open(path, "rb") as file:
-        start = file.read(4)
-    if start.strip(b"\0") and not b"PK\3\4".startswith(start):
-        return  # no zip file: torch.load says what it is
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is None:
-                return
-    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
-        pass
-    raise _unreadable(path, TornFile)
-
-
-def _unreadable(path: Path, kind: type[InputError] = InputError) -> InputError:
-    return kind(f"{path} cannot be read as a checkpoint, because the file is damaged, cut short or of another kind: "
-                "use another checkpoint or train the run again.")

@@ -134,8 +134,9 @@ def open_pictures(
         else:
             opened = _open_folder(source, image_size, limit, fit, allow_bad, where, workers or _cores(), progress)
         source = source if source in FOLDERS else str(path.resolve())
-    return replace(opened, request=dict(source=source, image_size=int(image_size), limit=limit, fit=fit,
-                                        allow_bad=allow_bad, seed=seed))
+    return replace(opened, request=dict(source=source, image_size=int(image_size), fit=fit,
+                                        limit=None if limit is None else int(limit), allow_bad=float(allow_bad),
+                                        seed=int(seed)))
 
 
 def cache_folder() -> Path:

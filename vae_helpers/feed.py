@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vae_helpers.batching import gather, plan, read_ahead
 from vae_helpers.distributed import World
+from vae_helpers.ranges import as_seed
 from vae_helpers.recipe import TrainConfig
 
 
@@ -60,7 +61,7 @@ def noise_for(batch: Batch, samples: int, latent_dim: int, seed: int, step: int,
 
     The whole batch's noise is drawn and cut, so a resumed run, on however many processes, draws what it would have.
     """
-    generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
+    generator = torch.Generator(device).manual_seed(as_seed(seed * 1_000_003 + step))
     noise = torch.randn(samples, batch.total, latent_dim, generator=generator, device=device)
     return noise[:, batch.first:batch.first + len(batch.pictures)]
 

@@ -7,11 +7,10 @@ import math
 from vae_helpers.checkpoint import Run
 from vae_helpers.errors import InputError
 from vae_helpers.likelihoods import grey_level
-from vae_helpers.objectives import held_out_loss, logged_terms
+from vae_helpers.objectives import TERMS, held_out_loss, logged_terms
 from vae_helpers.recipe import TrainConfig, beta_at
 
 _RUNAWAY = 10.0
-TERMS = ("reconstruction", "KL", "gradient norm of the encoder", "gradient norm of the decoder")  # then logged_terms
 _NORMS = TERMS[2:]
 
 

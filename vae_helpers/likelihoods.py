@@ -18,6 +18,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from vae_helpers.errors import InputError
 from vae_helpers.losses import squared_error
+from vae_helpers.ranges import Range, one_of, short
 
 LIKELIHOODS = ("gaussian", "calibrated", "calibrated-each", "laplace", "bernoulli", "continuous-bernoulli", "ssim")
 # s² = ½ makes the Gaussian the plain Σ(x-x̂)²; b = ½ gives the Laplace that same variance, 2b². For ssim the scale is
@@ -31,15 +32,13 @@ _PIXELS = (-3, -2, -1)
 
 def require_likelihood(name: str, scale: float | None = None) -> None:
     """Refuse an unknown name, and a scale that is impossible or that this likelihood does not have."""
-    if name not in LIKELIHOODS:
-        raise InputError(f"likelihood {name!r} is unknown; choose one of {', '.join(LIKELIHOODS)}.")
+    one_of("likelihood", name, LIKELIHOODS)
     if scale is None:
         return
     if name not in _SCALES:
-        raise InputError(f"likelihood {name!r} takes no scale, but {scale} was given: leave it out, or choose one of "
+        raise InputError(f"likelihood {name!r} takes no scale, but {short(scale)} was given: leave it out, or choose one of "
                          f"{', '.join(_SCALES)}.")
-    if not 0 < scale < math.inf or (name == "ssim" and scale > 1):
-        raise InputError(f"scale is {scale}, but for {name!r} it must be above 0{' and at most 1' * (name == 'ssim')}.")
+    Range(1e-6, 1.0 if name == "ssim" else 1e6).take("scale", scale)
 
 
 def wants_activation(name: str) -> bool:

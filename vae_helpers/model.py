@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vae_helpers.errors import InputError
+from vae_helpers.ranges import MODEL, one_of, short
 
 DECODER_NORMS = ("instance", "adaptive", "batch")
 OUTPUTS = ("tanh", "langevin")
@@ -37,20 +38,19 @@ class VAEConfig:
 
     def __post_init__(self):
         size = self.image_size
-        if not isinstance(size, int) or size < 8 or size & (size - 1):
-            raise InputError(f"image_size {size!r} does not fit: the encoder halves the picture down to 4×4, "
-                             "so use a power of two from 8 up, such as 64, 128 or 256.")
+        if not isinstance(size, int) or not 8 <= size <= MODEL["image_size"].high or size & (size - 1):
+            raise InputError(f"image_size {short(size)} does not fit: the encoder halves the picture down to 4×4, so use a "
+                             f"power of two from 8 to {MODEL['image_size'].high:,}, such as 64, 128 or 256.")
+        object.__setattr__(self, "latent_dim", MODEL["latent_dim"].take("latent_dim", self.latent_dim))
         blocks = size.bit_length() - 3
-        widths = tuple(self.widths) if self.widths else (_WIDTHS + _WIDTHS[-1:] * blocks)[:blocks]
-        object.__setattr__(self, "widths", widths)
-        if len(widths) != blocks:
-            raise InputError(f"widths {widths} do not fit image_size {size}: {blocks} halvings lead to 4×4, "
+        widths = (_WIDTHS + _WIDTHS[-1:] * blocks)[:blocks] if self.widths is None else self.widths
+        if not isinstance(widths, (tuple, list)) or len(widths) != blocks:
+            raise InputError(f"widths {short(widths)} do not fit image_size {size}: {blocks} halvings lead to 4×4, "
                              f"so give {blocks} widths or none.")
-        if self.latent_dim < 1 or min(widths) < 1:
-            raise InputError(f"latent_dim {self.latent_dim} and widths {widths} must be positive whole numbers.")
+        widths = tuple(MODEL["widths"].take("each of widths", width) for width in widths)
+        object.__setattr__(self, "widths", widths)
         for name, known in (("decoder_norm", DECODER_NORMS), ("output", OUTPUTS)):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(known)}.")
+            one_of(name, getattr(self, name), known)
 
     def as_dict(self) -> dict:
         """Plain types only, for a checkpoint; `output` only where it is not the default, which older versions read."""

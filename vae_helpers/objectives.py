@@ -7,7 +7,6 @@ term: with another one it needs the same factor as a β, see `losses.translate_b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from torch.func import functional_call
 
 from vae_helpers.errors import InputError
 from vae_helpers.mmd import mmd
+from vae_helpers.ranges import Range, as_seed, one_of, short
 from vae_helpers.total_correlation import (Discriminator, decompose, minibatch_weights, permute_latents,
                                            stratified_weights)
 
@@ -42,7 +42,7 @@ class Objective:
     """What all have in common. `pictures` is the size N of the training set; `knobs` replaces some of the defaults."""
 
     defaults: dict[str, float] = {}
-    ranges: dict[str, tuple[float, float]] = {}  # of a knob, ends included; 0 to ∞ unless said
+    ranges: dict[str, tuple[float, float]] = {}  # of a knob, ends included; 0 to 10¹² unless said
     terms: tuple[str, ...] = ()  # what it logs besides reconstruction and KL: those of `penalty`, then those of `learn`
     mixes = True  # whether a picture's loss depends on the others of its batch, which processes must then share
 
@@ -84,7 +84,7 @@ class Objective:
 
     def _dice(self, at: Moment) -> torch.Generator:
         """Random numbers that follow from (seed, step), and are not those of the latent noise."""
-        return torch.Generator().manual_seed(2**40 + self.seed * 1_000_003 + at.step)
+        return torch.Generator().manual_seed(as_seed(2**40 + self.seed * 1_000_003 + at.step))
 
 
 class Beta(Objective):
@@ -165,13 +165,13 @@ class Factor(Objective):
     """
 
     defaults = {"gamma": 6.4, "learning_rate": 1e-4, "layers": 6.0, "width": 1000.0}
-    ranges = {"layers": (1.0, 100.0), "width": (1.0, 1e5)}
+    ranges = {"layers": (1.0, 32.0), "width": (1.0, 4096.0)}  # at most 2.1 GB of weights
     terms = ("total_correlation", "discriminator_loss")
 
     def __init__(self, latent_dim, knobs=None, pictures=0, seed=0, device="cpu"):
         super().__init__(latent_dim, knobs, pictures, seed, device)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(2**40 + seed)
+            torch.manual_seed(as_seed(2**40 + seed))
             self.discriminator = Discriminator(latent_dim, int(self.knobs["layers"]), int(self.knobs["width"]))
         self.discriminator.to(device)
         rate = self.knobs["learning_rate"]
@@ -247,7 +247,7 @@ class Info(Objective):
     """
 
     defaults = {"alpha": 0.0, "lambda": 1000.0, "imq": 0.0, "bandwidth": 1.0}
-    ranges = {"alpha": (-math.inf, 1.0), "imq": (0.0, 1.0), "bandwidth": (1e-3, 1e3)}
+    ranges = {"alpha": (-1e12, 1.0), "imq": (0.0, 1.0), "bandwidth": (1e-3, 1e3)}
     terms = ("mmd",)
 
     def penalty(self, codes, kl, at):
@@ -262,21 +262,20 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "beta": Beta, "capacity": Capacity, "tc": TC, "tc-stratified": StratifiedTC, "factor": Factor, "dip-1": DIP1,
     "dip-2": DIP2, "info": Info}
 
+TERMS = ("reconstruction", "KL", "gradient norm of the encoder", "gradient norm of the decoder")  # then logged_terms
+
 
 def require_objective(name: str, knobs: Mapping[str, float] | None = None) -> type[Objective]:
     """The class of an objective; refuses an unknown name, an unknown knob, and a value that a knob cannot have."""
-    if name not in OBJECTIVES:
-        raise InputError(f"objective {name!r} is unknown; choose one of {', '.join(OBJECTIVES)}.")
+    one_of("objective", name, tuple(OBJECTIVES))
     kind = OBJECTIVES[name]
+    if knobs is not None and not isinstance(knobs, Mapping):
+        raise InputError(f"knobs are {short(knobs)}, but must be numbers by name, such as {{'gamma': 10.0}}.")
     for knob, value in (knobs or {}).items():
         if knob not in kind.defaults:
             known = f"choose one of {', '.join(kind.defaults)}" if kind.defaults else "leave knobs out, for it has none"
-            raise InputError(f"objective {name!r} has no knob {knob!r}: {known}.")
-        low, high = kind.ranges.get(knob, (0.0, math.inf))
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) \
-                or not low <= value <= high:
-            raise InputError(f"knob {knob} of objective {name!r} is {value!r}, but must be a finite number from "
-                             f"{low:g} to {high:g}.")
+            raise InputError(f"objective {name!r} has no knob {short(knob)}: {known}.")
+        Range(*kind.ranges.get(knob, (0.0, 1e12))).take(f"knob {knob} of objective {name!r}", value)
     return kind
 
 

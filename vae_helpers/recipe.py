@@ -11,9 +11,11 @@ import torch
 from vae_helpers.errors import InputError
 from vae_helpers.likelihoods import require_likelihood
 from vae_helpers.objectives import require_objective
+from vae_helpers.ranges import RECIPE, one_of, short
 
 SCHEDULES = ("thirds", "one-cycle")
 BETA_SCHEDULES = ("linear", "constant", "cyclical", "cosine")
+_MAY_BE_NONE = ("batch_size", "beta_warmup")
 QUICK_PICTURES = 20_000  # what the quick recipe shows the model in all: about two minutes on two fast cores
 
 
@@ -46,27 +48,19 @@ class TrainConfig:
     exact: bool | None = None  # a resumed run equals an uninterrupted one bit for bit; None: yes on the CPU
 
     def __post_init__(self):
-        for name in ("epochs", "lr", "num_samples", "clip", "pictures_every", "evaluate_every"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)}, but must be above 0.")
-        if self.beta < 0 or not math.isfinite(self.beta):
-            raise InputError(f"beta is {self.beta}, but must be 0 or above.")
+        for name, known in (("schedule", SCHEDULES), ("beta_schedule", BETA_SCHEDULES)):
+            one_of(name, getattr(self, name), known)
+        for name in ("flip", "compile", "exact"):
+            if not isinstance(getattr(self, name), bool) and (name == "flip" or getattr(self, name) is not None):
+                raise InputError(f"{name} is {short(getattr(self, name))}, but must be True or False.")
         require_objective(self.objective, self.knobs)
         require_likelihood(self.likelihood, self.scale)
-        for name, known in (("schedule", SCHEDULES), ("beta_schedule", BETA_SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(known)}.")
-        for name in ("warmup", "beta_warmup", "ema"):
-            if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}, but must be from 0 to below 1.")
-        if self.early_stop < 0 or self.beta_cycles < 1:
-            raise InputError(f"early_stop is {self.early_stop} and beta_cycles {self.beta_cycles}, but they must be at "
-                             "least 0 and 1.")
+        for name, allowed in RECIPE.items():
+            if getattr(self, name) is not None or name not in _MAY_BE_NONE:
+                object.__setattr__(self, name, allowed.take(name, getattr(self, name)))
         if self.batch_size is None:
             samples = self.num_samples
             object.__setattr__(self, "batch_size", 64 if samples > 15 else 96 if samples > 10 else 128)
-        if self.batch_size < 2:
-            raise InputError(f"batch_size is {self.batch_size}, but BatchNorm needs at least 2 pictures in a batch.")
 
     @classmethod
     def quick(cls, train_pictures: int, **changes) -> "TrainConfig":

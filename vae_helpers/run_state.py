@@ -109,7 +109,18 @@ def resumed(run: Run, epochs: int, pictures: PictureSet, world: World,
     except (TypeError, KeyError, ValueError):
         raise InputError(f"the run {run.name!r} was started by another version of this project, whose settings do not "
                          "fit: resume it with that version, or start a run with another name.") from None
+    _require_place(run, saved, max(1, len(pictures.split.train) // kept.batch_size))
     return state, replace(kept, epochs=max(kept.epochs, epochs)), saved["threads"], pictures
+
+
+def _require_place(run: Run, saved: dict, per_epoch: int) -> None:
+    """Refuse a step outside of the epoch it should be in, and an epoch begun without its sums, or the reverse."""
+    into = saved["step"] - saved["epochs_closed"] * per_epoch
+    if not 0 <= into <= per_epoch or (into == 0) != (saved["sums"] is None):
+        raise InputError(f"the run {run.name!r} cannot go on, because its checkpoint is at step {saved['step']:,} after "
+                         f"{saved['epochs_closed']:,} epochs of {per_epoch:,} steps, "
+                         f"{'without' if saved['sums'] is None else 'with'} sums of an epoch begun, which no run reaches: "
+                         "start a run with another name.")
 
 
 def save_last(run: Run, state: State, config: TrainConfig, pictures: PictureSet, book: Logbook | None = None) -> None:
