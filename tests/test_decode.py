@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_helpers.decode import Unreadable, decode, is_candidate, resize_square
+from vae_helpers.decode import Unreadable, decode, resize_square
+from vae_helpers.kinds import is_candidate
 
 RED, GREEN, BLUE = (200, 30, 40), (20, 180, 60), (30, 50, 190)
 

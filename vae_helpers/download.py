@@ -5,7 +5,7 @@ import csv
 import shutil
 from pathlib import Path
 
-from vae_helpers.decode import is_candidate
+from vae_helpers.kinds import is_candidate
 from vae_helpers.errors import InputError
 from vae_helpers.sources import find_folder
 

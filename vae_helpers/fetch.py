@@ -6,7 +6,7 @@ import itertools
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from vae_helpers.decode import SUFFIXES
+from vae_helpers.kinds import takes
 from vae_helpers.download import HANDLES, download
 from vae_helpers.errors import InputError
 from vae_helpers.sources import project_root
