@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
+from vae_helpers.decode import is_temporary
 from vae_helpers.disk import only_builder, plain_disk_errors, say, sync_folder, write_aside, write_at
 from vae_helpers.errors import InputError
 
@@ -64,15 +65,16 @@ def open_cache(
     """
     final = folder / stem
     with plain_disk_errors(folder, len(names) * size * size * 3):
-        if (ready := _open_if_sound(final)) is not None:
+        if (ready := _open_if_sound(final)) is not None and not _mended(ready, names, fill):
             return ready
         folder.mkdir(parents=True, exist_ok=True)
         with only_builder(folder / f"{stem}.lock", progress) as alone:
             # Another process may have finished it while this one waited.
-            if (ready := _open_if_sound(final)) is not None:
+            if (ready := _open_if_sound(final)) is not None and not _mended(ready, names, fill):
                 return ready
             if final.exists():
-                say(f"The cache {final} is damaged; building it again.")
+                say(f"The cache {final} is damaged; building it again." if ready is None else
+                    f"Files that could not be read can be read now; building the cache {final} again.")
                 shutil.rmtree(final)
             building = folder / (f"{stem}.building" if alone else f"{stem}.building-{os.getpid()}")
             reasons = _build(building, names, size, fill, progress, unit)
@@ -91,6 +93,14 @@ def open_cache(
         raise InputError(f"The cache {final} does not read back as written; check that disk, or pass another "
                          "`cache_dir`.")
     return ready
+
+
+def _mended(cached: Cached, names: Sequence[str], fill: Fill) -> bool:
+    """Whether an item that was left out for a reason that may pass, such as a missing permission, can be read now."""
+    again = {name for name, reason in cached.skipped if is_temporary(reason)}
+    rows = np.array([row for row, name in enumerate(names) if name in again], int)
+    return any(reason is None for start in range(0, len(rows), 64)
+               for _, _, reasons in fill([rows[start:start + 64]]) for reason in reasons)
 
 
 def verify(folder: Path) -> bool:

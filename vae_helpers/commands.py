@@ -90,7 +90,7 @@ def run_data(options: argparse.Namespace) -> None:
     pictures = open_pictures(source, options.image_size)
     parts = ", ".join(f"{len(rows):,} {part}" for part, rows in zip(pictures.split._fields, pictures.split))
     print(f"{pictures.name}: {len(pictures):,} pictures ({parts}), {len(pictures.skipped):,} files skipped, "
-          f"{len(pictures.duplicates):,} groups of near-duplicates\nCache: {pictures.cache}")
+          f"{len(pictures.duplicates):,} groups of near-duplicates\nCache: {pictures.cache}", *pictures.remarks(), sep="\n")
 
 
 def run_train(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,9 +23,11 @@ from vae_helpers.disk import say, write_aside
 from vae_helpers.download import download
 from vae_helpers.duplicates import DUPLICATES_VERSION, near_duplicates
 from vae_helpers.errors import InputError
+from vae_helpers.kinds import advice_left_out, shown
 from vae_helpers.known_factors import SUFFIXES as FACTOR_SUFFIXES
 from vae_helpers.known_factors import open_known_factors
-from vae_helpers.sources import FOLDERS, choose, find_folder, find_pictures, label_of, project_root
+from vae_helpers.notes import read_notes, tell, write_notes
+from vae_helpers.sources import FOLDERS, choose, find_folder, label_of, list_pictures, project_root
 from vae_helpers.split import Split, split_by_name
 
 __all__ = [
@@ -44,7 +46,8 @@ class PictureSet:
 
     `pictures` uint8 `(N, H, W, 3)`, read-only; `names` paths relative to the folder, or `butterflies/seed0/000123`;
     `labels` sub-folders for display; `factors` float64 `(N, F)` and `factor_table` if the set was made from known
-    factors; `skipped` pairs of name and reason; `source` what it was opened from.
+    factors; `skipped` pairs of name and reason; `notes` what was done to a picture, by name; `left_out` how many
+    files of other kinds lie beside the pictures; `source` what it was opened from.
     """
 
     name: str
@@ -57,9 +60,15 @@ class PictureSet:
     source: str = ""
     cache: Path | None = None
     request: dict | None = None  # `open_pictures(**request)` opens the same set again; plain types, for a checkpoint
+    notes: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def remarks(self) -> list[str]:
+        """Lines that count what was done to pictures (colours converted, too dark) and what was left out."""
+        return tell(self.notes, self.left_out)
 
     @cached_property
     def split(self) -> Split:
@@ -125,29 +134,39 @@ def open_pictures(
 def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str = "crop") -> np.ndarray:
     """One picture file as uint8 `(image_size, image_size, 3)`, exactly as a folder's pictures are decoded."""
     _check(image_size, None, fit, 0.0)
-    if not Path(path).is_file():
-        raise InputError(f"There is no picture {path}; give the path of a picture file.")
+    if not os.path.isfile(path):
+        raise InputError(f"There is no picture {shown(str(path))}; give the path of a picture file.")
     try:
         with quiet():
             return np.array(decode(path, image_size, fit))
     except Unreadable as error:
-        raise InputError(f"The picture {path} cannot be used: it {error}; give another one.") from None
+        raise InputError(f"The picture {shown(str(path))} cannot be used: it {error}; give another one.") from None
 
 
 def _open_folder(source, size, limit, fit, allow_bad, where, workers, progress) -> PictureSet:
     folder = find_folder(source)
-    found = find_pictures(folder)
+    found, left_out = list_pictures(folder)
+    if advice_left_out(left_out):
+        say(f"In {folder}, {tell({}, left_out)[0]}.")
     found = [found[row] for row in choose([item.name for item in found], limit)]
     names = [item.name for item in found]
     name = source if source in FOLDERS else _slug(folder.resolve().name)
     stem = f"{name}-{size}-{digest(size, fit, DECODER_VERSION, *found)}"
 
+    kept = where / f"{stem}.notes.json"
+
     def fill(blocks):
-        return decode_blocks(folder, names, blocks, size, fit, workers)
+        notes = read_notes(kept)
+        try:
+            yield from decode_blocks(folder, names, blocks, size, fit, workers, notes)
+        finally:  # also on Ctrl-C
+            write_notes(kept, notes)
 
     cached = open_cache(where, stem, names, size, fill, allow_bad=allow_bad, progress=progress)
     labels = tuple(label_of(item) for item in cached.names)
-    return PictureSet(name, cached.pictures, cached.names, labels, skipped=cached.skipped, source=str(folder),
+    notes = read_notes(kept)
+    return PictureSet(name, cached.pictures, cached.names, labels, skipped=cached.skipped, left_out=dict(left_out),
+                      notes={item: notes[item] for item in cached.names if item in notes}, source=str(folder),
                       cache=cached.folder)
 
 

@@ -34,7 +34,7 @@ _MAGIC = [(re.compile(pattern, re.DOTALL), kind) for pattern, kind in (
     (rb"....ftypm[is]f1.{4,12}avi[fs]", "AVIF"), (rb"....ftyp(?:he[ivm][cxms]|m[is]f1)", "HEIF"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "JPEG XL"), (rb"8BPS\0\x01", "PSD"), (rb"qoif", "QOI"),
 )]
-_HEAD = 32
+HEAD = 32
 
 
 class Unreadable(Exception):
@@ -108,7 +108,7 @@ def head_of(path: str | PathLike[str]) -> bytes | None:
     """The first 32 bytes, or `None` where they cannot be had."""
     try:
         with open_regular(path) as file:
-            return file.read(_HEAD)
+            return file.read(HEAD)
     except (OSError, Unreadable):
         return None
 

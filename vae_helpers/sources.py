@@ -193,6 +193,20 @@ def _advice(folder: Path) -> str:
     return f"{download}copy pictures into it, or use the built-in set (`DATASET=synthetic`)"
 
 
+def safe_parts(path: str) -> list[str]:
+    """The folders and name of a path that somebody else wrote, such that they lie below wherever they are joined to.
+
+    `..`, drives and what no file system or screen takes are replaced or dropped; a name over 200 bytes becomes a hash.
+    """
+    parts = []
+    for part in path.replace("\\", "/").split("/"):
+        part = "".join(c if c.isprintable() and c not in ':*?"<>|' else "_" for c in part).strip(" ").rstrip(". ")
+        if len(part.encode()) > 200:
+            part = hashlib.blake2b(part.encode(), digest_size=16).hexdigest() + Path(part).suffix[:16]
+        parts += [part] * bool(part)
+    return parts
+
+
 def label_of(name: str) -> str:
     """The name of the folder right around a picture, as its label for display; empty at the top."""
     return name.rpartition("/")[0].rpartition("/")[2]
