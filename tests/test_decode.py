@@ -168,8 +168,10 @@ def test_what_cannot_be_read_has_a_reason(tmp_path, content, reason):
 
 def test_candidates_go_by_suffix_or_by_first_bytes(tmp_path):
     for name, content, expected in (
-        ("a.JPG", b"", True), ("b.tiff", b"", True), ("c.txt", picture_bytes(), False), ("d", picture_bytes(), True),
+        ("a.JPG", b"", True), ("b.tiff", b"", True), ("c.txt", picture_bytes(), True), ("d", picture_bytes(), True),
         ("e", picture_bytes("WEBP"), True), ("f", b"words", False), ("g.jpg.txt", b"", False),
+        ("h.nef", b"II*\0" + bytes(40), False), ("i.dat", b"BM and other words, as many as it takes", False),
+        ("j.AVIF", b"", True), ("k", picture_bytes("JPEG2000"), True),
     ):
         (tmp_path / name).write_bytes(content)
         assert is_candidate(name, tmp_path / name) is expected, name

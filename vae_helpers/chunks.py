@@ -1,4 +1,4 @@
-"""What lies in a JPEG or PNG file, found without decoding it."""
+"""What lies in a JPEG, JPEG 2000 or PNG file, found without decoding it."""
 from __future__ import annotations
 
 import io
@@ -43,6 +43,33 @@ def _further_scans(data: bytes) -> int:
         at = found.end()
         found = _NEXT_MARKER.search(data, at + int.from_bytes(data[at:at + 2], "big"))
     return scans
+
+
+def jp2_profile(file: BinaryIO) -> bytes:
+    """The ICC profile in a JPEG 2000 file, which Pillow does not look for; empty if there is none."""
+    end = file.seek(0, io.SEEK_END)
+    header = _box(file, 0, end, b"jp2h")
+    colours = header and _box(file, *header, b"colr")
+    if not colours or colours[1] - colours[0] > MAX_PROFILE:
+        return b""
+    file.seek(colours[0])
+    body = file.read(colours[1] - colours[0])
+    return body[3:] if body[:1] in (b"\2", b"\3") else b""
+
+
+def _box(file: BinaryIO, at: int, end: int, kind: bytes) -> tuple[int, int] | None:
+    """Where the contents of the first box of a kind lie between two places (ISO/IEC 15444-1, annex I)."""
+    while at + 8 <= end:
+        file.seek(at)
+        length, found, first = int.from_bytes(file.read(4), "big"), file.read(4), at + 8
+        if length == 1:
+            length, first = int.from_bytes(file.read(8), "big"), at + 16
+        if found == kind:
+            return first, min(end, at + length) if length else end
+        if length < first - at:
+            return None  # the last box, or damaged
+        at += length
+    return None
 
 
 def without_text(file: BinaryIO) -> tuple[io.BytesIO, bytes] | None:

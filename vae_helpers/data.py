@@ -153,9 +153,10 @@ def _open_folder(source, size, limit, fit, allow_bad, where, workers, progress) 
     name = source if source in FOLDERS else _slug(folder.resolve().name)
     stem = f"{name}-{size}-{digest(size, fit, DECODER_VERSION, *found)}"
 
-    kept = where / f"{stem}.notes.json"
+    kept, filled = where / f"{stem}.notes.json", []
 
     def fill(blocks):
+        filled.append(True)
         notes = read_notes(kept)
         try:
             yield from decode_blocks(folder, names, blocks, size, fit, workers, notes)
@@ -165,6 +166,8 @@ def _open_folder(source, size, limit, fit, allow_bad, where, workers, progress) 
     cached = open_cache(where, stem, names, size, fill, allow_bad=allow_bad, progress=progress)
     labels = tuple(label_of(item) for item in cached.names)
     notes = read_notes(kept)
+    for line in tell(notes, {}) if filled else ():
+        say(line)
     return PictureSet(name, cached.pictures, cached.names, labels, skipped=cached.skipped, left_out=dict(left_out),
                       notes={item: notes[item] for item in cached.names if item in notes}, source=str(folder),
                       cache=cached.folder)

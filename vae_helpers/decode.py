@@ -12,7 +12,7 @@ from os.path import join
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from vae_helpers.chunks import jpeg_scans, without_text
+from vae_helpers.chunks import jp2_profile, jpeg_scans, without_text
 from vae_helpers.colour import flatten, to_srgb
 from vae_helpers.kinds import HEIF_ADVICE, KINDS, Unreadable, formats, head_of, kind_of, open_regular, shown
 
@@ -141,7 +141,10 @@ def _open_square(file, profile: bytes, size: int, fit: str, stop: threading.Even
         with _one_big_one if width * height > BIG_PIXELS else nullcontext():
             if stop.is_set():
                 raise Unreadable(f"{NOT_NOW}: interrupted")
-            return _square(picture, box, profile or picture.info.get("icc_profile") or b"", size, fit)
+            profile = profile or picture.info.get("icc_profile") or b""
+            if picture.format == "JPEG2000":
+                profile = jp2_profile(file)
+            return _square(picture, box, profile, size, fit)
 
 
 def _draft(picture: Image.Image, size: int, fit: str) -> tuple[float, float] | None:
