@@ -29,7 +29,8 @@ def noted(path, size=64):
 
 
 @pytest.mark.parametrize(("name", "options"), [
-    ("a.png", {}), ("a.tif", {}), ("a.webp", {"lossless": True}), ("a.jpg", {"quality": 98}), ("a.avif", {"quality": 100}),
+    ("a.png", {}), ("a.tif", {}), ("a.webp", {"lossless": True}), ("a.jpg", {"quality": 98}),
+    ("a.avif", {"quality": 100}),
 ])
 def test_an_rgb_profile_is_applied(tmp_path, name, options):
     colourful().save(tmp_path / name, icc_profile=wide_rgb(), **options)
@@ -118,7 +119,8 @@ def png16(values):
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", *values.shape[1::-1], 16, 2, 0, 0, 0)),
               (b"IDAT", zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in values))), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks)
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks)
 
 
 def test_twelve_bits_in_sixteen_are_told(tmp_path, capsys):
@@ -130,7 +132,8 @@ def test_twelve_bits_in_sixteen_are_told(tmp_path, capsys):
     Image.fromarray(grey * 257).save(folder / "full.png")
     (folder / "full_colour.png").write_bytes(png16(np.asarray(colourful()).astype(np.uint16) * 257))
     first = open_pictures(folder, 32, cache_dir=tmp_path / "cache", progress=False)
-    assert set(first.notes) == {"grey.png", "colour.png"} and "2 × uses at most 12 of its 16 bits" in capsys.readouterr().err
+    assert set(first.notes) == {"grey.png", "colour.png"}
+    assert "2 × uses at most 12 of its 16 bits" in capsys.readouterr().err
     again = open_pictures(folder, 32, cache_dir=tmp_path / "cache", progress=False)
     assert again.notes == first.notes and again.remarks()[0].startswith("2 × uses at most 12") and (
         not capsys.readouterr().err)

@@ -55,7 +55,8 @@ def test_torn_notes_are_none(tmp_path):
     write_notes(tmp_path / "no folder" / "notes.json", {"a": "b"})
 
 
-@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), MemoryError(), OSError(5, "Input/output error")])
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), MemoryError(),
+                                   OSError(5, "Input/output error")])
 def test_what_was_left_out_for_a_passing_reason_is_tried_again(folder, monkeypatch, error):
     tried, real = [], decoding.open_regular
 

@@ -78,7 +78,8 @@ def test_a_pipe_is_a_sentence_and_does_not_block(latents, tmp_path):
     (tmp_path / "only").mkdir()
     for name in ("pipe", "only/pipe", "only/pipe.jpg"):
         os.mkfifo(tmp_path / name)
-    for place, word in (("pipe", "is a pipe or a device"), ("only", "holds no JPEG"), ("/dev/zero", "is a pipe or a device")):
+    for place, word in (("pipe", "is a pipe or a device"), ("only", "holds no JPEG"),
+                        ("/dev/zero", "is a pipe or a device")):
         latents.photo.place.value = str(tmp_path / place)
         latents.photo.opener.click()
         assert is_error(latents) and word in latents.status.value
@@ -89,7 +90,8 @@ def test_an_upload_may_have_a_name_that_no_file_can_have(latents, photos, name):
     upload(latents, name, (photos / "b.jpg").read_bytes())
     assert not is_error(latents) and latents.start.value == 30
     upload(latents, name, b"words")
-    assert is_error(latents) and "cannot be used: it is not a JPEG" in latents.status.value and "/photo" not in latents.status.value
+    assert is_error(latents) and "cannot be used: it is not a JPEG" in latents.status.value
+    assert "/photo" not in latents.status.value
 
 
 @pytest.mark.parametrize("place", ["~nobody_of_this_name/x", "y" * 300])

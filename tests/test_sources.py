@@ -74,8 +74,8 @@ def test_pictures_are_found_by_content(tmp_path):
 
 
 def test_folders_that_programs_make_are_not_data(tmp_path):
-    touch(tmp_path, "a.jpg", "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "b/@eaDir/x.jpg", "__MACOSX/._a.jpg", "#recycle/old.jpg",
-          ".thumbnails/a.jpg", "thumbs/a.jpg", "b/thumbnails/own.jpg", "c/@eaDirect/d.jpg")
+    touch(tmp_path, "a.jpg", "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "b/@eaDir/x.jpg", "__MACOSX/._a.jpg",
+          "#recycle/old.jpg", ".thumbnails/a.jpg", "thumbs/a.jpg", "b/thumbnails/own.jpg", "c/@eaDirect/d.jpg")
     assert found(tmp_path) == ["a.jpg", "b/thumbnails/own.jpg", "c/@eaDirect/d.jpg"]
     left_out = list_pictures(tmp_path).left_out
     assert left_out == {"folder @eaDir": 2, "folder __MACOSX": 1, "folder #recycle": 1, "folder thumbs": 1}

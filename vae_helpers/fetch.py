@@ -66,8 +66,8 @@ def unpack(uploaded: dict[str, bytes]) -> Path:
                    for inner, read in _members(name, content))
         if not kept:
             held = f" (only {tell_left_out(left_out)})" if left_out else ""
-            raise InputError(f"the upload of {len(uploaded)} files holds no pictures{held}: choose {KINDS} files, or a zip "
-                             "of them.")
+            raise InputError(f"the upload of {len(uploaded)} files holds no pictures{held}: choose {KINDS} files, or a "
+                             "zip of them.")
         os.rename(aside, folder)
     except OSError as error:
         raise InputError(f"the upload cannot be written to {folder} ({error.strerror}): free some space, or upload "
