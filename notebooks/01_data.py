@@ -124,11 +124,12 @@ figures.show_grid(mean_and_spread, captions=["mean", "spread ×2"])
 # ## What was skipped, and what is there twice
 # Two things spoil a set quietly: files that are no pictures, and pictures that are there twice. If one copy lands in
 # training and the other is held out, the held-out score is a lie. A perceptual hash finds near-copies, also
-# mirrored or resized ones, and they are kept on one side.
+# mirrored or resized ones, and they are kept on one side. The last lines, if any, count pictures whose embedded colour
+# profile was converted to sRGB, or which are dark for their depth, and what else lies in the folder.
 
 # %%
 print(f"{len(pictures.skipped)} skipped", *[f"  {name}: {reason}" for name, reason in pictures.skipped[:5]], sep="\n")
-print(f"{len(pictures.duplicates)} groups of near-duplicates")
+print(f"{len(pictures.duplicates)} groups of near-duplicates", *pictures.remarks(), sep="\n")
 
 # %% [markdown]
 # The largest groups, if there are any, one row each. For drawn pictures expect none; for photos from the web, a few.

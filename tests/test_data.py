@@ -130,7 +130,7 @@ def test_bad_files_are_skipped_listed_and_counted(folder, tmp_path, capsys):
         opened(folder, tmp_path)
     pictures = opened(folder, tmp_path, allow_bad=0.05)
     assert dict(pictures.skipped) == {"zero.jpg": "is empty (0 bytes)",
-                                      "words.png": "is not a JPEG, PNG, WebP, BMP, GIF or TIFF"}
+                                      "words.png": "is not a JPEG, PNG, WebP, AVIF, JPEG 2000, BMP, GIF or TIFF"}
     assert len(pictures) == 40 and "Skipped 2 of 42" in capsys.readouterr().err
 
 

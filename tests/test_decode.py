@@ -4,9 +4,10 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from vae_helpers.decode import Unreadable, decode, is_candidate, resize_square
+from vae_helpers.decode import Unreadable, decode, resize_square
+from vae_helpers.kinds import is_candidate
 
 RED, GREEN, BLUE = (200, 30, 40), (20, 180, 60), (30, 50, 190)
 
@@ -167,8 +168,10 @@ def test_what_cannot_be_read_has_a_reason(tmp_path, content, reason):
 
 def test_candidates_go_by_suffix_or_by_first_bytes(tmp_path):
     for name, content, expected in (
-        ("a.JPG", b"", True), ("b.tiff", b"", True), ("c.txt", picture_bytes(), False), ("d", picture_bytes(), True),
+        ("a.JPG", b"", True), ("b.tiff", b"", True), ("c.txt", picture_bytes(), True), ("d", picture_bytes(), True),
         ("e", picture_bytes("WEBP"), True), ("f", b"words", False), ("g.jpg.txt", b"", False),
+        ("h.nef", b"II*\0" + bytes(40), False), ("i.dat", b"BM and other words, as many as it takes", False),
+        ("j.AVIF", b"", True), ("k", picture_bytes("JPEG2000"), True),
     ):
         (tmp_path / name).write_bytes(content)
         assert is_candidate(name, tmp_path / name) is expected, name
@@ -182,3 +185,24 @@ def test_a_wrong_suffix_does_not_matter(tmp_path):
 def test_resize_square_takes_grey_and_colour():
     grey = np.full((6, 6), 7, np.uint8)
     assert (resize_square(grey, 4) == 7).all() and resize_square(grey[..., None], 4).shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["tif", "avif", "webp", "jpg"])
+def test_every_format_is_turned_once(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"turned.{suffix}"
+    quarters(96, 96).save(path, exif=exif, **({"compression": "tiff_lzw"} if suffix == "tif" else {"quality": 95}))
+    expected = ImageOps.exif_transpose(Image.open(path)).convert("RGB").resize((32, 32))
+    assert near(corners(decode(path, 32)), corners(np.asarray(expected)), 12)
+
+
+def test_crops_of_a_jpeg_decoded_small_are_not_shifted(tmp_path):
+    for width, height in ((1201, 803), (1207, 901), (803, 1201)):  # halves and quarters of these are not whole
+        ramp = np.linspace(0, 255, max(width, height))[:, None].repeat(min(width, height), 1)
+        picture = Image.fromarray((ramp if height > width else ramp.T).astype(np.uint8))
+        picture.save(tmp_path / "a.jpg", quality=100)
+        picture.save(tmp_path / "a.png")
+        small, whole = (decode(tmp_path / name, 32).astype(float) for name in ("a.jpg", "a.png"))
+        assert abs((small - whole).mean()) < 0.2

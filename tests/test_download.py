@@ -36,6 +36,20 @@ def test_pictures_land_in_the_project_by_species(project, tmp_path, monkeypatch)
     assert files == {"train/MONARCH/1.jpg": "train/1.jpg", "train/2.jpg": "train/2.jpg", "test/1.jpg": "mine"}
 
 
+def test_labels_from_a_table_stay_below_the_folder(project, tmp_path, monkeypatch):
+    fetched = tmp_path / "fetched"
+    labels = ["..", "../../..", "/abs", "", "a\x1bb", ".hidden"]
+    (fetched / "train").mkdir(parents=True)
+    for n in range(len(labels)):
+        (fetched / "train" / f"{n}.jpg").write_text("x")
+    rows = "".join(f"{n}.jpg,{label}\n" for n, label in enumerate(labels))
+    (fetched / "Training_set.csv").write_text(f"filename,label\n{rows}short\n")
+    pretend_kagglehub(monkeypatch, lambda handle: str(fetched))
+    folder = download("butterfly")
+    places = sorted(path.relative_to(folder / "train").as_posix() for path in folder.rglob("*.jpg"))
+    assert places == ["0.jpg", "1.jpg", "3.jpg", "a_b/4.jpg", "abs/2.jpg", "hidden/5.jpg"]
+
+
 def test_without_the_package(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     with pytest.raises(InputError, match="`pip install kagglehub`.*or download https://www.kaggle.com.*animal-faces"):

@@ -5,8 +5,10 @@ import types
 import zipfile
 
 import pytest
+from PIL import Image
 
 from vae_helpers import fetch as fetching
+from vae_helpers import kinds
 from vae_helpers.errors import InputError
 from vae_helpers.fetch import fetch, unpack
 
@@ -70,3 +72,50 @@ def test_elsewhere_and_other_ways(monkeypatch):
 def test_public_sets_are_downloaded(monkeypatch, tmp_path):
     monkeypatch.setattr(fetching, "download", lambda name: tmp_path / name)
     assert fetch("animal") == tmp_path / "animal"
+
+
+def bytes_of(kind):
+    held = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(held, kind)
+    return held.getvalue()
+
+
+def test_what_an_upload_leaves_out_is_said(capsys, monkeypatch):
+    monkeypatch.setattr(kinds, "suffixes", lambda: frozenset([".png", ".jp2"]))  # as without pillow-heif
+    folder = unpack({"a.zip": zipped(**{"cat__1.png": b"one", "x.HEIC": b"", "y.heic": b"", "note.txt": b"",
+                                        ".hidden.png": b"", "__MACOSX__._1.png": b"", "@eaDir__1.png": b"", "no_suffix": bytes_of("AVIF")}),
+                     "b.zip": zipped(**{"cat__1.png": b"two"}), "loose.jp2": b"three", "more.rar": b"Rar!"})
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert names == ["cat/1.png", "cat/1_2.png", "loose.jp2", "no_suffix"]
+    said = capsys.readouterr().err
+    for part in ("Unpacked 4 pictures", "2 × .heic", "1 × .txt", "1 × .rar", "1 × file in @eaDir",
+                 "pip install pillow-heif"):
+        assert part in said
+    with pytest.raises(InputError, match=r"no pictures \(only 1 × \.rar\)"):
+        unpack({"more.rar": b"Rar!"})
+
+
+def test_an_upload_is_whole_or_not_there(tmp_path, monkeypatch):
+    packed = bytearray(zipped(**{"1.png": b"one", "2.png": b"twotwotwo"}))
+    packed[packed.index(b"twotwotwo")] ^= 1
+    with pytest.raises(InputError, match="cannot be unpacked, because it is damaged"):
+        unpack({"a.zip": bytes(packed)})
+    monkeypatch.setattr(fetching, "MAX_UNPACKED", 1000)
+    with zipfile.ZipFile(held := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("small.png", b"x")
+        archive.writestr("large.png", bytes(1_000_000))
+    with pytest.raises(InputError, match=r"a\.zip holds far more than its 0\.0 MB"):
+        unpack({"a.zip": held.getvalue()})
+    assert not list((tmp_path / "data").glob("*"))
+    monkeypatch.setattr(fetching.Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(InputError, match=r"cannot be written to .* \(No space left\)"):
+        unpack({"a.png": b"x"})
+    assert not list((tmp_path / "data").glob("*"))
+
+
+def test_odd_names_in_a_zip_stay_below_the_folder(tmp_path):
+    folder = unpack({"a.zip": zipped(**{"/abs/1.png": b"1", "..\\..\\2.png": b"2", "C:\\3.png": b"3",
+                                        "x" * 300 + ".png": b"4", "5.png": b"5", "5.png/6.png": b"6"})})
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sorted(path.read_bytes() for path in files) == [b"1", b"2", b"3", b"4", b"5"]
+    assert all(path.suffix == ".png" for path in files)

@@ -1,6 +1,7 @@
 """One's own photo in an explorer: from a folder, and uploaded as ipywidgets 7 and 8 do it."""
 
 import datetime
+import os
 
 import numpy as np
 import pytest
@@ -68,5 +69,33 @@ def test_a_bad_upload_is_a_sentence(latents, content):
 def test_a_bad_place_is_a_sentence(latents, tmp_path, place):
     (tmp_path / "empty").mkdir()
     latents.photo.place.value = str(tmp_path / place) if place else ""
+    latents.photo.opener.click()
+    assert is_error(latents) and "Error" not in latents.status.value
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
+def test_a_pipe_is_a_sentence_and_does_not_block(latents, tmp_path):
+    (tmp_path / "only").mkdir()
+    for name in ("pipe", "only/pipe", "only/pipe.jpg"):
+        os.mkfifo(tmp_path / name)
+    for place, word in (("pipe", "is a pipe or a device"), ("only", "holds no JPEG"),
+                        ("/dev/zero", "is a pipe or a device")):
+        latents.photo.place.value = str(tmp_path / place)
+        latents.photo.opener.click()
+        assert is_error(latents) and word in latents.status.value
+
+
+@pytest.mark.parametrize("name", ["x" * 400 + ".jpg", "..", "a\0b.jpg", "\x1b[31m.jpg"])
+def test_an_upload_may_have_a_name_that_no_file_can_have(latents, photos, name):
+    upload(latents, name, (photos / "b.jpg").read_bytes())
+    assert not is_error(latents) and latents.start.value == 30
+    upload(latents, name, b"words")
+    assert is_error(latents) and "cannot be used: it is not a JPEG" in latents.status.value
+    assert "/photo" not in latents.status.value
+
+
+@pytest.mark.parametrize("place", ["~nobody_of_this_name/x", "y" * 300])
+def test_a_place_that_cannot_be_is_a_sentence(latents, place):
+    latents.photo.place.value = place
     latents.photo.opener.click()
     assert is_error(latents) and "Error" not in latents.status.value

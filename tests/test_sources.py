@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from vae_helpers.errors import InputError
-from vae_helpers.sources import choose, find_folder, find_pictures, fraction, label_of, project_root
+from vae_helpers.sources import (
+    choose, find_folder, find_pictures, fraction, label_of, list_pictures, project_root, safe_parts,
+)
 
 
 def touch(folder, *names):
@@ -47,10 +49,89 @@ def test_links_are_followed_once_and_loops_end(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
-def test_a_pipe_named_like_a_picture_is_not_opened(tmp_path):
-    os.mkfifo(tmp_path / "pipe.jpg")
+def test_pipes_and_devices_are_not_opened(tmp_path):
+    for name in ("pipe.jpg", "pipe", "pipe.txt"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "device").symlink_to("/dev/zero")
     touch(tmp_path, "a.jpg")
-    assert found(tmp_path) == ["a.jpg"]
+    assert found(tmp_path) == ["a.jpg"] and list_pictures(tmp_path).left_out == {"pipe or device": 4}
+    with pytest.raises(InputError, match="is a pipe or a device; give a folder"):
+        find_pictures(tmp_path / "pipe")
+
+
+def test_what_is_left_out_is_counted_by_kind(tmp_path):
+    touch(tmp_path, "a.jpg", "b/x.NEF", "b/y.nef", "c.txt", "plain", ".hidden.txt")
+    (tmp_path / "raw").write_bytes(b"\xff\x0a" + bytes(40))
+    (tmp_path / "fake.jxl").write_bytes(b"\xff\x0a" + bytes(40))
+    assert list_pictures(tmp_path).left_out == {".nef": 2, ".txt": 1, "no suffix": 1, "JPEG XL": 1, ".jxl": 1}
+
+
+def test_pictures_are_found_by_content(tmp_path):
+    for name, kind in (("a.jpg_large", "JPEG"), ("b.bak", "PNG"), ("c", "AVIF"), ("d.x", "BMP"), ("e", "JPEG2000")):
+        Image.new("RGB", (8, 8)).save(tmp_path / name, kind)
+    touch(tmp_path, "f.JP2", "g.avif", "h.pgm")
+    assert len(found(tmp_path)) == 8
+
+
+def test_folders_that_programs_make_are_not_data(tmp_path):
+    touch(tmp_path, "a.jpg", "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "b/@eaDir/x.jpg", "__MACOSX/._a.jpg",
+          "#recycle/old.jpg", ".thumbnails/a.jpg", "thumbs/a.jpg", "b/thumbnails/own.jpg", "c/@eaDirect/d.jpg")
+    assert found(tmp_path) == ["a.jpg", "b/thumbnails/own.jpg", "c/@eaDirect/d.jpg"]
+    left_out = list_pictures(tmp_path).left_out
+    assert left_out == {"folder @eaDir": 2, "folder __MACOSX": 1, "folder #recycle": 1, "folder thumbs": 1}
+
+
+@pytest.mark.parametrize("root", ["", "results/"])
+@pytest.mark.parametrize("mark", ["models/run/last.pt", "tensorboard/run/events.out.tfevents.1"])
+def test_our_own_results_are_not_data(tmp_path, root, mark):
+    touch(tmp_path, "a.jpg", f"{root}generated_images/run/epoch.png", f"{root}plots/run/x.png", "plots_of_land/b.jpg")
+    assert len(found(tmp_path)) == 4  # folders that happen to be called so
+    touch(tmp_path, root + mark)
+    assert found(tmp_path) == ["a.jpg", "plots_of_land/b.jpg"]
+    assert found(tmp_path / root / "plots" / "run") == ["x.png"]  # named by hand
+
+
+def test_control_characters_do_not_reach_the_screen(tmp_path):
+    touch(tmp_path, "\x1b]0;x/a.\x1b[31m", "b.\u202etxt")
+    with pytest.raises(InputError) as caught:
+        find_pictures(tmp_path)
+    assert str(caught.value).isprintable() and r".\x1b[31m" in str(caught.value)
+    with pytest.raises(InputError) as caught:
+        find_pictures(tmp_path / "\x1b[2J")
+    assert str(caught.value).isprintable()
+
+
+def test_what_goes_away_while_it_is_listed(tmp_path, monkeypatch):
+    touch(tmp_path, "a.jpg", "sub/b.jpg", "tab/c.jpg")
+    real = os.stat
+
+    def stat(path, **options):
+        if str(path).endswith("sub"):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        if str(path).endswith("tab"):
+            raise OSError(36, "File name too long", path)
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    with pytest.raises(InputError, match=r"tab cannot be read \(File name too long\)"):
+        find_pictures(tmp_path)
+    monkeypatch.setattr(os, "stat", lambda path, **options: real(path, **options) if "tab" in str(path) else stat(path))
+    assert found(tmp_path) == ["a.jpg", "tab/c.jpg"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/" * 3000, "nul\0", "~nobody_of_this_name/x"])
+def test_places_that_no_folder_can_have(tmp_path, name):
+    with pytest.raises(InputError) as caught:
+        find_pictures(find_folder(name))
+    assert str(caught.value).isprintable()
+
+
+def test_names_that_somebody_else_wrote():
+    for path, parts in (("../../a.jpg", ["a.jpg"]), ("/etc/x", ["etc", "x"]), ("C:\\x\\y.png", ["C_", "x", "y.png"]),
+                        ("..", []), (" .. /...", []), ("a\x1bb\n", ["a_b_"]), ("né.jpg", ["né.jpg"])):
+        assert safe_parts(path) == parts
+    (long,) = safe_parts("é" * 200 + ".jpg")
+    assert len(long) < 60 and long.endswith(".jpg")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux allows such names")

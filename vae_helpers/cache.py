@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
+from vae_helpers.decode import is_temporary
 from vae_helpers.disk import only_builder, plain_disk_errors, say, sync_folder, write_aside, write_at
 from vae_helpers.errors import InputError
 
@@ -68,15 +69,16 @@ def open_cache(
     """
     final = folder / stem
     with plain_disk_errors(folder, len(names) * size * size * 3):
-        if (ready := open_if_sound(final)) is not None:
+        if (ready := open_if_sound(final)) is not None and not _mended(ready, names, fill):
             return ready
         folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
         with only_builder(folder / f"{family.rstrip('-') or stem}.lock", progress) as alone:
             # Another process may have finished it while this one waited.
-            if (ready := open_if_sound(final)) is not None:
+            if (ready := open_if_sound(final)) is not None and not _mended(ready, names, fill):
                 return ready
             if final.exists():
-                say(f"The cache {final} is damaged; building it again.")
+                say(f"The cache {final} is damaged; building it again." if ready is None else
+                    f"Files that could not be read can be read now; building the cache {final} again.")
                 shutil.rmtree(final)
             building = folder / (f"{stem}.building" if alone else f"{stem}.building-{os.getpid()}")
             reasons = _build(building, names, size, fill, progress, unit)
@@ -100,6 +102,14 @@ def open_cache(
     return ready
 
 
+def _mended(cached: Cached, names: Sequence[str], fill: Fill) -> bool:
+    """Whether an item that was left out for a reason that may pass, such as a missing permission, can be read now."""
+    again = {name for name, reason in cached.skipped if is_temporary(reason)}
+    rows = np.array([row for row, name in enumerate(names) if name in again], int)
+    return any(reason is None for start in range(0, len(rows), 64)
+               for _, _, reasons in fill([rows[start:start + 64]]) for reason in reasons)
+
+
 def verify(folder: Path) -> bool:
     """Whether every block of the finished cache in `folder` still has its checksum (reads all of it)."""
     index = _read_index(folder)
@@ -109,7 +119,7 @@ def verify(folder: Path) -> bool:
 def _remove_family(folder: Path, family: str, stem: str) -> None:
     """Delete the caches, finished or not, that the cache `stem` takes the place of."""
     for path in folder.glob(f"{family}*"):
-        if path.name.partition(".")[0] != stem:
+        if path.name.partition(".")[0] != stem and path.suffix != ".json":
             with contextlib.suppress(OSError):  # Windows keeps what is still mapped; the next one deletes it
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 

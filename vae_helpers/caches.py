@@ -48,6 +48,9 @@ def clear_caches(where: Path, everything: bool = False) -> list[Kept]:
     for path in where.glob("*.skipped.txt") if cleared else ():
         if path.name.removesuffix(".skipped.txt") not in stems:
             path.unlink(missing_ok=True)
+    for path in where.glob("*-notes.json") if cleared else ():
+        if not any(stem.startswith(path.name.removesuffix("notes.json")) for stem in stems):
+            path.unlink(missing_ok=True)
     return cleared
 
 

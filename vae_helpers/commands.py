@@ -93,7 +93,7 @@ def run_data(options: argparse.Namespace) -> None:
     pictures = open_pictures(source, options.image_size)
     parts = ", ".join(f"{len(rows):,} {part}" for part, rows in zip(pictures.split._fields, pictures.split))
     print(f"{pictures.name}: {len(pictures):,} pictures ({parts}), {len(pictures.skipped):,} files skipped, "
-          f"{len(pictures.duplicates):,} groups of near-duplicates\nCache: {pictures.cache}")
+          f"{len(pictures.duplicates):,} groups of near-duplicates\nCache: {pictures.cache}", *pictures.remarks(), sep="\n")
 
 
 def _clear(everything: bool) -> None:

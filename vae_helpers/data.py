@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -25,8 +25,10 @@ from vae_helpers.duplicates import DUPLICATES_VERSION, near_duplicates
 from vae_helpers.errors import InputError
 from vae_helpers.fingerprint import file_print, name_prints
 from vae_helpers.folder import open_folder
+from vae_helpers.kinds import shown
 from vae_helpers.known_factors import SUFFIXES as FACTOR_SUFFIXES
 from vae_helpers.known_factors import open_known_factors
+from vae_helpers.notes import tell
 from vae_helpers.sources import FOLDERS, find_folder, label_of, project_root
 from vae_helpers.split import Split, small_parts, split_by_name
 
@@ -47,7 +49,8 @@ class PictureSet:
 
     `pictures` uint8 `(N, H, W, 3)`, read-only; `names` paths relative to the folder, or `butterflies/seed0/000123`;
     `labels` sub-folders for display; `factors` float64 `(N, F)` and `factor_table` if the set was made from known
-    factors; `skipped` pairs of name and reason; `source` what it was opened from; `prints` int64 `(N,)` a fingerprint
+    factors; `skipped` pairs of name and reason; `notes` what was done to a picture, by name; `left_out` how many
+    files of other kinds lie beside the pictures; `source` what it was opened from; `prints` int64 `(N,)` a fingerprint
     of what each picture shows (see `fingerprint`); `parts` uint8 `(N,)` the parts that a run had them in.
     """
 
@@ -63,9 +66,15 @@ class PictureSet:
     prints: np.ndarray | None = None
     parts: np.ndarray | None = None
     request: dict | None = None  # `open_pictures(**request)` opens the same set again; plain types, for a checkpoint
+    notes: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def remarks(self) -> list[str]:
+        """Lines that count what was done to pictures (colours converted, too dark) and what was left out."""
+        return tell(self.notes, self.left_out)
 
     @cached_property
     def split(self) -> Split:
@@ -147,22 +156,22 @@ def cache_folder() -> Path:
 def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str = "crop") -> np.ndarray:
     """One picture file as uint8 `(image_size, image_size, 3)`, exactly as a folder's pictures are decoded."""
     _check(image_size, None, fit, 0.0)
-    if not Path(path).is_file():
-        raise InputError(f"There is no picture {path}; give the path of a picture file.")
+    if not os.path.isfile(path):
+        raise InputError(f"There is no picture {shown(str(path))}; give the path of a picture file.")
     try:
         with quiet():
             return np.array(decode(path, image_size, fit))
     except Unreadable as error:
-        raise InputError(f"The picture {path} cannot be used: it {error}; give another one.") from None
+        raise InputError(f"The picture {shown(str(path))} cannot be used: it {error}; give another one.") from None
 
 
 def _open_folder(source, size, limit, fit, allow_bad, where, workers, progress) -> PictureSet:
     folder = find_folder(source)
     name = source if source in FOLDERS else _slug(folder.resolve().name)
-    cached = open_folder(folder, name, size, limit, fit, allow_bad, where, workers, progress)
+    cached, notes, left_out = open_folder(folder, name, size, limit, fit, allow_bad, where, workers, progress)
     labels = tuple(label_of(item) for item in cached.names)
-    return PictureSet(name, cached.pictures, cached.names, labels, skipped=cached.skipped, source=str(folder),
-                      cache=cached.folder, prints=np.array(cached.more["prints"], np.int64))
+    return PictureSet(name, cached.pictures, cached.names, labels, skipped=cached.skipped, notes=notes, left_out=left_out,
+                      source=str(folder), cache=cached.folder, prints=np.array(cached.more["prints"], np.int64))
 
 
 def _open_built_in(set_name, count, size, seed, where, progress) -> PictureSet:

@@ -5,9 +5,9 @@ import csv
 import shutil
 from pathlib import Path
 
-from vae_helpers.decode import is_candidate
 from vae_helpers.errors import InputError
-from vae_helpers.sources import find_folder
+from vae_helpers.kinds import is_candidate
+from vae_helpers.sources import find_folder, safe_parts
 
 HANDLES = {
     "butterfly": "phucthaiv02/butterfly-image-classification",
@@ -57,8 +57,9 @@ def _labels(fetched: Path) -> dict[str, str]:
     table = fetched / "Training_set.csv"
     if not table.is_file():
         return {}
-    with open(table, newline="", encoding="utf-8") as file:
-        return {row["filename"]: row["label"].strip().replace("/", "_") for row in csv.DictReader(file)}
+    with open(table, newline="", encoding="utf-8", errors="replace") as file:
+        return {row.get("filename"): label for row in csv.DictReader(file)
+                if (label := "_".join(safe_parts(row.get("label") or "")).lstrip("."))}
 
 
 def _short(error: Exception) -> str:

@@ -10,33 +10,48 @@ import numpy as np
 from vae_helpers.cache import Cached, digest, open_cache
 from vae_helpers.caches import carrying, newest_of
 from vae_helpers.decode import DECODER_VERSION, decode_blocks
+from vae_helpers.disk import say
 from vae_helpers.fingerprint import UNKNOWN, file_prints
-from vae_helpers.sources import choose, find_pictures
+from vae_helpers.kinds import advice_left_out
+from vae_helpers.notes import read_notes, tell, write_notes
+from vae_helpers.sources import choose, list_pictures
 
 
 def open_folder(folder: Path, name: str, size: int, limit: int | None, fit: str, allow_bad: float, where: Path,
-                workers: int, progress: bool) -> Cached:
+                workers: int, progress: bool) -> tuple[Cached, dict[str, str], dict[str, int]]:
     """The cache in `where` of a folder's pictures; `more` holds each row's `stamps` (size, time) and `prints`.
+
+    With it what was done to a picture, by name, and how many files of other kinds lie beside the pictures.
 
     A folder, asked for in the same way, has one cache. A picture that came, went, changed or was renamed makes a new
     one, into which all others are copied, and the one before is deleted; so does a folder that was moved.
     """
-    found = find_pictures(folder)
+    found, left_out = list_pictures(folder)
+    if advice_left_out(left_out):
+        say(f"In {folder}, {tell({}, left_out)[0]}.")
     found = [found[row] for row in choose([item.name for item in found], limit)]
     stamps, prints = {item.name: [item.size, item.mtime_ns] for item in found}, {}
     path, names, outlived = str(folder.resolve()), list(stamps), []
     recipe = digest(size, fit, limit, DECODER_VERSION)[:8]
     family = f"{name}-{size}-{digest(path)[:8]}{recipe}-"
+    notes, filled = read_notes(_notes_of(where, family)), []
 
     def decoded(blocks: Sequence[np.ndarray]) -> Iterator:
-        for rows, block, reasons in decode_blocks(folder, names, blocks, size, fit, workers):
-            part = [names[row] for row in rows.tolist()]
-            _add_prints(prints, folder, part, workers)  # while their bytes are at hand
-            yield rows, block, reasons
+        filled.append(True)
+        try:
+            for rows, block, reasons in decode_blocks(folder, names, blocks, size, fit, workers, notes):
+                part = [names[row] for row in rows.tolist()]
+                _add_prints(prints, folder, part, workers)  # while their bytes are at hand
+                yield rows, block, reasons
+        finally:  # also on Ctrl-C: the next run decodes only what is left
+            write_notes(_notes_of(where, family), notes)
 
     def rows_in(earlier: Cached) -> np.ndarray:
         rows = _rows_in(earlier, folder, stamps, workers)
-        prints.update((names[row], earlier.more["prints"][old]) for row, old in enumerate(rows.tolist()) if old >= 0)
+        taken = [(names[row], old) for row, old in enumerate(rows.tolist()) if old >= 0]
+        prints.update((name, earlier.more["prints"][old]) for name, old in taken)
+        said = read_notes(_notes_of(where, earlier.folder.name.rpartition("-")[0] + "-"))
+        notes.update((name, said[earlier.names[old]]) for name, old in taken if earlier.names[old] in said)
         if not earlier.folder.name.startswith(family) and len(np.unique(rows[rows >= 0])) == len(earlier.names):
             outlived.append(earlier.folder)
         return rows
@@ -50,7 +65,13 @@ def open_folder(folder: Path, name: str, size: int, limit: int | None, fit: str,
                         family=family, more=more, about={"source": path, "files": True})
     for cache in outlived:
         shutil.rmtree(cache, ignore_errors=True)
-    return cached
+    for line in tell(notes, {}) if filled else ():
+        say(line)
+    return cached, {name: notes[name] for name in cached.names if name in notes}, dict(left_out)
+
+
+def _notes_of(where: Path, family: str) -> Path:
+    return where / f"{family}notes.json"
 
 
 def _add_prints(prints: dict[str, int], folder: Path, names: Sequence[str], workers: int) -> None:

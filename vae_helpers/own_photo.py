@@ -13,6 +13,7 @@ import numpy as np
 from vae_helpers.data import read_picture
 from vae_helpers.errors import InputError
 from vae_helpers.explorer import Explorer
+from vae_helpers.kinds import shown
 from vae_helpers.sources import find_folder, find_pictures
 from vae_helpers.widget_parts import button
 
@@ -53,21 +54,21 @@ class OwnPhoto(widgets.HBox):
 
     def _take_upload(self, name: str, content: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / name
+            file = Path(folder) / "photo"  # its own name may be none that a file can have
             file.write_bytes(content)
             try:
                 picture = read_picture(file, self._size)
             except InputError as problem:
-                raise InputError(str(problem).replace(f"{folder}{os.sep}", "")) from None
+                raise InputError(str(problem).replace(str(file), shown(name))) from None
         self._take(name, picture)
 
     def _open_place(self) -> None:
         place = self.place.value.strip()
         if not place:
             raise InputError("type the path of a photo, or of a folder of photos, before you press Open.")
-        file = Path(place).expanduser()
-        if not file.is_file():
-            folder = find_folder(place)
+        file = find_folder(place)
+        if not os.path.isfile(file):
+            folder = file
             files = find_pictures(folder)
             file = folder / files[self._next % len(files)].name
             self._next += 1
