@@ -124,6 +124,30 @@ def test_a_write_that_is_cut_short_leaves_the_previous_checkpoint_whole(small_mo
     assert load_checkpoint(tmp_path / "m.pt")[1]["step"] == 1 and os.listdir(tmp_path) == ["m.pt"]
 
 
+def test_what_is_not_the_disks_fault_is_not_blamed_on_it(small_model, tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "m.pt", small_model, step=1)
+
+    def broken(content, file):
+        raise RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be reported later")
+
+    monkeypatch.setattr(torch, "save", broken)
+    with pytest.raises(InputError, match=r"failed \(CUDA error: device-side assert triggered\)") as problem:
+        save_checkpoint(tmp_path / "m.pt", small_model, step=2)
+    assert "disk is full" not in str(problem.value) and "space" not in str(problem.value)
+    assert load_checkpoint(tmp_path / "m.pt")[1]["step"] == 1 and os.listdir(tmp_path) == ["m.pt"]
+
+
+def test_a_save_that_is_interrupted_leaves_nothing_aside(small_model, tmp_path, monkeypatch):
+    def interrupted(content, file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(tmp_path / "m.pt", small_model)
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_folder_that_cannot_be_made_gets_a_sentence(small_model, tmp_path):
     (tmp_path / "models").write_text("a file where a folder should be")
     with pytest.raises(InputError, match="could not be saved"):
@@ -188,9 +212,10 @@ def test_a_foreign_file_is_refused_by_name_although_a_previous_one_exists(small_
 
 def test_nothing_to_go_on_from_gets_a_sentence(small_model, tmp_path):
     run = Run("r", tmp_path)
-    save_checkpoint(run.best, small_model)
-    with pytest.raises(InputError, match="neither last.pt nor previous.pt"):
+    with pytest.raises(InputError, match="neither last.pt nor best.pt"):
         load_latest(run)
+    save_checkpoint(run.best, small_model, step=3)
+    assert load_latest(run)[1]["step"] == 3  # better than nothing
 
 
 def test_what_a_killed_process_left_aside_is_swept_up(small_model, tmp_path):

@@ -1,21 +1,27 @@
 """Two gloo processes against one: the same gradients, the same course, and runs that change hands."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from vae_helpers import run_state, train
+from vae_helpers import distributed, run_state, train
+from vae_helpers.__main__ import main
 from vae_helpers.batching import plan
 from vae_helpers.checkpoint import Run, load_checkpoint
 from vae_helpers.data import open_pictures
+from vae_helpers.disk import only_user
 from vae_helpers.distributed import World, _BatchNormOnGPUs, open_world, synchronise_batch_norm
 from vae_helpers.errors import InputError
 from vae_helpers.feed import feed, noise_for
@@ -75,6 +81,49 @@ def _worker(folder):
     train._step = stop_rank_one
     result = fit(_pictures(folder), Run("two_then_one", folder), CONFIG, MODEL, device="cpu", progress=False)
     Path(folder, f"stopped{rank}.json").write_text(json.dumps([result.finished, result.scores.as_dict()]))
+    train._step = step
+    _on_two_machines(folder, rank)
+    _lose_one(folder, rank)
+
+
+def _on_two_machines(folder, rank):
+    """Each has a VAE/ of its own, and only the first process writes."""
+    command = ["train", "--limit", "60", "--image-size", "32", "--latent-dim", "8", "--batch-size", "20", "--device", "cpu",
+               "--name", "m", "--out", str(Path(folder, f"machine{rank}"))]
+    for more in (["--epochs", "1"], ["--epochs", "2", "--resume"]):
+        assert main([*command, *more]) == 0
+    refused = main([*command, "--resume", "--beta", "9"]) if rank == 0 else pytest.raises(SystemExit, main, [
+        *command, "--resume", "--beta", "9"]).value.code
+    Path(folder, f"machine{rank}.json").write_text(json.dumps(refused))
+    some = _pictures(folder)
+    with pytest.raises(InputError if rank == 0 else SystemExit, match="same pictures" if rank == 0 else "2"):
+        fit(replace(some, names=some.names[::-1]) if rank else some, Run("unequal", folder), CONFIG, MODEL, device="cpu")
+
+
+def _lose_one(folder, rank):
+    """The last thing that they do: the second process dies in the middle of a step."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to whoever is left
+    forward = BetaVAE.forward
+
+    def dying(model, *arguments):
+        dying.calls += 1
+        if rank == 1 and dying.calls == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return forward(model, *arguments)
+
+    dying.calls, BetaVAE.forward = 0, dying
+    with pytest.raises(InputError) as problem:
+        fit(_pictures(folder), Run("lost", folder), CONFIG, MODEL, device="cpu", progress=False)
+    Path(folder, "lost.json").write_text(json.dumps(str(problem.value)))
+
+
+def _stopping(step, at):
+    """`step`, asked to stop after step `at`."""
+    def stopping(state, *rest):
+        step(state, *rest)
+        if state.step == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+    return stopping
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +134,16 @@ def two(tmp_path_factory):
         patch.setattr(run_state, "pick_half", lambda device: None)
         pictures = _pictures(folder)
         one = fit(pictures, Run("one", folder), CONFIG, MODEL, device="cpu", progress=False)
-        fit(pictures, Run("one_then_two", folder), CONFIG, MODEL, device="cpu", progress=False, stop_after=2)
+        patch.setattr(train, "_step", _stopping(train._step, 10))  # the last of the second epoch, which is still open
+        fit(pictures, Run("one_then_two", folder), CONFIG, MODEL, device="cpu", progress=False)
+        patch.undo()
+        patch.setattr(run_state, "pick_half", lambda device: None)
         done = subprocess.run(
             [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__,
              str(folder)],
             env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
             timeout=200)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+        assert Path(folder, "lost.json").is_file(), done.stdout[-3000:] + done.stderr[-5000:]
         yield folder, pictures, one
 
 
@@ -131,10 +183,79 @@ def test_all_processes_stop_at_one_step_and_one_process_goes_on(two):
     _close(folder, "two_then_one", one)
 
 
-def test_launch_trains_in_child_processes(two):
+def test_what_depends_on_the_disk_is_decided_by_the_first_process(two):
+    folder, *_ = two
+    assert load_checkpoint(Run("m", folder / "machine0").last)[1]["epochs_closed"] == 2
+    assert not (folder / "machine1").exists()
+    assert [json.loads((folder / f"machine{rank}.json").read_text()) for rank in (0, 1)] == [2, 2]
+
+
+def test_the_loss_of_a_process_is_a_sentence_and_a_checkpoint_of_the_step_before(two):
+    folder, pictures, _ = two
+    said, run = json.loads((folder / "lost.json").read_text()), Run("lost", folder)
+    assert "another process of this training has ended" in said and "resume the run 'lost'" in said
+    saved = load_checkpoint(run.last)[1]
+    assert 5 <= saved["step"] == 7 and saved["epochs_closed"] == 1
+    assert fit(pictures, run, device="cpu", resume=True, progress=False).finished
+
+
+def test_the_first_process_may_take_longer_than_the_others_patience(monkeypatch):
+    sent, heard = [], threading.Event()
+    monkeypatch.setattr(distributed, "_PATIENCE", timedelta(seconds=0.04))
+    monkeypatch.setattr(distributed.dist, "broadcast", lambda flag, root: (sent.append(float(flag)), heard.set()))
+    monkeypatch.setattr(distributed.dist, "broadcast_object_list", lambda passed, src, device: sent.append(passed))
+    assert World(torch.device("cpu"), 0, 2).first(lambda: heard.wait(60)) is True
+    *waiting, over, passed = sent
+    assert set(waiting) == {0.0} and over == 1.0 and passed == [True, False]
+
+
+def test_processes_meet_for_an_hour_but_a_silent_one_is_given_up_in_minutes(monkeypatch):
+    given, store = {}, torch.distributed.HashStore()
+    monkeypatch.setattr(distributed, "rendezvous", lambda url, timeout: (given.update(meeting=timeout), iter([(store, 0, 1)]))[1])
+    monkeypatch.setattr(distributed.dist, "init_process_group", lambda backend, **options: given.update(options))
+    monkeypatch.setattr(distributed.atexit, "register", lambda function: None)
+    monkeypatch.setattr(distributed, "end_with", lambda gone: given.update(orphan=gone()))
+    distributed._meet("gloo")
+    assert given["meeting"] >= timedelta(hours=1) and timedelta(minutes=1) < given["timeout"] <= timedelta(minutes=15)
+    assert given["orphan"] is False
+    monkeypatch.setattr(distributed.dist, "is_initialized", lambda: True)
+    assert distributed.lost(RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer"))
+    assert not distributed.lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def _listening(root):
+    """Addresses that process `root` and its children listen on, as the system's table has them."""
+    children, todo, found = {}, [root], set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            children.setdefault(int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1]), []).append(int(folder.name))
+    table = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    sockets = {f"socket:[{row[9]}]": row[1] for row in table if row[3] == "0A"}
+    while todo:
+        process = todo.pop()
+        todo += children.get(process, [])
+        with contextlib.suppress(OSError):
+            found |= {sockets.get(os.readlink(file)) for file in Path(f"/proc/{process}/fd").iterdir()}
+    return found - {None}
+
+
+def test_launch_trains_in_child_processes_that_the_network_cannot_reach(two, monkeypatch):
     folder, pictures, _ = two
     run, config = Run("launched", folder), TrainConfig.quick(96, epochs=1, batch_size=16)
-    result = launch(pictures, run, config, VAEConfig(32, 4, (4, 8, 8)), processes=2, device="cpu", progress=False)
+    before, seen, over = _listening(os.getpid()) if Path("/proc/net/tcp").exists() else None, set(), threading.Event()
+
+    def look():
+        while before is not None and not over.wait(0.1):
+            seen.update(_listening(os.getpid()) - before)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        result = launch(pictures, run, config, VAEConfig(32, 4, (4, 8, 8)), processes=2, device="cpu", progress=False)
+    finally:
+        over.set()
+        watcher.join()
+    assert before is None or seen and all(address.startswith("0100007F:") for address in seen)
     assert result.finished and result.scores.pictures == len(pictures.split.validation)
     assert load_checkpoint(run.last)[1]["step"] == len(pictures.split.train) // 16
     with pytest.raises(InputError, match="resume it, or choose another name"):
@@ -147,6 +268,32 @@ def test_the_sentence_of_a_child_is_passed_on(capsys):
     assert "step 1" in capsys.readouterr().out
     assert "status 3" in _run([sys.executable, "-c", "raise SystemExit(3)"])
     assert _run([sys.executable, "-c", "pass"]) is None
+
+
+def test_a_character_that_is_cut_in_two_arrives_whole(capsys):
+    says = "import os; os.write(1, b'a' * 4095 + '\u20ac'.encode() + b'b'); os.write(1, b'\\xe2')"
+    assert _run([sys.executable, "-c", says]) is None
+    assert capsys.readouterr().out == "a" * 4095 + "\u20acb\ufffd"  # what is cut off at the very end is shown as such
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed another way there")
+def test_processes_end_with_a_checkpoint_when_the_notebook_dies(two):
+    folder, *_ = two
+    run = Run("orphaned", folder)
+    says = (f"import sys; sys.path.insert(0, {str(PROJECT / 'tests')!r})\nimport test_distributed as t\n"
+            f"t.launch(t._pictures({str(folder)!r}), t.Run('orphaned', {str(folder)!r}), t.replace(t.CONFIG, epochs=100_000, "
+            "evaluate_every=100_000, pictures_every=100_000, compile=False), t.MODEL, processes=1, device='cpu', progress=False)")
+    with subprocess.Popen([sys.executable, "-c", says], env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as notebook:
+        while not run.last.is_file() and notebook.poll() is None:
+            time.sleep(0.1)
+        notebook.kill()
+    while True:  # the run's lock is free once they have ended
+        with only_user(run.models / ".lock") as free:
+            if free:
+                break
+        time.sleep(0.1)
+    assert load_checkpoint(run.last)[1]["step"] > 0
 
 
 def test_ctrl_c_in_the_notebook_asks_the_processes_to_save_and_end(monkeypatch):

@@ -47,6 +47,24 @@ def test_a_resumed_run_has_no_step_twice(tmp_path):
     assert read_scalars(tmp_path)["x"][1].tolist() == [1, 1, 2, 3, 3, 3]
 
 
+@pytest.mark.parametrize("name", ["1700000000 (1).host.1", "1700000000", "", "copy", "x.y.z", "\u00b2.host.1", "9" * 40 + ".host"])
+def test_odd_files_beside_the_log_disturb_neither_writing_nor_reading(tmp_path, name):
+    with Logbook(tmp_path) as book:
+        book.scalars(1, {"x": 1.0})
+    (tmp_path / f"events.out.tfevents.{name}").touch()
+    with Logbook(tmp_path, first_epoch=2) as book:
+        book.scalars(2, {"x": 2.0})
+    assert read_scalars(tmp_path)["x"][1].tolist() == [1, 2]
+
+
+def test_a_run_begun_anew_hides_what_the_one_before_wrote(tmp_path):
+    for epochs in (4, 2):
+        with Logbook(tmp_path) as book:
+            for epoch in range(1, epochs + 1):
+                book.scalars(epoch, {"x": epochs})
+    assert read_scalars(tmp_path)["x"][1].tolist() == [2, 2]
+
+
 def test_sessions_within_one_second_are_read_in_their_order(tmp_path, monkeypatch):
     monkeypatch.setattr(logbook.time, "time", lambda: 1_700_000_000.5)
     monkeypatch.setattr(logbook.os, "getpid", iter([9, 8, 7]).__next__)  # which would sort them backwards

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from PIL import Image
 
 from vae_helpers.__main__ import main
-from vae_helpers.checkpoint import load_checkpoint
+from vae_helpers.checkpoint import Run, load_checkpoint, save_checkpoint
+from vae_helpers.recipe import TrainConfig
 
 PROJECT = Path(__file__).resolve().parents[1]
 TINY = "--image-size 32 --latent-dim 8 --limit 60 --epochs 1 --batch-size 16 --out VAE --device cpu".split()
@@ -131,6 +133,25 @@ def test_an_existing_run_asks_for_resume(capsys):
     assert run(capsys, *command, "--resume")[0] == 0
     status, _, error = run(capsys, *command, "--resume", "--objective", "factor")
     assert status == 2 and "started with objective beta" in error
+
+
+@pytest.mark.parametrize("said, own", [(("--latent-dim", 4), "latent_dim 8"), (("--decoder-norm", "batch"), "decoder_norm instance"),
+                                       (("--preset", "quick"), "preset none"), (("--likelihood", "laplace"), "likelihood gaussian")])
+def test_a_run_that_goes_on_refuses_other_settings_than_its_own(capsys, monkeypatch, small_model, said, own):
+    saved = {"train_config": asdict(TrainConfig(epochs=1)), "step": 3}
+    save_checkpoint(Run("s").last, small_model, **saved)
+    status, _, error = run(capsys, "train", "--image-size", 32, "--limit", 60, "--name", "s", "--device", "cpu",
+                           "--resume", *said)
+    assert status == 2 and f"started with {own}, which it keeps" in error and said[0] in error
+
+
+def test_a_run_that_goes_on_needs_nothing_said_again(capsys):
+    command = ("train", "--limit", 60, "--image-size", 32, "--name", "s", "--device", "cpu")
+    own = ("--latent-dim", 4, "--decoder-norm", "batch", "--batch-size", 16, "--seed", 2)
+    assert run(capsys, *command, *own, "--preset", "quick", "--epochs", 2, "--stop-after", 1)[0] == 0
+    assert run(capsys, *command, "--resume")[0] == 0
+    saved = load_checkpoint(Run("s").last)[1]
+    assert saved["epochs_closed"] == 2 and saved["config"]["latent_dim"] == 4
 
 
 @pytest.mark.parametrize("command, word", [

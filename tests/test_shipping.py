@@ -75,6 +75,40 @@ def test_a_run_of_ones_own_comes_before_the_shipped_one(monkeypatch, packed, sma
     assert choose_run("", tmp_path / "VAE").name == "mine" and capsys.readouterr().out == ""
 
 
+def test_a_copy_that_is_cut_is_made_again(monkeypatch, packed, tmp_path):
+    monkeypatch.setattr(shipping, "_places", lambda: [packed])
+    copy, names = shipping.shutil.copyfile, []
+
+    def cut(source, target):
+        names.append(source.name)
+        target.write_bytes(source.read_bytes()[:100])
+        if source.name == "best.pt":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(shipping.shutil, "copyfile", cut)
+    with pytest.raises(KeyboardInterrupt):
+        choose_run("", tmp_path)
+    run = Run(SHIPPED, tmp_path)
+    assert names[-1] == "best.pt" and not run.exists() and not list(run.models.glob(".*"))
+    monkeypatch.setattr(shipping.shutil, "copyfile", copy)
+    assert load_run(choose_run("", tmp_path))[0]
+
+
+def test_a_place_for_the_weights_that_cannot_be_written_gets_a_sentence(monkeypatch, packed, tmp_path):
+    monkeypatch.setattr(shipping, "_places", lambda: [packed])
+    (tmp_path / "models").write_text("a file where a folder should be")
+    with pytest.raises(InputError, match="could not be copied to .*--out"):
+        choose_run("", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["my run", "it's", "-x", "$(touch harm)", "plain"])
+def test_what_stands_in_made_txt_can_be_pasted_into_a_shell(trained, small_set, name, tmp_path):
+    model, saved = load_run(trained[0])
+    text = shipping._made(Run(name, tmp_path), model, saved, 96, {})
+    train, again = (shlex.split(line)[3:] for line in text.splitlines() if line.startswith("    python"))
+    assert _parser().parse_args(train).name == _parser().parse_args(again).run == name
+
+
 def test_without_any_weights_the_sentence_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(shipping, "_places", lambda: [])
     with pytest.raises(InputError, match="notebook 02"):

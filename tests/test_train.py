@@ -15,12 +15,14 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from small import SMALL
-from vae_helpers import train
+from vae_helpers import interrupt, train
 from vae_helpers.checkpoint import Run, load_checkpoint, load_run
 from vae_helpers.errors import InputError
+from vae_helpers.interrupt import Stop
 from vae_helpers.logbook import read_scalars
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.recipe import learning_rate
+from vae_helpers.run_state import claimed
 from vae_helpers.train import TrainConfig, fit, pick_device
 
 QUICK = dict(epochs=2, batch_size=16, pictures_every=5)
@@ -38,7 +40,8 @@ def tiny_disk(tmp_path):
 
 
 def _fit(pictures, run, config=None, **options):
-    return fit(pictures, run, config or TrainConfig.quick(96, **QUICK), SMALL, device="cpu", progress=False, **options)
+    config = config if config or options.get("resume") else TrainConfig.quick(96, **QUICK)
+    return fit(pictures, run, config, SMALL, device="cpu", progress=False, **options)
 
 
 def _equal(one, other):
@@ -90,7 +93,7 @@ def test_resuming_a_finished_run_only_loads_it(small_set, tmp_path):
     assert read_scalars(run.tensorboard)["kl/train"][0].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_a_stop_ends_with_a_checkpoint_and_resuming_equals_never_stopping(small_set, tmp_path, monkeypatch, number):
     whole = _fit(small_set, Run("whole", tmp_path))
     step, steps = train._step, []
@@ -270,7 +273,7 @@ def test_a_disk_that_fills_up_costs_nothing_but_time(small_set, tiny_disk, tmp_p
     assert str(problem.value).count("\n") == 0
     said = capsys.readouterr().err
     assert said.count("will have gaps; training goes on") == 1 and "Traceback" not in said
-    assert load_checkpoint(run.last)[1]["epochs_closed"] == 1 and not list(run.models.glob(".*"))
+    assert load_checkpoint(run.last)[1]["epochs_closed"] == 1 and not list(run.models.glob(".*.tmp"))
     filler.unlink()
     assert _fit(small_set, run, None, resume=True).finished
     _same_run(whole, run)
@@ -310,6 +313,159 @@ def test_sigterm_from_outside_ends_the_command_with_status_0_and_a_checkpoint(tm
     assert child.returncode == 0, error
     assert "Stopped after step" in out and "Traceback" not in error
     assert load_checkpoint(last)[1]["step"] > 0
+
+
+def test_a_second_ctrl_c_while_saving_waits_for_the_save(small_set, tmp_path, monkeypatch):
+    run, step, save = Run("a", tmp_path), train._step, torch.save
+    stopping = []
+
+    def stop_at_fourth(state, *rest):
+        step(state, *rest)
+        if state.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+            stopping.append(True)
+
+    def again(content, file):
+        if stopping:
+            os.kill(os.getpid(), signal.SIGINT)
+        save(content, file)
+
+    monkeypatch.setattr(train, "_step", stop_at_fourth)
+    monkeypatch.setattr(torch, "save", again)
+    with pytest.raises(KeyboardInterrupt):
+        _fit(small_set, run)
+    assert load_checkpoint(run.last)[1]["step"] == 4 and not list(run.models.glob(".*.tmp"))
+
+
+def test_a_signal_that_was_ignored_stays_ignored():
+    """nohup ignores SIGHUP, and a shell may ignore SIGINT for what it starts with &."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Stop().listening() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0)  # a handler would run here
+        assert not stop.asked and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Screen:
+    """A screen whose other end may be closed."""
+
+    encoding, gone = "utf-8", False
+
+    def write(self, text=""):
+        if self.gone:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    flush = write
+
+
+def test_a_screen_that_goes_costs_no_checkpoint(small_set, tmp_path, monkeypatch):
+    run, step, screen = Run("a", tmp_path), train._step, _Screen()
+
+    def stop_at_fourth(state, *rest):
+        step(state, *rest)
+        if state.step == 4:
+            screen.gone = True
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_step", stop_at_fourth)
+        for name in ("stdout", "stderr"):
+            patch.setattr(sys, name, screen)
+        result = fit(small_set, run, TrainConfig.quick(96, **QUICK), SMALL, device="cpu")
+    assert not result.finished and load_checkpoint(run.last)[1]["step"] == 4
+
+
+def test_who_outlives_what_started_it_is_stopped_and_then_ended(monkeypatch):
+    ended = threading.Event()
+    monkeypatch.setattr(interrupt, "_GRACE", 0)
+    monkeypatch.setattr(interrupt.os, "_exit", lambda status: ended.set())
+    with Stop().listening() as stop:
+        interrupt.end_with(lambda: True)
+        assert ended.wait(60) and stop.asked
+
+
+def test_a_first_save_that_fails_after_the_best_was_scored_can_be_resumed(small_set, tmp_path, monkeypatch):
+    """As after a kill or a full disk within the first minutes."""
+    whole, run, save_best = Run("whole", tmp_path), Run("cut", tmp_path), train.save_best
+    _fit(small_set, whole)
+
+    def full(*_):
+        save_best(*_)
+        raise InputError("the disk is full")
+
+    monkeypatch.setattr(train, "save_best", full)
+    with pytest.raises(InputError, match="full"):
+        _fit(small_set, run)
+    monkeypatch.setattr(train, "save_best", save_best)
+    assert _fit(small_set, run, resume=True).finished
+    _same_run(whole, run)
+
+
+def test_a_run_of_which_only_the_best_is_left_goes_on_from_there(small_set, tmp_path, capsys):
+    run = Run("a", tmp_path)
+    _fit(small_set, run, TrainConfig.quick(96, **QUICK), stop_after=1)
+    run.last.unlink()
+    run.previous.unlink()
+    best = run.best.read_bytes()
+    with pytest.raises(InputError, match="resume it, or choose another name"):
+        _fit(small_set, run)
+    assert run.best.read_bytes() == best
+    assert _fit(small_set, run, resume=True).finished
+    assert "best.pt alone is left" in capsys.readouterr().err
+    assert load_checkpoint(run.last)[1]["step"] == 2 * (len(small_set.split.train) // 16)
+    assert read_scalars(run.tensorboard)["kl/train"][0].tolist() == [1, 2]
+
+
+def test_a_run_that_learnt_nothing_may_be_begun_anew(small_set, tmp_path, monkeypatch):
+    run, step = Run("a", tmp_path), train._step
+    monkeypatch.setattr(train, "_step", lambda state, *rest: (step(state, *rest), state.sums.fill_(math.nan)))
+    with pytest.raises(InputError, match="became nan by step 1"):
+        _fit(small_set, run)
+    monkeypatch.setattr(train, "_step", step)
+    other = TrainConfig.quick(96, **QUICK, seed=1)
+    assert _fit(small_set, run, other).finished and load_checkpoint(run.last)[1]["train_config"]["seed"] == 1
+
+
+def test_one_process_at_a_time_trains_a_run(small_set, tmp_path):
+    run = Run("a", tmp_path)
+    with claimed(run, resume=False), pytest.raises(InputError, match="another process is training the run 'a'.*choose"):
+        _fit(small_set, run)
+    assert not run.exists()
+    assert _fit(small_set, run).finished  # the lock was given back
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_first_step(small_set, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(train, "_step", None)  # calling it would be a TypeError
+    with pytest.raises(InputError, match="--out") as problem:
+        _fit(small_set, Run("a", tmp_path / "file"))
+    assert "free some space" not in str(problem.value)
+    run = Run("b", tmp_path)
+    run.last.mkdir(parents=True)  # the lock can be had, but not the checkpoint
+    with pytest.raises(InputError, match="last.pt could not be saved"):
+        _fit(small_set, run)
+
+
+def test_settings_other_than_the_runs_own_are_refused_not_ignored(small_set, tmp_path):
+    run, config = Run("a", tmp_path), TrainConfig.quick(96, **QUICK)
+    _fit(small_set, run, config, stop_after=1)
+    with pytest.raises(InputError, match=r"started with beta 1.0, objective beta, which it keeps, not|"
+                                         r"started with objective beta, .*beta 1.0, which it keeps, not objective tc"):
+        _fit(small_set, run, replace(config, beta=4.0, objective="tc"), resume=True)
+    with pytest.raises(InputError, match="started with latent_dim 8, decoder_norm instance.*latent_dim 4, decoder_norm batch"):
+        fit(small_set, run, None, replace(SMALL, latent_dim=4, decoder_norm="batch"), device="cpu", resume=True)
+    assert load_checkpoint(run.last)[1]["epochs_closed"] == 1
+    assert _fit(small_set, run, replace(config, epochs=3, pictures_every=1, evaluate_every=2), resume=True).finished
+
+
+@pytest.mark.parametrize("epochs", [-1, 0])
+def test_an_end_before_the_first_epoch_is_refused(small_set, tmp_path, epochs):
+    with pytest.raises(InputError, match="stop_after"):
+        _fit(small_set, Run("a", tmp_path), stop_after=epochs)
+    assert not Run("a", tmp_path).models.exists()
 
 
 def test_handlers_are_put_back_and_other_threads_may_train(small_set, tmp_path):

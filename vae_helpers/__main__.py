@@ -128,11 +128,12 @@ def _training_options(sub: argparse.ArgumentParser, limit: int | None = None, de
                      help="a folder of pictures, or synthetic, animals, butterfly, animal")
     sub.add_argument("--limit", type=int, metavar="N", default=limit, help="take at most N pictures")
     sub.add_argument("--image-size", type=int, default=128, metavar="PX", help="side of the squares: 64, 128, 256")
-    sub.add_argument("--latent-dim", type=int, default=128, metavar="Z", help="latents")
-    sub.add_argument("--decoder-norm", default=decoder_norm, metavar="KIND", help="instance, adaptive or batch")
     sub.add_argument("--name", metavar="RUN", help="name of the run; default: DATASET_ns_SAMPLES")
-    # The recipe's own values stand where None is left here, so that a preset and the user do not fight.
+    # What is not said is not there, so that a preset and the user do not fight, nor a run that goes on and what is usual.
     recipe = dict(default=argparse.SUPPRESS)
+    sub.set_defaults(usual={"latent_dim": 128, "decoder_norm": decoder_norm})
+    sub.add_argument("--latent-dim", type=int, metavar="Z", help="latents (128)", **recipe)
+    sub.add_argument("--decoder-norm", metavar="KIND", help=f"instance, adaptive or batch ({decoder_norm})", **recipe)
     sub.add_argument("--epochs", type=int, metavar="N", help="passes over the training pictures (250; quick: enough to "
                      "see 20,000)", **recipe)
     sub.add_argument("--batch-size", type=int, metavar="B", help="pictures a step (128, fewer for many samples; quick: 32)",

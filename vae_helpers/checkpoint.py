@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE
 
 FORMAT = "vae_helpers-1"
+_WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG)
 
 
 class Saved(dict):
@@ -125,12 +127,12 @@ def save_checkpoint(path: Path, model: BetaVAE, keep: Path | None = None, **entr
     """Write weights, the model's config and `entries` (plain types and tensors) to `path`, all or nothing.
 
     The file is written aside, flushed to disk and renamed, so a crash leaves the previous one whole; with `keep` the
-    previous one stays under that name. Raises InputError when the disk is full.
+    previous one stays under that name. Raises InputError with what went wrong.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside, file = path.with_name(f".{path.name}.{os.getpid()}.tmp"), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "wb") as file:
+        with _Watched(io.FileIO(aside, "w")) as file:
             content = {"format": FORMAT, "config": model.config.as_dict(), "model": model.state_dict(), **entries}
             torch.save(content, file)
             file.flush()
@@ -140,10 +142,25 @@ def save_checkpoint(path: Path, model: BetaVAE, keep: Path | None = None, **entr
         os.replace(aside, path)
         sync_folder(path.parent)
     except (OSError, RuntimeError) as problem:
+        reason, advice = why_not_written(file and file.problem or problem)
+        raise InputError(f"{path} could not be saved, because {reason}; the checkpoint before it, if any, is untouched: "
+                         f"{advice}.") from None
+    finally:  # a Ctrl-C comes by here, too
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
-        raise InputError(f"{path} could not be saved, because {_reason(problem)}; the checkpoint before it, if any, is "
-                         "untouched: free some space and resume the run.") from None
+
+
+class _Watched(io.BufferedWriter):
+    """Keeps the disk's own word on a failed write, of which torch.save makes a RuntimeError about its zip file."""
+
+    problem: OSError | None = None
+
+    def write(self, data) -> int:
+        try:
+            return super().write(data)
+        except OSError as problem:
+            self.problem = problem
+            raise
 
 
 def remove_leftovers(run: Run) -> None:
@@ -153,16 +170,19 @@ def remove_leftovers(run: Run) -> None:
             aside.unlink()
 
 
-def _reason(problem: OSError | RuntimeError) -> str:
-    """torch.save reports a failed write as a RuntimeError about its zip file, the OSError somewhere behind it."""
-    while problem is not None and not isinstance(problem, OSError):
-        problem = problem.__cause__ or problem.__context__
-    number = getattr(problem, "errno", None)
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full"
-    if number == errno.EFBIG:
-        return "the file is larger than this system lets it be"
-    return "it could not be written whole; most likely the disk is full" if problem is None else problem.strerror
+def why_not_written(problem: Exception) -> tuple[str, str]:
+    """Why a file of a run could not be written, and what to do: two parts of a sentence."""
+    if not isinstance(problem, OSError):
+        first_line = (str(problem).strip().splitlines() or [type(problem).__name__])[0].rstrip(".")
+        return f"something else than the disk failed ({first_line})", "mend that and resume the run"
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full", "free some space and resume the run"
+    if problem.errno == errno.EFBIG:
+        return "the file is larger than this system lets it be", "raise that limit (ulimit -f) and resume the run"
+    reason = problem.strerror or str(problem)
+    if problem.errno in _WRONG_PLACE:
+        return reason, "give a folder that can be written (--out DIR, or `out` in Python)"
+    return reason, "mend that and resume the run"
 
 
 def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
@@ -205,8 +225,11 @@ def load_run(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dic
 
 
 def load_latest(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
-    """The state to resume from: last.pt, or previous.pt (and a line that says so) where the last is torn or gone."""
-    return _first_whole((run.last, run.previous), device)
+    """The state to resume from: last.pt, or previous.pt (and a line that says so) where the last is torn or gone.
+
+    Where both are, best.pt is taken: weights and counts, without the optimiser.
+    """
+    return _first_whole((run.last, run.previous, run.best), device)
 
 
 def _first_whole(paths: tuple[Path, ...], device: str | torch.device) -> tuple[BetaVAE, dict]:
@@ -223,7 +246,7 @@ def _first_whole(paths: tuple[Path, ...], device: str | torch.device) -> tuple[B
             say(f"{' and '.join(torn)} in {path.parent} cannot be read (cut short or damaged), so {path.name} is used.")
         return found
     if len(torn) > 1:
-        raise TornFile(f"{' and '.join(torn)} in {paths[0].parent} are both damaged: start a run with another name.")
+        raise TornFile(f"{' and '.join(torn)} in {paths[0].parent} are {'both' if len(torn) == 2 else 'all'} damaged: start a run with another name.")
     raise unreadable(there[0], TornFile) if there else InputError(
         f"there is neither {paths[0].name} nor {paths[-1].name} in {paths[0].parent} to go on from: "
         "start a run with another name.")

@@ -30,37 +30,47 @@ def _given(options: argparse.Namespace) -> dict:
     return given
 
 
-def _require_its_own(run, given: dict) -> None:
-    """A run that goes on keeps its settings: refuse to pretend otherwise."""
-    from vae_helpers.checkpoint import load_latest
+def _own_settings(run, options: argparse.Namespace):
+    """The settings of a run that goes on, with --epochs in their place: refuse others that were said, it keeps its own."""
+    from dataclasses import replace
 
-    own = load_latest(run)[1].get("train_config", {})
-    for name, value in given.items():
-        if name not in ("epochs", "compile") and name in own and own[name] != value:
+    from vae_helpers.checkpoint import load_latest
+    from vae_helpers.run_state import kept_config
+
+    saved = load_latest(run)[1]
+    config = kept_config(run, saved)
+    own = vars(config) | {"preset": "quick" if config.schedule == "one-cycle" else "none"} | saved["config"]
+    said = _given(options) | {name: getattr(options, name) for name in ("latent_dim", "decoder_norm") if hasattr(options, name)}
+    if getattr(options, "preset", None):
+        said["preset"] = options.preset
+    for name, value in said.items():
+        if name not in ("epochs", "compile") and own[name] != value:
             raise InputError(f"the run {run.name!r} was started with {name} {own[name]}, which it keeps, not {value}: leave "
                              f"--{name.replace('_', '-')} out to go on with it, or give another --name.")
+    return replace(config, epochs=getattr(options, "epochs", config.epochs))
 
 
-def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
-    """Open the pictures and train: what `train` and `tour` share."""
+def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
+    """Open the pictures and train: what `train` and `tour` share; `resume` says of a run whether to go on with it."""
     from vae_helpers.checkpoint import Run, run_name
     from vae_helpers.data import open_pictures
+    from vae_helpers.distributed import open_world
     from vae_helpers.model import VAEConfig
     from vae_helpers.train import fit, pick_device
 
     # Whatever can be refused is refused before pictures are decoded.
     config, device = config_of(options), pick_device(options.device)
-    model_config = VAEConfig(options.image_size, options.latent_dim, decoder_norm=options.decoder_norm)
+    shape = {name: getattr(options, name, usual) for name, usual in options.usual.items()}
+    model_config = VAEConfig(options.image_size, **shape)
     pictures = open_pictures(options.data, options.image_size, limit=options.limit)
     if quick:
         config = config_of(options, True, len(pictures.split.train))
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
-    resume = resume and run.exists()
-    if resume:
-        _require_its_own(run, _given(options))
-    if resume and not quick and not hasattr(options, "epochs"):
-        config = None  # a run that goes on keeps its own length
-    result = fit(pictures, run, config, model_config, device=device, resume=resume,
+    # One process looks at the disk for all: each machine may have its own.
+    own = open_world(device).first(lambda: _own_settings(run, options) if resume(run) else None)
+    if own is not None:
+        config = own
+    result = fit(pictures, run, config, model_config if own is None else None, device=device, resume=own is not None,
                  stop_after=getattr(options, "stop_after", None), other_pictures=options.other_pictures)
     return pictures, run, result
 
@@ -114,7 +124,7 @@ def _clear(everything: bool) -> None:
 
 def run_train(options: argparse.Namespace) -> None:
     """`train`: start a run, or go on with one."""
-    pictures, run, result = _fit(options, options.preset == "quick", "", options.resume)
+    pictures, run, result = _fit(options, options.preset == "quick", "", lambda run: options.resume and run.exists())
     _report(run, result, pictures)
     print("Written:")
     _list_files(sorted(run.models.glob("*.pt")) + [run.tensorboard, run.generated_images])
@@ -122,10 +132,11 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_tour(options: argparse.Namespace) -> None:
     """`tour`: train, then write every still and animation."""
+    from vae_helpers.run_state import begun
     from vae_helpers.tour import save_all
 
     began = time.monotonic()
-    pictures, run, result = _fit(options, True, "tour", True)
+    pictures, run, result = _fit(options, True, "tour", begun)
     if not result.finished or os.environ.get("RANK", "0") != "0":
         return
     files = save_all(result.model, pictures, run, result.scores)

@@ -29,6 +29,16 @@ def only_builder(path: Path, progress: bool, wait: bool = True) -> Iterator[bool
         # Closing the file gives the lock back.
 
 
+@contextlib.contextmanager
+def only_user(path: Path) -> Iterator[bool | None]:
+    """Hold the lock file `path` and give True; give False, without waiting, where somebody else holds it.
+
+    None: this file system has no locks. Its holder's death gives it back, as above.
+    """
+    with open(path, "a+b") as file:
+        yield _lock(file, wait=False)
+
+
 def _lock(file, wait: bool) -> bool | None:
     """True: locked. False: someone else holds it. None: no locks here."""
     if sys.platform == "win32":
@@ -102,4 +112,5 @@ def sync_folder(folder: Path) -> None:
 
 def say(sentence: str) -> None:
     """One line for the person at the screen, also in a notebook, never mixed into a program's output."""
-    print(sentence.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a screen that has gone must not end what was to be told
+        print(sentence.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import atexit
 import inspect
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -17,12 +19,15 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from vae_helpers.errors import InputError
+from vae_helpers.interrupt import end_with
 from vae_helpers.recipe import pick_device
 
-_PATIENCE = timedelta(hours=1)  # others wait this long while the first process scores or saves
+_MEETING = timedelta(hours=1)  # processes wait this long for each other to begin: one may decode pictures first
+_PATIENCE = timedelta(minutes=10)  # and this long for a sign of life
 Result = TypeVar("Result")
 
 
@@ -63,23 +68,27 @@ class World:
         """For each flag, whether it is set in any process: the same answer in all of them."""
         if self.size == 1:
             return list(flags)
-        return (self.total(torch.tensor(flags, dtype=torch.float32, device=self.device)) > 0).tolist()
+        return (self.total(torch.tensor(flags, dtype=torch.float32)) > 0).tolist()  # on the CPU: no GPU waits for it
 
     def first(self, action: Callable[[], Result]) -> Result:
         """Do something in the first process only, and give its result (without GPU tensors) to all.
 
-        An InputError of the first process ends the others with status 2, without repeating the sentence.
+        It may take as long as it likes. An InputError of the first process ends the others with status 2, without
+        repeating the sentence.
         """
         if self.size == 1:
             return action()
         result, problem = None, None
         if self.rank == 0:
-            try:
-                result = action()
-            except InputError as error:
-                problem = error
+            with _signs_of_life():
+                try:
+                    result = action()
+                except InputError as error:
+                    problem = error
+        else:
+            _await_the_first()
         passed = [result, problem is not None]
-        dist.broadcast_object_list(passed, src=0, device=self.device)
+        dist.broadcast_object_list(passed, src=0, device=torch.device("cpu"))
         if problem is not None:
             raise problem
         if passed[1]:
@@ -99,6 +108,39 @@ class World:
         no_broadcast = {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
         return DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None,
                                        gradient_as_bucket_view=True, **no_broadcast)
+
+
+@contextmanager
+def _signs_of_life() -> Iterator[None]:
+    """Let the other processes, which are in `_await_the_first`, wait for as long as the block takes."""
+    over = threading.Event()
+
+    def send():
+        while not over.wait(_PATIENCE.total_seconds() / 4):
+            try:
+                dist.broadcast(torch.zeros(1), 0)
+            except RuntimeError:  # they are lost, which this process meets next
+                return
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    dist.broadcast(torch.ones(1), 0)
+
+
+def _await_the_first() -> None:
+    over = torch.zeros(1)
+    while not over:
+        dist.broadcast(over, 0)
+
+
+def lost(problem: Exception) -> bool:
+    """Whether an error says that another process has gone or was silent for minutes."""
+    return dist.is_initialized() and (isinstance(problem, dist.DistError) or "gloo" in str(problem).lower())
 
 
 def open_world(device: str | torch.device | None = None) -> World:
@@ -121,9 +163,20 @@ def open_world(device: str | torch.device | None = None) -> World:
         raise InputError(f"several processes cannot share a device of type {device.type!r}: use --device cpu, or "
                          "start one.")
     if not dist.is_initialized():  # once: a second group would find the addresses that the first one left in the store
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
-        atexit.register(dist.destroy_process_group)
+        _meet("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     return World(device, rank, size)
+
+
+def _meet(backend: str) -> None:
+    """Connect the processes; each ends when the one that started it does."""
+    store, rank, size = next(rendezvous("env://", timeout=_MEETING))
+    store.set(f"here/{rank}", "")
+    store.wait([f"here/{other}" for other in range(size)], _MEETING)
+    dist.init_process_group(backend, store=dist.PrefixStore("training", store), rank=rank, world_size=size,
+                            timeout=_PATIENCE)
+    atexit.register(dist.destroy_process_group)
+    parent = os.getppid()
+    end_with(lambda: os.getppid() != parent)
 
 
 def synchronise_batch_norm(model: nn.Module, device: torch.device) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,8 +17,10 @@ import torch
 
 from vae_helpers.checkpoint import Run, load_latest, load_run
 from vae_helpers.data import PictureSet, open_pictures
+from vae_helpers.disk import only_user
 from vae_helpers.errors import InputError
 from vae_helpers.identity import as_in_run
+from vae_helpers.interrupt import end_with
 from vae_helpers.metrics import evaluate
 from vae_helpers.model import VAEConfig
 from vae_helpers.objectives import held_out_loss
@@ -48,8 +52,9 @@ def launch(pictures: PictureSet, run: Run, config: TrainConfig | None = None, mo
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "job.json")
         file.write_text(json.dumps(job))
-        last_words = _run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
-                           str(processes), "-m", "vae_helpers.launch", str(file)])
+        with only_user(file.with_name("alive")):  # held for as long as this process lives: the children look at it
+            last_words = _run([sys.executable, "-m", "vae_helpers.torchrun", "--nproc-per-node", str(processes), "-m",
+                               "vae_helpers.launch", str(file)])
     if last_words is not None:
         raise InputError(last_words)
     device = pick_device(device)
@@ -57,7 +62,7 @@ def launch(pictures: PictureSet, run: Run, config: TrainConfig | None = None, mo
     pictures = as_in_run(pictures, run.name, saved["data"], other_pictures=True)  # the children have refused others
     rows, loss = pictures.split.validation, held_out_loss(saved["train_config"])
     scores = evaluate(model, pictures.pictures, rows, **loss)
-    return Fit(model, scores, load_latest(run)[1]["finished"])
+    return Fit(model, scores, load_latest(run)[1].get("finished", False))
 
 
 def _run(command: list[str]) -> str | None:
@@ -66,16 +71,17 @@ def _run(command: list[str]) -> str | None:
     paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     # In a session of its own, so that a Ctrl-C reaches it through us, once.
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-                             env=os.environ | {"PYTHONPATH": paths})
+                             env=_within_this_machine() | os.environ | {"PYTHONPATH": paths})
     said, stopped = "", False
+    text_of = codecs.getincrementaldecoder("utf-8")("replace").decode  # a part may end in the middle of a character
     while True:
         try:
             part = child.stdout.read1(4096)
-            if not part:
-                break
-            text = part.decode("utf-8", "replace")
+            text = text_of(part, final=not part)
             said = (said + text)[-20_000:]
             print(text, end="", flush=True)
+            if not part:
+                break
         except KeyboardInterrupt:
             if not stopped:  # torchrun takes a second signal for an order to drop everything
                 child.send_signal(signal.SIGTERM)
@@ -88,9 +94,25 @@ def _run(command: list[str]) -> str | None:
                                             "what they printed says why.")
 
 
+def _within_this_machine() -> dict[str, str]:
+    """Keeps gloo and NCCL from listening to the network, where the user has not chosen an interface."""
+    own = next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), None)
+    return {"GLOO_SOCKET_IFNAME": own, "NCCL_SOCKET_IFNAME": own} if own else {}
+
+
+def _alone(lock: Path) -> bool:
+    """Whether the process that holds `lock` for its life has gone."""
+    try:
+        with only_user(lock) as ours:
+            return bool(ours)
+    except OSError:
+        return True
+
+
 def _child(file: str) -> int:
     """What each process under torchrun does."""
-    job = json.loads(Path(file).read_text())
+    job, lock = json.loads(Path(file).read_text()), Path(file).with_name("alive")
+    end_with(lambda: _alone(lock))
     try:
         model_config = job["model"] and VAEConfig(**job["model"])
         config = job["config"] and TrainConfig(**job["config"])

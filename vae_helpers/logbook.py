@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -131,13 +132,15 @@ class Logbook:
     def _open(self) -> None:
         """Start a file that sorts after those of earlier sessions: readers take the files of a folder by name."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        earlier = [int(file.name.split(".")[3]) for file in self.folder.glob("events.out.tfevents.*")]
+        # Cloud drives and people leave copies under names of their own: "events.out.tfevents.1700000000 (1).host.1".
+        names = (re.match(r"events\.out\.tfevents\.(\d{1,19})\b", file.name, re.ASCII) for file in self.folder.iterdir())
+        earlier = [int(name[1]) for name in names if name]
         second = max([int(time.time()), *(s + 1 for s in earlier)])
         path = self.folder / f"events.out.tfevents.{second:010d}.{socket.gethostname()}.{os.getpid()}"
         file = open(path, "wb", buffering=0)
         try:
             _append(file, Event(wall_time=time.time(), file_version="brain.Event:2"))
-            if self._first_epoch > 1:
+            if self._first_epoch > 1 or earlier:
                 start = SessionLog(status=SessionLog.START)  # its step tells a reader what to hide
                 _append(file, Event(wall_time=time.time(), step=self._first_epoch, session_log=start))
         except OSError:

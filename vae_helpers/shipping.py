@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import shutil
 import sysconfig
@@ -11,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vae_helpers.checkpoint import Run, list_runs, load_run, newest_run, save_checkpoint
+from vae_helpers.checkpoint import Run, list_runs, load_run, newest_run, save_checkpoint, why_not_written
+from vae_helpers.disk import write_aside
 from vae_helpers.engine import hardware
+from vae_helpers.errors import InputError
 from vae_helpers.identity import describe, open_for_run
 from vae_helpers.latent import reconstruct
 from vae_helpers.metrics import evaluate, ssim_of
@@ -43,13 +47,30 @@ def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
         source = next((folder for folder in _places() if (folder / "best.pt").is_file()), None)
         if source is None:
             return Run(newest_run(out), out)  # says what to do
-        run.models.mkdir(parents=True, exist_ok=True)
-        for file in _FILES:
-            shutil.copyfile(source / file, run.models / file)
+        for file in reversed(_FILES):  # the weights last: once they are there, everything is
+            _copy(source / file, run.models / file)
     if not name:
         print(f"No run of your own in {run.models.parent} yet, so these are the weights that come with the project "
               f"(how they were made: {run.models / 'made.txt'}).")
     return run
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, all or nothing."""
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, aside)
+        with open(aside, "r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, target)
+    except OSError as problem:
+        reason, advice = why_not_written(problem)
+        raise InputError(f"the weights that come with the project could not be copied to {target.parent}, because {reason}: "
+                         f"{advice.replace('resume the run', 'run this again')}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 def _places() -> list[Path]:
@@ -82,7 +103,7 @@ def pack(run: Run, folder: Path | None = None, progress: bool = True, data: str 
     folder = folder or run.models.with_name(SHIPPED)
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
     save_checkpoint(folder / _FILES[0], model, data=about, scores=scores.get("validation", {}), **kept)
-    (folder / _FILES[1]).write_text(_made(run, model, saved, len(pictures.split.train), scores), "utf-8")
+    write_aside(folder / _FILES[1], _made(run, model, saved, len(pictures.split.train), scores))
     return [folder / file for file in _FILES]
 
 
@@ -96,7 +117,8 @@ def _made(run: Run, model: BetaVAE, saved: dict, train_pictures: int, scores: di
     machine = ", ".join(f"{key} {value}" for key, value in hardware(torch.device("cpu")).items() if value is not None)
     seen = saved["step"] * config["batch_size"]
     lines = [f"The weights of a β-VAE, {size / 1e6:.2f} M parameters in float16, made by", "",
-             f"    {command_of(saved)} --name {run.name}", f"    python -m vae_helpers pack --run {run.name}", "",
+             f"    {command_of(saved)} {_option('name', run.name)}",
+             f"    python -m vae_helpers pack {_option('run', run.name)}", "",
              f"on {machine}; seed {config['seed']}, {seen:,} pictures seen, {train_pictures:,} different ones.",
              "The weights are those of the epoch that did best on the validation part; nothing was chosen on the test part."]
     for part, values in scores.items():
@@ -123,7 +145,13 @@ def command_of(saved: dict) -> str:
     words = ["python -m vae_helpers train"]
     for name, value in options.items():
         if name == "knobs":
-            words += [f"--knob {knob}={number}" for knob, number in value.items()]
+            words += [_option("knob", f"{knob}={number}") for knob, number in value.items()]
         elif value is not None:
-            words.append(f"--{name}" if isinstance(value, bool) else f"--{name} {shlex.quote(str(value))}")
+            words.append(f"--{name}" if isinstance(value, bool) else _option(name, value))
     return " ".join(words)
+
+
+def _option(name: str, value: object) -> str:
+    """An option for a shell, whatever is in its value; one that begins with a dash would be taken for an option."""
+    word = shlex.quote(str(value))
+    return f"--{name}={word}" if str(value).startswith("-") else f"--{name} {word}"

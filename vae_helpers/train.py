@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from vae_helpers.album import draw, write_projector
 from vae_helpers.checkpoint import Run, load_run
@@ -21,7 +20,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.engine import decide_compile, describe_engine
 from vae_helpers.feed import Batch, feed, noise_for, resident
 from vae_helpers.guard import Guard
-from vae_helpers.interrupt import Stop
+from vae_helpers.interrupt import Bar, Stop
 from vae_helpers.logbook import Logbook
 from vae_helpers.likelihoods import distortion, wants_activation
 from vae_helpers.losses import kl_per_dimension
@@ -29,7 +28,8 @@ from vae_helpers.metrics import Scores, evaluate
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.objectives import OBJECTIVES, Codes, Moment, held_out_loss, logged_terms
 from vae_helpers.recipe import TrainConfig, beta_at, beta_settled, learning_rate, pick_device, pick_half
-from vae_helpers.run_state import State, fresh, require_free, resumed, save_best, save_last
+from vae_helpers.run_state import (State, claimed, fresh, require_equal, require_same, rescue, resumed, save_best,
+                                   save_last, together)
 
 __all__ = ["Fit", "TrainConfig", "fit", "learning_rate", "pick_device", "pick_half"]
 
@@ -50,37 +50,49 @@ def fit(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model
         stop_after: int | None = None, other_pictures: bool = False) -> Fit:
     """Train a β-VAE on `pictures`, leaving checkpoints, a TensorBoard log and picture sheets under the run's name.
 
-    A run whose name exists is continued with `resume` (its own settings count, only `config.epochs` may raise them) and
-    otherwise refused: nothing is overwritten. Ctrl-C and SIGTERM end it after the step in hand, with a checkpoint;
-    `stop_after` ends it after that epoch. In `exact` mode such a run, resumed, equals an uninterrupted one bit for bit.
+    A run whose name exists is continued with `resume` (under its own settings: others are refused, but `config.epochs` may
+    raise its length) and otherwise refused: nothing is overwritten. Ctrl-C, SIGTERM and SIGHUP end it after the step in
+    hand, with a checkpoint; `stop_after` ends it after that epoch. In `exact` mode such a run, resumed, equals an uninterrupted one bit for bit.
     A run goes on with its own pictures only, wherever they lie, unless `other_pictures` insists.
     Raising `epochs` is something else, an extension: the schedules are spread over the new length, and the run goes on
     from where it stands in them, so the learning rate rises again. Under `torchrun` every process calls this.
-    Raises InputError for a name in use, a set that does not fit, a loss that runs away, a full disk.
+    Raises InputError for a name or run in use, a set that does not fit, a loss that runs away, a full disk.
     """
-    world = open_world(device)
-    with Stop(patient=world.size > 1).listening() as stop:
-        resume = world.first(lambda: require_free(run, resume))
-        if resume:
-            wanted = config.epochs if config else 0
-            state, config, threads, pictures = resumed(run, wanted, pictures, world, other_pictures)
-        else:
-            config = config or TrainConfig()
-            to_see = config.epochs * len(pictures.split.train)
-            config = replace(config, compile=decide_compile(config, to_see, world.device))
-            model_config = model_config or VAEConfig(image_size=pictures.pictures.shape[1])
-            state = fresh(config, model_config, world, len(pictures.split.train))
-            threads = torch.get_num_threads()
+    if stop_after is not None and stop_after < 1:
+        raise InputError(f"stop_after is {stop_after}, but must be 1 or above: an epoch is the least a run is stopped after.")
+    world, state = open_world(device), None
+    with (Stop(patient=world.size > 1).listening() as stop, ExitStack() as held,
+          together(world, run, lambda: state and rescue(run, state, config, pictures))):
+        resume = world.first(lambda: held.enter_context(claimed(run, resume)) or resume)
+        require_equal(world, pictures)
+        state, config, threads, pictures = _prepared(pictures, run, config, model_config, resume, world, other_pictures)
         _require_fitting(state, pictures, config)
         book = Logbook(run.tensorboard, first_epoch=state.epochs_closed + 1)
         with book, _exactly(config, world, threads):
+            if not resume:  # a run that cannot be saved ends here, and one that is killed can be resumed from here on
+                save_last(run, state, config, pictures, book)
             found = state.step, state.epochs_closed
             _epochs(state, pictures, run, config, book, stop, stop_after, progress and world.rank == 0)
             trained = (state.step, state.epochs_closed) != found
-            if trained or not run.exists():
-                save_last(run, state, config, pictures, book)
+            if trained:
+                with stop.saving():
+                    save_last(run, state, config, pictures, book)
             result = world.first(lambda: _result(state, pictures, run, config, book, stop, trained))
         return result._replace(model=result.model.to(world.device))
+
+
+def _prepared(pictures: PictureSet, run: Run, config: TrainConfig | None, model_config: VAEConfig | None, resume: bool,
+              world: World, other_pictures: bool) -> tuple[State, TrainConfig, int, PictureSet]:
+    """The run as it begins or goes on, its settings, the CPU threads to sum with, and the pictures in their parts."""
+    if resume:
+        state, kept, threads, pictures = resumed(run, config.epochs if config else 0, pictures, world, other_pictures)
+        require_same(run, kept, state.model.config, config, model_config)
+        return state, kept, threads, pictures
+    config = config or TrainConfig()
+    to_see = config.epochs * len(pictures.split.train)
+    config = replace(config, compile=decide_compile(config, to_see, world.device))
+    model_config = model_config or VAEConfig(image_size=pictures.pictures.shape[1])
+    return fresh(config, model_config, world, len(pictures.split.train)), config, torch.get_num_threads(), pictures
 
 
 def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, book: Logbook, stop: Stop,
@@ -94,7 +106,7 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
     agree_every = 1 if world.size == 1 or world.device.type == "cpu" else _LOOK_EVERY
     held = resident(pictures.pictures, world.device)
     saved = time.monotonic()
-    with tqdm(total=total, initial=state.step, unit="step", disable=not progress, mininterval=0.5) as bar:
+    with Bar(total=total, initial=state.step, unit="step", disable=not progress, mininterval=0.5) as bar:
         if progress and state.step < total:
             bar.write(describe_engine(config, config.epochs * len(train), world.device, held is not None))
         while not state.finished(config) and not (stop_after and state.epochs_closed >= stop_after):
@@ -115,7 +127,8 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
                                   "to go on.")
                     return
                 if due:
-                    save_last(run, state, config, pictures, book)
+                    with stop.saving():
+                        save_last(run, state, config, pictures, book)
                     saved = time.monotonic()
             _look(bar, guard, state, epoch, per_epoch, config)
             speed = (state.step - first_step) * config.batch_size / (time.monotonic() - began)
@@ -159,7 +172,7 @@ def _whole_batch(world: World, batch: Batch, mu: Tensor, logvar: Tensor, noise: 
     return Codes(mu, logvar, torch.stack(z))
 
 
-def _look(bar: tqdm, guard: Guard, state: State, epoch: int, per_epoch: int, config: TrainConfig) -> None:
+def _look(bar: Bar, guard: Guard, state: State, epoch: int, per_epoch: int, config: TrainConfig) -> None:
     """Put the epoch's mean loss on the bar, and stop a run whose loss is no longer worth following."""
     steps, sums = state.step - epoch * per_epoch, state.totals().tolist()
     loss = guard.look(state.step, state.step / (per_epoch * config.epochs), steps, sums, state.first_loss,
