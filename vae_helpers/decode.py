@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from vae_helpers.errors import within_limits
+
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF")  # MPO (many phones) opens as JPEG
 SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff".split())
 KINDS = "JPEG, PNG, WebP, BMP, GIF or TIFF"
@@ -67,7 +69,8 @@ def decode_blocks(
     Pillow releases the GIL. A row whose reason is not `None` has no picture. At most two blocks are held,
     whatever the number of files.
     """
-    with quiet(), ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+    limits = within_limits("decoding pictures", "end other programs, or choose a smaller image size")
+    with quiet(), limits, ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         def start(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Future]]:
             block = np.zeros((len(rows), size, size, 3), np.uint8)
             parts = [slice(i, i + 8) for i in range(0, len(rows), 8)]

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from tqdm.auto import tqdm
 
 from vae_helpers.data import to_float
+from vae_helpers.dice import own_dice
 from vae_helpers.errors import InputError
 
 _BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first (Wang et al. 2003, sec. 3.2)
@@ -72,7 +73,9 @@ def lpips_of(drawn: np.ndarray, originals: np.ndarray, network: nn.Module | None
     drawn, originals = _same(drawn, originals, 32, "LPIPS")
     network = load_lpips() if network is None else network
     with torch.no_grad():
-        return torch.cat([network(a, b).reshape(-1).cpu() for a, b in _pairs(drawn, originals)]).numpy()
+        device = _device_of(network)
+        return torch.cat([network(a.to(device), b.to(device)).reshape(-1).cpu()
+                          for a, b in _pairs(drawn, originals)]).numpy()
 
 
 def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | None = None, seed: int = 0,
@@ -100,8 +103,7 @@ def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | N
     for metric in (fid, kid):
         for part, real in zip(features, (False, True)):
             metric.update(part, real=real)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with own_dice(seed):
         kernel, spread = kid.compute()
     return Distances(float(fid.compute()), float(kernel), float(spread), len(drawn), len(originals))
 
@@ -154,11 +156,17 @@ class _Given(nn.Module):
 
 @torch.no_grad()
 def _features(extractor: nn.Module, pictures: np.ndarray, progress: bool) -> Tensor:
-    device = next((t.device for t in (*extractor.parameters(), *extractor.buffers())), torch.device("cpu"))
+    device = _device_of(extractor)
     starts = tqdm(range(0, len(pictures), _AT_ONCE), desc="features", unit=f"× {_AT_ONCE} pictures", delay=2,
                   disable=not progress)
     chunks = (torch.from_numpy(np.ascontiguousarray(pictures[i:i + _AT_ONCE])).permute(0, 3, 1, 2) for i in starts)
     return torch.cat([extractor(chunk.to(device)).cpu().double() for chunk in chunks])
+
+
+def _device_of(network: nn.Module | Callable) -> torch.device:
+    """Where a network's weights lie; the CPU for what has none."""
+    tensors = (*network.parameters(), *network.buffers()) if isinstance(network, nn.Module) else ()
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 def _pairs(drawn: np.ndarray, originals: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:

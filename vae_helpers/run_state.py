@@ -12,6 +12,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from vae_helpers.checkpoint import Run, load_latest, remove_leftovers, save_checkpoint
 from vae_helpers.data import PictureSet
+from vae_helpers.dice import own_dice
 from vae_helpers.distributed import World
 from vae_helpers.engine import decide_compile
 from vae_helpers.errors import InputError
@@ -78,8 +79,7 @@ def require_free(run: Run, resume: bool) -> bool:
 
 def fresh(config: TrainConfig, model_config: VAEConfig, world: World, pictures: int = 0) -> State:
     """A run at step 0, with `pictures` to train on; the seed decides its weights, and nothing else in the session."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with own_dice(config.seed):
         model = BetaVAE(replace(model_config, output=output_for(config.likelihood)))
     return _state(model, config, world, pictures)
 
@@ -95,7 +95,8 @@ def resumed(run: Run, epochs: int, pictures: PictureSet, world: World) -> tuple[
         kept = replace(kept, compile=decide_compile(kept, 0, world.device))  # another machine may have no compiler
         state = _state(model, kept, world, len(pictures.split.train))
         state.optimizer.load_state_dict(saved["optimizer"])
-        state.scaler.load_state_dict(saved["scaler"])
+        if saved["scaler"]:  # empty where the run has not been in float16 yet: its scale then starts anew
+            state.scaler.load_state_dict(saved["scaler"])
         state.objective.load_state_dict(saved.get("objective", {}))
         for name in _COUNTS:
             setattr(state, name, saved[name])
@@ -144,8 +145,6 @@ def _state(model: BetaVAE, config: TrainConfig, world: World, pictures: int) -> 
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99),
                                  fused=world.device.type in ("cpu", "cuda"))
     scaler = torch.amp.GradScaler(world.device.type, enabled=half == torch.float16)
-    if config.compile:
-        model.compile()  # in place: parameters keep their names, and only calls of the whole model are compiled
     objective = OBJECTIVES[config.objective](model.config.latent_dim, config.knobs, pictures, config.seed, world.device)
     return State(model, optimizer, scaler, world, world.wrap(model), objective, average)
 
