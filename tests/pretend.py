@@ -26,6 +26,7 @@ class Pretend(TorchFunctionMode):
         super().__init__()
         self.kind, self.copies, self.waits = kind, Counter(), Counter()
         generator, autocast, move, load = torch.Generator, torch.autocast, torch.nn.Module.to, torch.load
+        deepcopy = torch.nn.Parameter.__deepcopy__
 
         @functools.wraps(autocast, updated=())
         def old_autocast(device_type, *arguments, **settings):
@@ -45,6 +46,12 @@ class Pretend(TorchFunctionMode):
             self._mark(content if torch.device(map_location).type == kind else ())
             return content
 
+        def copying(parameter, memo):
+            copied = deepcopy(parameter, memo)
+            copied.there = _lies_there(parameter)
+            return copied
+
+        monkeypatch.setattr(torch.nn.Parameter, "__deepcopy__", copying)
         monkeypatch.setattr(torch, "Generator", lambda device="cpu": generator())
         monkeypatch.setattr(torch, "autocast", old_autocast)
         monkeypatch.setattr(torch.nn.Module, "to", marking)
