@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from importlib.util import find_spec
 
@@ -71,8 +72,9 @@ def _take_a_step(model: BetaVAE, config: TrainConfig, batch: int, world: World) 
 
 def _gist(error: Exception) -> str:
     """The line of a long message that names the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {next((line for line in lines if 'error' in line.lower()), (lines or [''])[0])[:150]}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    cause = next((line for line in lines if re.search(r"\berror:", line)), lines[0])  # as compilers write it
+    return f"{type(error).__name__}: {cause[:150]}"
 
 
 def decide_compile(config: TrainConfig, pictures_to_see: int, device: torch.device) -> bool:

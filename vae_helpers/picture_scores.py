@@ -24,11 +24,12 @@ from tqdm.auto import tqdm
 
 from vae_helpers.data import to_float
 from vae_helpers.dice import own_dice
-from vae_helpers.errors import InputError
+from vae_helpers.errors import InputError, within_limits
 
 _BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first (Wang et al. 2003, sec. 3.2)
 _AT_ONCE = 64  # pictures
 _PATIENCE = 20.0  # seconds for a server to answer
+_SMALLER = "end other programs, or leave the scores by networks out"
 
 
 class Distances(NamedTuple):
@@ -111,13 +112,17 @@ def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | N
 def load_lpips(device: str | torch.device = "cpu") -> nn.Module:
     """LPIPS 0.1 on AlexNet; its backbone comes from torchvision's server the first time (244 MB)."""
     with _or_say_why("LPIPS", "AlexNet's weights"):
-        return LearnedPerceptualImagePatchSimilarity(net_type="alex").net.to(device)
+        network = LearnedPerceptualImagePatchSimilarity(net_type="alex").net
+    with within_limits("LPIPS", _SMALLER):
+        return network.to(device)
 
 
 def load_inception(device: str | torch.device = "cpu") -> nn.Module:
     """torch-fidelity's Inception v3, 2048 features; its weights come from GitHub the first time (91 MB)."""
     with _or_say_why("FID and KID", "Inception's weights"):
-        return NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"]).to(device)
+        network = NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"])
+    with within_limits("Inception, for FID and KID,", _SMALLER):
+        return network.to(device)
 
 
 @contextlib.contextmanager
@@ -129,7 +134,7 @@ def _or_say_why(score: str, weights: str) -> Iterator[None]:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), within_limits(score, _SMALLER):
             yield
     except ModuleNotFoundError as problem:
         package = "torch-fidelity" if "fidelity" in str(problem).lower() else problem.name or "torchvision"
