@@ -6,8 +6,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What PyTorch (CPU, CUDA, cuDNN, cuBLAS, MPS), NumPy, C++ and Python say, each in a class of errors with other meanings.
-_NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "bad_alloc", "alloc_failed", "unable to allocate")
+# What PyTorch (CPU, CUDA, cuDNN, cuBLAS, MPS), C++ and Python say, in errors whose class means other things too.
+_NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
 _NO_THREAD = ("start new thread", "resource temporarily unavailable")
 
 
@@ -32,6 +32,6 @@ def within_limits(work: str, advice: str) -> Iterator[None]:
                 or any(words in said for words in _NO_MEMORY)):
             raise InputError(f"{work} needs more memory than there is: {advice}.") from None
         if any(words in said for words in _NO_THREAD):
-            raise InputError(f"{work} needs another thread, but this machine starts no more: end other programs, or raise "
-                             "the limit on threads (ulimit -u).") from None
+            raise InputError(f"{work} needs another thread, but this machine starts no more: end other programs, or "
+                             "raise the limit on threads (ulimit -u).") from None
         raise

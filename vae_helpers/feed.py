@@ -65,7 +65,7 @@ def noise_for(batch: Batch, samples: int, latent_dim: int, seed: int, step: int,
 
 
 def _picked(pictures: Tensor, turns: list[tuple[np.ndarray, np.ndarray]], world: World) -> Iterator[Batch]:
-    """What `gather` does, for pictures on the device: the epoch's rows and flips go there at once, since each copy waits."""
+    """What `gather` does, for pictures on the device: rows and flips of the epoch go there at once, as copies wait."""
     if not turns:
         return
     parts = [world.share(len(rows)) for rows, _ in turns]

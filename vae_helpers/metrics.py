@@ -46,8 +46,8 @@ def psnr(x_hat: Tensor, x: Tensor) -> Tensor:
 def psnr_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """PSNR in dB of each uint8 picture, (N, H, W, 3) both => (N,)."""
     if np.shape(drawn) != np.shape(originals) or not len(drawn):
-        raise InputError(f"pictures of shapes {np.shape(drawn)} and {np.shape(originals)} cannot be compared: give equal "
-                         "shapes (N, H, W, 3).")
+        raise InputError(f"pictures of shapes {np.shape(drawn)} and {np.shape(originals)} cannot be compared: give "
+                         "equal shapes (N, H, W, 3).")
     parts = [psnr(*(to_float(p[i:i + 64]) for p in (drawn, originals))) for i in range(0, len(drawn), 64)]
     return torch.cat(parts).numpy()
 

@@ -140,14 +140,14 @@ class TC(Objective):
     defaults = {"alpha": 1.0, "gamma": 1.0}
     terms = ("mutual_information", "total_correlation", "dimension_wise_kl")
 
-    _uploaded: Tensor | None = None  # the weights of the batch before, on its device
+    _uploaded: Tensor | None = None  # on the device; all batches of a run have one size
 
     def weights(self, batch: int) -> Tensor:
         """Log-weights of a batch's pictures in q(z), (batch, batch)."""
         return minibatch_weights(batch, pictures=1)
 
     def penalty(self, codes, kl, at):
-        if self._uploaded is None or len(self._uploaded) != len(codes.mu):  # all batches of a run have one size
+        if self._uploaded is None or len(self._uploaded) != len(codes.mu):
             self._uploaded = self.weights(len(codes.mu)).to(codes.mu.device)
         parts = decompose(codes.z, codes.mu, codes.logvar, self._uploaded)
         factors = self.knobs["alpha"], at.beta, self.knobs["gamma"]
@@ -285,18 +285,12 @@ def require_objective(name: str, knobs: Mapping[str, float] | None = None) -> ty
 
 
 def logged_terms(name: str) -> tuple[str, ...]:
-    """What a run with this objective logs besides reconstruction and KL: penalty at the weights in force, its terms.
-
-    Nothing for "beta", whose penalty is β times a KL that is logged anyway.
-    """
+    """What a run logs besides reconstruction and KL: penalty at the weights in force, its terms; for "beta" nothing."""
     return ("penalty", *OBJECTIVES[name].terms) if OBJECTIVES[name].terms else ()
 
 
 def held_out_loss(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How `metrics.evaluate` is to score a run, as its keyword arguments, from the settings in its checkpoint.
-
-    Settings written before there was a choice are those of the defaults.
-    """
+    """Keyword arguments by which `metrics.evaluate` scores a run, from its settings; older ones lack some defaults."""
     kind = require_objective(settings.get("objective", "beta"), settings.get("knobs"))
     knobs = kind.defaults | (settings.get("knobs") or {})
     weight, capacity = kind.held_out(knobs, settings["beta"])

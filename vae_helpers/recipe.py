@@ -129,7 +129,7 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
             raise RuntimeError
     except (RuntimeError, AssertionError):
         raise InputError(f"device {str(name)!r} is not available on this machine: use 'cpu', or leave it out.") from None
-    if device.type == "cuda":  # read once, at a session's first product of matrices: later is too late for `exact`
+    if device.type == "cuda":  # read at a session's first product of matrices: later is too late for `exact`
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return device
 

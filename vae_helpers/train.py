@@ -94,11 +94,7 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
     # Processes must agree on the step they stop at. Agreeing is cheap beside a CPU's step, not beside a GPU's.
     agree_every = 1 if world.size == 1 or world.device.type == "cpu" else _LOOK_EVERY
     held = resident(pictures.pictures, world.device)
-    compiled = False
-    if config.compile and not state.finished(config):
-        if progress:
-            say("Compiling the network takes a minute or two …")
-        compiled = compile_network(state.model, config, len(train), world)
+    compiled = _compile(state, config, len(train), progress)
     saved = time.monotonic()
     with tqdm(total=total, initial=state.step, unit="step", disable=not progress, mininterval=0.5) as bar:
         if progress and state.step < total:
@@ -127,6 +123,15 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
             _look(bar, guard, state, epoch, per_epoch, config)
             speed = (state.step - first_step) * config.batch_size / (time.monotonic() - began)
             _close_epoch(state, pictures, run, config, book, guard, per_epoch, speed)
+
+
+def _compile(state: State, config: TrainConfig, pictures: int, progress: bool) -> bool:
+    """Whether the run's steps are compiled from now on."""
+    if not config.compile or state.finished(config):
+        return False
+    if progress:
+        say("Compiling the network takes a minute or two …")
+    return compile_network(state.model, config, pictures, state.world)
 
 
 def _step(state: State, batch: Batch, config: TrainConfig, progress: float) -> None:
@@ -266,7 +271,7 @@ def _exactly(config: TrainConfig, world: World, threads: int) -> Iterator[None]:
         if exact:
             torch.set_num_threads(threads)
         if world.device.type == "cuda":
-            torch.backends.cudnn.benchmark = not exact  # batches of one shape are worth a search for the fastest kernel
+            torch.backends.cudnn.benchmark = not exact  # batches of one shape: worth a search for the fastest kernel
             if exact:
                 torch.use_deterministic_algorithms(True)
                 _require_exact_products(world.device)
@@ -281,5 +286,5 @@ def _require_exact_products(device: torch.device) -> None:
     try:
         torch.ones(1, 1, device=device) @ torch.ones(1, 1, device=device)
     except RuntimeError:
-        raise InputError("exact results on a GPU ask for CUBLAS_WORKSPACE_CONFIG=:4096:8 before the session first uses it, "
-                         "which it has done: restart the notebook and train first, or leave exact out.") from None
+        raise InputError("exact results on a GPU ask for CUBLAS_WORKSPACE_CONFIG=:4096:8 before its first use, which this "
+                         "session has behind it: restart the notebook and train first, or leave exact out.") from None
