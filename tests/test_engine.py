@@ -19,7 +19,6 @@ from vae_helpers.feed import feed, on_device
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.plain import PlainVAE, plain_fit
 from vae_helpers.recipe import TrainConfig
-from vae_helpers.run_state import fresh
 
 CPU = torch.device("cpu")
 
@@ -89,9 +88,13 @@ def test_compiling_is_decided_by_what_it_saves(monkeypatch):
     assert "no compiler" in describe_engine(TrainConfig(compile=False), 10**7, CPU, False)
 
 
-def test_compiling_keeps_the_names_of_the_parameters():
-    plain, compiled = (fresh(TrainConfig.quick(96, compile=c), SMALL, World(CPU)).model for c in (False, True))
-    assert list(plain.state_dict()) == list(compiled.state_dict())
+@pytest.mark.parametrize("lacks", [None, "cc", "triton", "capability"])
+def test_a_gpu_is_compiled_for_only_with_triton_a_compiler_and_a_card_that_triton_knows(monkeypatch, lacks):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None if lacks == "cc" else "/usr/bin/" + name)
+    monkeypatch.setattr(engine, "find_spec", lambda name: None if lacks == "triton" else name)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (6, 1) if lacks == "capability" else (7, 0))
+    assert engine.can_compile(torch.device("cuda")) is (lacks is None)
 
 
 def test_ratios_come_pair_by_pair_and_against_the_first(monkeypatch):

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,21 @@ def test_ends_of_a_path_equal_the_reconstructions_bit_for_bit(small_model, noise
     assert np.array_equal(path.frames[0], reconstruct(small_model, noise_pictures[:1])[0])
 
 
+def test_a_set_is_never_in_memory_as_floats(small_model, monkeypatch):
+    """Neither through `to_float` nor otherwise: what Python and NumPy hold, and the largest tensor of floats."""
+    pictures = np.random.default_rng(0).integers(0, 256, (640, 32, 32, 3), dtype=np.uint8)
+    sizes, convert = [], latent.to_float
+    monkeypatch.setattr(latent, "to_float", lambda part, *device: sizes.append(len(part)) or convert(part, *device))
+    encode_pictures(small_model, pictures[:40])  # what is made late is made now
+    chunk = latent._ENCODE_CHUNK * pictures[0].nbytes
+    tracemalloc.start()
+    mu, _ = encode_pictures(small_model, pictures)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(sizes) == {latent._ENCODE_CHUNK} and len(mu) == 640
+    assert peak < 2 * chunk + 200_000  # and some for the interpreter
+
+
 def test_looking_twice_shows_the_same(small_model, noise_pictures):
     for look in (lambda: reconstruct(small_model, noise_pictures), lambda: sample_prior(small_model, 5, seed=3),
                  lambda: sample_posterior(small_model, noise_pictures, seed=3),
@@ -36,8 +53,9 @@ def test_fitted_samples_lie_where_the_codes_lie(small_model, monkeypatch):
     drawn = []
     monkeypatch.setattr(latent, "decode_codes", lambda model, codes: drawn.append(codes))
     mu = torch.randn(5000, 1) * torch.tensor([[2.0, -2.0, 0.0]]) + torch.tensor([5.0, 0.0, 1.0])  # one line in three
-    sample_fitted(small_model, mu, torch.full_like(mu, -2.0), n=20_000, seed=1)
-    codes, noise = drawn[0].double(), np.exp(-2.0)
+    noise = 2.0  # as large as the scatter of the means: a sample without it would be seen
+    sample_fitted(small_model, mu, torch.full_like(mu, np.log(noise)), n=20_000, seed=1)
+    codes = drawn[0].double()
     expected = np.array([[4 + noise, -4, 0], [-4, 4 + noise, 0], [0, 0, noise]])
     assert np.allclose(codes.mean(0), [5, 0, 1], atol=0.1)
     assert np.allclose(np.cov(codes.numpy().T), expected, atol=0.2)

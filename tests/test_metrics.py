@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from vae_helpers import metrics
+from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
 from vae_helpers.losses import kl_per_dimension
 from vae_helpers.latent import encode_pictures
@@ -37,6 +39,29 @@ def test_evaluate_averages_over_all_pictures_whatever_the_batch(small_model, sma
     assert one.total == pytest.approx(one.reconstruction + 2 * one.kl)
     mu, logvar = encode_pictures(small_model, small_set.pictures[:37])
     assert one.kl == pytest.approx(kl_per_dimension(mu, logvar).sum(1).mean().item(), rel=1e-4)
+
+
+def test_psnr_is_that_of_the_mean_and_not_of_a_sample(small_model, small_set):
+    with torch.no_grad():
+        small_model.encoder.logvar.bias.fill_(1.0)
+    rows = np.arange(20)
+    mu, logvar = small_model.encode(x := to_float(small_set.pictures[rows]))
+    for likelihood in ("gaussian", "bernoulli"):
+        found = evaluate(small_model, small_set.pictures, rows, likelihood=likelihood)
+        assert found.psnr == pytest.approx(psnr(small_model.decode(mu), x).mean().item(), abs=1e-4)
+        noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(0))
+        sampled = small_model.decode(small_model.reparameterize(mu, logvar, noise))
+        assert abs(found.psnr - psnr(sampled, x).mean().item()) > 0.01
+
+
+def test_pictures_are_compared_in_chunks(monkeypatch):
+    sizes, convert = [], metrics.to_float
+    monkeypatch.setattr(metrics, "to_float", lambda part: sizes.append(len(part)) or convert(part))
+    a, b = np.random.default_rng(0).integers(0, 256, (2, 150, 4, 4, 3), dtype=np.uint8)
+    by_hand = -10 * np.log10(((a / 255.0 - b / 255.0) ** 2).mean(axis=(1, 2, 3)))
+    assert np.allclose(psnr_of(a, b), by_hand, atol=1e-3) and max(sizes) <= 64
+    with pytest.raises(InputError, match="equal shapes"):
+        psnr_of(a, b[:9])
 
 
 def test_scoring_twice_gives_the_same(small_model, small_set):

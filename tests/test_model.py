@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from vae_helpers.errors import InputError
-from vae_helpers.model import DECODER_NORMS, BetaVAE, InstanceNorm, UpConv, VAEConfig
+from vae_helpers.losses import beta_vae_loss
+from vae_helpers.model import DECODER_NORMS, BetaVAE, DecoderBlock, EncoderBlock, InstanceNorm, UpConv, VAEConfig
 
 
 def test_specified_model_has_the_specified_shape():
@@ -81,12 +82,72 @@ def test_logvar_is_bounded_and_keeps_a_gradient():
     assert logvar.abs().max() <= 10
 
 
-def test_heads_and_output_stay_in_float32_under_half_precision():
-    model = BetaVAE(VAEConfig(32, 4, (4, 8, 8))).set_half(torch.bfloat16)
-    x_hat, mu, logvar = model(torch.rand(2, 3, 32, 32), torch.zeros(1, 2, 4))
-    assert x_hat.dtype == mu.dtype == logvar.dtype == torch.float32
-    exact, _, _ = model.set_half(None)(torch.rand(2, 3, 32, 32), torch.zeros(1, 2, 4))
-    assert exact.dtype == torch.float32
+def _types(model, half):
+    """The number format that each layer's product came out in, by its name; its whole output is float32."""
+    types = {}
+    hooks = [layer.register_forward_hook(lambda _, __, out, name=name: types.update({name: out.dtype}))
+             for name, layer in model.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    outputs = model.set_half(half)(torch.rand(2, 3, 32, 32), torch.zeros(1, 2, 4))
+    for hook in hooks:
+        hook.remove()
+    assert {output.dtype for output in outputs} == {torch.float32}
+    return types
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_convolutions_and_nothing_else_run_in_half_precision(half):
+    model = BetaVAE(VAEConfig(32, 4, (4, 8, 8), decoder_norm="adaptive"))
+    assert set(_types(model, None).values()) == {torch.float32}
+    types = _types(model, half)
+    in_half = {name for name, kind in types.items() if kind == half}
+    assert in_half == {name for name in types if name.endswith((".conv", ".out"))} and len(in_half) == 6
+    assert {types[name] for name in types.keys() - in_half} == {torch.float32}
+    assert {"encoder.mu", "encoder.logvar", "decoder.linear", "decoder.blocks.0.norm.style"} <= types.keys() - in_half
+
+
+def test_the_folded_kernel_is_summed_in_float32_under_autocast():
+    torch.manual_seed(0)
+    layer = UpConv(8, 8)
+    exact = layer.folded_weight()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(layer.folded_weight(), exact) and layer(torch.zeros(1, 8, 4, 4)).dtype == torch.bfloat16
+
+
+def test_norms_survive_numbers_whose_squares_float16_cannot_hold():
+    x = (torch.randn(4, 6, 8, 8) * 2000 + 9000).half()  # float16 ends at 65,504
+    found = InstanceNorm(6)(x.float(), torch.zeros(4, 2)), InstanceNorm(6)(x, torch.zeros(4, 2)).float()
+    assert torch.isfinite(found[1]).all() and torch.allclose(*found, atol=0.02)
+
+
+def test_a_step_in_float16_keeps_a_loss_that_float16_cannot_hold():
+    torch.manual_seed(0)
+    model = BetaVAE(VAEConfig(128, 4, (4, 4, 4, 4, 4))).set_half(torch.float16)
+    x = torch.ones(2, 3, 128, 128)
+    x_hat, mu, logvar = model(x, torch.randn(1, 2, 4))
+    loss = beta_vae_loss(-3 * torch.ones_like(x_hat) + 0 * x_hat, x, 300 * mu, logvar)
+    assert 65_504 < loss.reconstruction < 1e6 and torch.isfinite(loss.total)
+
+
+def test_activations_are_leaky_with_a_slope_of_a_hundredth():
+    """Both blocks against modules whose slope is written out; norms keep the sign, so a tenth would be seen."""
+    torch.manual_seed(0)
+    config = VAEConfig(32, 4, (4, 8, 8))
+    encoder, decoder = EncoderBlock(3, 4), DecoderBlock(8, 4, config)
+    x, deep = torch.randn(6, 3, 8, 8), torch.randn(6, 8, 4, 4)
+    expected = nn.LeakyReLU(0.01)(nn.BatchNorm2d(4)(F.conv2d(x, encoder.conv.weight, encoder.conv.bias, 2, 1)))
+    assert torch.allclose(encoder(x), expected, atol=1e-5)
+    drawn = F.conv2d(F.interpolate(deep, scale_factor=2), decoder.conv.weight, decoder.conv.bias, padding=1)
+    assert torch.allclose(decoder(deep, torch.zeros(6, 4)), nn.LeakyReLU(0.01)(nn.InstanceNorm2d(4)(drawn)), atol=1e-4)
+
+
+@pytest.mark.parametrize("norm", DECODER_NORMS)
+def test_a_model_starts_with_means_of_about_one_a_small_sigma_and_a_grey_picture(norm):
+    torch.manual_seed(0)
+    model = BetaVAE(VAEConfig(32, 16, (16, 32, 64), decoder_norm=norm))
+    x_hat, mu, logvar = model(torch.randn(64, 3, 32, 32).clamp(-1, 1), torch.zeros(1, 64, 16))
+    assert torch.allclose(logvar, 10 * torch.tanh(torch.tensor(-0.4)), atol=0.15)  # σ = 0.15, for every picture
+    assert 0.3 < mu.var() < 3
+    assert (x_hat.abs().mean().item() < 0.2) is (norm != "instance")
 
 
 @pytest.mark.parametrize("wrong, word", [

@@ -102,6 +102,23 @@ def test_the_discriminator_finds_the_total_correlation_of_a_gaussian():
     assert np.mean(logs[-50:]) == pytest.approx(-0.5 * math.log(1 - r**2), abs=0.1)
 
 
+def test_the_discriminator_learns_with_the_papers_optimiser():
+    """Kim & Mnih 2018, appendix A: Adam at 1e-4 with moments 0.5 and 0.9, leaky slopes of 0.2."""
+    objective = Factor(5, {"width": 16})
+    group, = objective.optimizer.param_groups
+    assert isinstance(objective.optimizer, torch.optim.Adam) and (group["lr"], group["betas"]) == (1e-4, (0.5, 0.9))
+    weight = next(objective.discriminator.parameters())
+    for gradient in (1.0, -3.0):
+        before = weight.detach().clone()
+        weight.grad = torch.full_like(weight, gradient)
+        objective.optimizer.step()
+    mean, square = (0.5 * 0.5 - 0.5 * 3) / (1 - 0.5**2), (0.9 * 0.1 + 0.1 * 9) / (1 - 0.9**2)
+    assert torch.allclose(weight - before, torch.tensor(-1e-4 * mean / square**0.5), rtol=1e-2)
+    layers = [layer for linear in objective.discriminator.layers for layer in (linear, torch.nn.LeakyReLU(0.2))][:-1]
+    z = torch.randn(7, 5)
+    assert torch.allclose(objective.discriminator(z), torch.nn.Sequential(*layers)(z)[:, 0], atol=1e-6)
+
+
 def test_factor_draws_by_seed_and_step_and_comes_back_from_its_state(codes):
     one, other = Factor(5, {"width": 16}, seed=1), Factor(5, {"width": 16}, seed=1)
     assert one.discriminator_loss(codes[0].z, AT) == other.discriminator_loss(codes[0].z, AT)

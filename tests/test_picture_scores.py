@@ -164,6 +164,19 @@ def test_weights_that_cannot_be_fetched_get_a_sentence(monkeypatch, capsys):
     assert not out and "Downloading" in err  # a table that is piped on stays a table
 
 
+def test_no_memory_for_a_network_is_not_called_a_missing_download(monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("CUDA out of memory.")
+
+    monkeypatch.setattr(picture_scores, "LearnedPerceptualImagePatchSimilarity", full)
+    with pytest.raises(InputError, match="^LPIPS needs more memory than there is"):
+        load_lpips()
+    monkeypatch.setattr(picture_scores, "NoTrainInceptionV3", lambda **_: nn.Identity())
+    monkeypatch.setattr(nn.Identity, "to", full)
+    with pytest.raises(InputError, match="^Inception, .* needs more memory than there is"):
+        load_inception("cuda")
+
+
 def test_a_missing_package_gets_a_sentence(monkeypatch):
     from torchmetrics.image import fid
     monkeypatch.setattr(fid, "_TORCH_FIDELITY_AVAILABLE", False)

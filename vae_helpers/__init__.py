@@ -25,7 +25,7 @@ Read the rooms in this order; each imports only from those before it.
     export            pictures and animations to disk (scrubber: a page with a slider)
 
     train             fit: the loop
-                      (distributed, engine, feed, interrupt, guard, run_state, logbook, album, launch)
+                      (distributed, engine, dice, feed, interrupt, guard, run_state, logbook, album, launch)
     shipping          weights that come with the project: packed, and found where no run of one's own is
     evaluation        every score of a run, as one file and one table (score_table; sweep: of many runs side by side)
     plain             the loop that everything is compared with, as a tutorial would write it

@@ -90,7 +90,8 @@ def to_float(pictures: np.ndarray | torch.Tensor, device: str | torch.device = "
     if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
         raise InputError("Pictures must be uint8 of shape (N, height, width, 3), not "
                          f"{str(pictures.dtype).removeprefix('torch.')} of shape {tuple(pictures.shape)}.")
-    moved = pictures.to(device, non_blocking=True).permute(0, 3, 1, 2)
+    # Only pinned memory may be left to a copy that nobody waits for: any other may be gone before it is read.
+    moved = pictures.to(device, non_blocking=pictures.is_pinned()).permute(0, 3, 1, 2)
     return moved.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1.0)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from vae_helpers.data import PictureSet, to_float
+from vae_helpers.dice import own_dice
 from vae_helpers.distributed import World
 from vae_helpers.engine import can_compile
 from vae_helpers.errors import InputError
@@ -129,8 +131,8 @@ def matrix(pictures: PictureSet, batch_sizes: Sequence[int] = (64, 256, 1024), p
 
 
 def _cell(config: VAEConfig, device: torch.device, kind: str, layout: str, way: str) -> Callable[[Tensor], Tensor]:
-    torch.manual_seed(0)
-    model, half = PlainVAE(config) if kind == "as written" else BetaVAE(config), pick_half(device)
+    with own_dice(0):
+        model, half = PlainVAE(config) if kind == "as written" else BetaVAE(config), pick_half(device)
     model.to(device).train()
     memory = torch.channels_last if layout == "channels-last" else torch.contiguous_format
     model.to(memory_format=memory)
@@ -144,7 +146,7 @@ def _cell(config: VAEConfig, device: torch.device, kind: str, layout: str, way: 
     def step(x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=memory)
         noise = torch.randn(1, len(x), config.latent_dim, device=device)
-        with torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None):
+        with torch.autocast(device.type, dtype=half) if half else nullcontext():
             outputs = model(x, noise)
         loss = beta_vae_loss(outputs[0], x, *outputs[1:]).total / x[0].numel()
         optimizer.zero_grad()

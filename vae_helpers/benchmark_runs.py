@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from vae_helpers.benchmark import our_step, plain_step
 from vae_helpers.data import PictureSet, open_pictures, to_float
 from vae_helpers.distributed import World
-from vae_helpers.engine import decide_compile
+from vae_helpers.engine import compile_network, decide_compile
 from vae_helpers.errors import InputError
 from vae_helpers.export import save_png
 from vae_helpers.feed import feed, resident
@@ -49,6 +49,8 @@ def our_fit(pictures: PictureSet, config: TrainConfig, device: torch.device, pro
     state = fresh(config, VAEConfig(image_size=pictures.pictures.shape[1]), World(device))
     if float32:
         state.model.set_half(None)
+    if config.compile:
+        compile_network(state.model, config, len(rows), state.world)
     total = config.epochs * max(1, len(rows) // config.batch_size)
     with tqdm(total=total, unit="step", desc="this package", disable=not progress) as bar:
         for epoch in range(config.epochs):

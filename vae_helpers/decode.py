@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from vae_helpers.chunks import jp2_profile, jpeg_scans, without_text
 from vae_helpers.colour import flatten, to_srgb
+from vae_helpers.errors import within_limits
 from vae_helpers.kinds import HEIF_ADVICE, KINDS, Unreadable, formats, head_of, kind_of, open_regular, shown
 
 # A picture with more pixels than this after JPEG's own down-scaling is refused: 300 MB of RGB per thread.
@@ -84,7 +85,8 @@ def decode_blocks(
     whatever the number of files. `notes` gets, by name, what was done to a picture that is worth telling.
     """
     notes, stop = {} if notes is None else notes, threading.Event()
-    with quiet(), ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+    limits = within_limits("decoding pictures", "end other programs, or choose a smaller image size")
+    with quiet(), limits, ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         def start(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Future]]:
             block = np.zeros((len(rows), size, size, 3), np.uint8)
             parts = [slice(i, i + 8) for i in range(0, len(rows), 8)]

@@ -21,7 +21,7 @@ from torch import Tensor
 from vae_helpers.checkpoint import Run
 from vae_helpers.errors import InputError
 from vae_helpers.latent import LatentSummary, encode_pictures
-from vae_helpers.model import BetaVAE
+from vae_helpers.model import BetaVAE, in_float32
 
 _AHEAD = 32  # encoding one picture costs as much as this many (a chunk in latent.py), so neighbours come along
 
@@ -108,7 +108,7 @@ class Explorer(widgets.VBox):
         An exception in a callback would reach nobody's eyes.
         """
         try:
-            with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
+            with torch.inference_mode(), in_float32(self.device):
                 action()
         except InputError as problem:
             self.say(str(problem), error=True)

@@ -48,12 +48,11 @@ def feed(pictures: np.ndarray | Tensor, indices: np.ndarray, config: TrainConfig
     def read(turn: tuple[np.ndarray, np.ndarray]) -> Batch:
         part = world.share(len(turn[0]))
         rows, flips = (values[part] for values in turn)
-        take = _pick if isinstance(pictures, Tensor) else gather
-        return Batch(take(pictures, rows, flips, world.device.type == "cuda"), part.start, len(turn[0]))
+        return Batch(gather(pictures, rows, flips, world.device.type == "cuda"), part.start, len(turn[0]))
 
     turns = plan(indices, config.batch_size, config.seed, epoch, start, config.flip)
     # From the device a batch is picked at once; a second thread would only fight over the GPU's queue.
-    yield from map(read, turns) if isinstance(pictures, Tensor) else read_ahead(turns, read)
+    yield from _picked(pictures, list(turns), world) if isinstance(pictures, Tensor) else read_ahead(turns, read)
 
 
 def noise_for(batch: Batch, samples: int, latent_dim: int, seed: int, step: int, device: torch.device) -> Tensor:
@@ -66,8 +65,14 @@ def noise_for(batch: Batch, samples: int, latent_dim: int, seed: int, step: int,
     return noise[:, batch.first:batch.first + len(batch.pictures)]
 
 
-def _pick(pictures: Tensor, rows: np.ndarray, flips: np.ndarray, _pin: bool) -> Tensor:
-    """What `gather` does, for pictures that lie on the device."""
-    batch = pictures[torch.from_numpy(rows).to(pictures.device)]
-    mirrored = torch.from_numpy(flips).to(pictures.device)[:, None, None, None]
-    return torch.where(mirrored, batch.flip(2), batch)
+def _picked(pictures: Tensor, turns: list[tuple[np.ndarray, np.ndarray]], world: World) -> Iterator[Batch]:
+    """What `gather` does, for pictures on the device: rows and flips of the epoch go there at once, as copies wait."""
+    if not turns:
+        return
+    parts = [world.share(len(rows)) for rows, _ in turns]
+    sizes = [part.stop - part.start for part in parts]
+    everything = (np.concatenate([values[part] for values, part in zip(kind, parts)]) for kind in zip(*turns))
+    rows, flips = (torch.from_numpy(values).to(pictures.device).split(sizes) for values in everything)
+    for turn, part, chosen, mirrored in zip(turns, parts, rows, flips):
+        batch = pictures.index_select(0, chosen)
+        yield Batch(torch.where(mirrored[:, None, None, None], batch.flip(2), batch), part.start, len(turn[0]))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+import torch
+
 from vae_helpers.checkpoint import Run
 from vae_helpers.errors import InputError
 from vae_helpers.likelihoods import grey_level
+from vae_helpers.metrics import Scores
+from vae_helpers.model import BetaVAE
 from vae_helpers.objectives import TERMS, held_out_loss, logged_terms
 from vae_helpers.recipe import TrainConfig, beta_at
 
@@ -54,6 +58,19 @@ class Guard:
             self._stop(f"the loss ran away to {objective:,.0f} nats by step {step}, most of it the {name} term "
                        f"(it began at {first_loss or self._floor:,.0f})")
         return objective
+
+    def weights(self, step: int, model: BetaVAE) -> None:
+        """Raises InputError if a weight or statistic is no finite number, which no checkpoint may hold."""
+        total = torch.stack([t.detach().sum().float() for t in (*model.parameters(), *model.buffers())]).sum().item()
+        if not math.isfinite(total):
+            self._stop(f"the weights became {total} by step {step}")
+
+    def held_out(self, epoch: int, scores: Scores) -> None:
+        """Raises InputError for scores that are no finite numbers: weights may run away in an epoch's last step."""
+        for name in ("reconstruction", "kl", "psnr"):
+            value = getattr(scores, name)
+            if not math.isfinite(value):
+                self._stop(f"the {name} of held-out pictures became {value} in epoch {epoch}")
 
     def _stop(self, what: str) -> None:
         last = next((path for path in (self._run.last, self._run.previous) if path.is_file()), None)

@@ -57,7 +57,10 @@ def encode_pictures(model: BetaVAE, pictures: np.ndarray) -> tuple[Tensor, Tenso
                          f"of shape {pictures.shape}: open them with open_pictures.")
     if not len(pictures):
         raise InputError("there is nothing to encode: 0 pictures were given.")
-    heads = [model.encode(chunk) for chunk in _chunks(to_float(pictures), _ENCODE_CHUNK, model)]
+    device, heads = next(model.parameters()).device, []
+    for start in range(0, len(pictures), _ENCODE_CHUNK):  # as bytes: all of a set as floats may not fit in memory
+        chunk = torch.from_numpy(np.array(pictures[start:start + _ENCODE_CHUNK]))
+        heads.append(model.encode(to_float(_padded(chunk, _ENCODE_CHUNK), device)))
     mu, logvar = (torch.cat(parts)[:len(pictures)].cpu() for parts in zip(*heads))
     return mu, logvar
 
@@ -88,7 +91,8 @@ def decode_codes(model: BetaVAE | Decoder, codes: Tensor) -> np.ndarray:
     if codes.dim() != 2 or codes.shape[1] != latents or not len(codes):
         raise InputError(f"codes must have shape (N, {latents}) for this model, with N at least 1, "
                          f"but these have shape {tuple(codes.shape)}.")
-    decoded = [to_uint8(decoder(chunk)) for chunk in _chunks(codes, _DECODE_CHUNK, decoder)]
+    device = next(decoder.parameters()).device
+    decoded = [to_uint8(decoder(_padded(chunk, _DECODE_CHUNK).to(device))) for chunk in codes.split(_DECODE_CHUNK)]
     return np.concatenate(decoded)[:len(codes)]
 
 
@@ -116,6 +120,7 @@ def sample_fitted(model: BetaVAE, mu: Tensor, logvar: Tensor, n: int, seed: int 
     The prior N(0, 1) is where codes were meant to lie; this is where they lie (ex-post density, Ghosh et al. 2020),
     so these samples are on better-known ground.
     """
+    mu, logvar = mu.cpu(), logvar.cpu()
     centred = (mu - mu.mean(dim=0)).double()
     covariance = centred.T @ centred / len(mu) + torch.diag(logvar.double().exp().mean(dim=0))
     noise = torch.randn(n, mu.shape[1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -129,7 +134,7 @@ def summarise(mu: Tensor, logvar: Tensor) -> LatentSummary:
     variance = mu.var(dim=0, correction=0)
     spread = (variance + logvar.exp().mean(dim=0)).sqrt()
     kl = kl_per_dimension(mu, logvar).mean(dim=0)
-    return LatentSummary(*(t.double().numpy() for t in (kl, variance, mu.mean(dim=0), spread)))
+    return LatentSummary(*(t.cpu().double().numpy() for t in (kl, variance, mu.mean(dim=0), spread)))
 
 
 def lerp(a: Tensor, b: Tensor, steps: int | Tensor) -> Tensor:
@@ -221,11 +226,6 @@ def _require_eval(model: torch.nn.Module) -> None:
                          "call model.eval() first.")
 
 
-def _chunks(tensor: Tensor, size: int, network: torch.nn.Module):
-    """Chunks of one constant size on the network's device, the last one padded with its own first row."""
-    device = next(network.parameters()).device
-    for start in range(0, len(tensor), size):
-        chunk = tensor[start:start + size]
-        if len(chunk) < size:
-            chunk = torch.cat([chunk, chunk[:1].expand(size - len(chunk), *chunk.shape[1:])])
-        yield chunk.to(device)
+def _padded(chunk: Tensor, size: int) -> Tensor:
+    """`chunk` with its own first row repeated until there are `size`."""
+    return torch.cat([chunk, chunk[:1].expand(size - len(chunk), *chunk.shape[1:])]) if len(chunk) < size else chunk

@@ -68,7 +68,7 @@ def likelihood(model: BetaVAE, pictures: np.ndarray, indices: np.ndarray, name: 
 
             def log_likelihood(z: Tensor) -> Tensor:
                 drawn = _decoded(decoder, z[:, 0], wants_activation(name))
-                costs = torch.cat([distortion(name, part, x, scale).double().cpu() for part in drawn])
+                costs = torch.cat([distortion(name, part, x, scale).cpu().double() for part in drawn])
                 return -(costs + constant)[:, None]
 
             weights, given = log_importance_weights(m[None], v[None], log_likelihood, samples, generator)
@@ -123,7 +123,7 @@ def _root_error(decoder: Decoder, rows: np.ndarray, mu: Tensor, logvar: Tensor, 
     noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(seed + 1))
     error, at = 0.0, 0
     for drawn in _decoded(decoder, BetaVAE.reparameterize(mu, logvar, noise), activation=False):
-        error += squared_error(drawn, to_float(rows[at:at + len(drawn)], drawn.device)).double().sum().item()
+        error += squared_error(drawn, to_float(rows[at:at + len(drawn)], drawn.device)).cpu().double().sum().item()
         at += len(drawn)
     return max(math.sqrt(error / rows.size), _STEP / math.sqrt(12))
 

@@ -92,7 +92,7 @@ def distortion(name: str, drawn: Tensor, x: Tensor, scale: float | None = None,
     if name == "calibrated-each":
         return calibrated(errors, errors / values, values)
     # Detached: at the best s² the derivative by s² is 0, so the sum over the pictures has the same gradient.
-    error, count = total(torch.stack([errors.detach().sum(), errors.new_tensor(errors.numel())]))
+    error, count = total(torch.stack([errors.detach().sum(), errors.new_full((), errors.numel())]))
     return calibrated(errors, error / (count * values), values)
 
 
@@ -144,8 +144,8 @@ def log_continuous_constant(a: Tensor) -> Tensor:
     at |a| = 0.2 the term it leaves out is 2·10⁻⁸.
     """
     near = a.abs() < 0.2
-    far = torch.where(near, 1.0, a.abs())  # a value that is not taken must not make the gradient NaN either
-    square = torch.where(near, a, 0.0).square()
+    far = a.abs().masked_fill(near, 1.0)  # a value that is not taken must not make the gradient NaN either
+    square = a.masked_fill(~near, 0.0).square()
     series = square * (1 / 3 + square * (-7 / 90 + square * (62 / 2835)))
     return math.log(2) + torch.where(near, series, torch.log(far) - torch.log(torch.tanh(far)))
 

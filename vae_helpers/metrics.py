@@ -45,7 +45,11 @@ def psnr(x_hat: Tensor, x: Tensor) -> Tensor:
 
 def psnr_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """PSNR in dB of each uint8 picture, (N, H, W, 3) both => (N,)."""
-    return psnr(to_float(drawn), to_float(originals)).numpy()
+    if np.shape(drawn) != np.shape(originals) or not len(drawn):
+        raise InputError(f"pictures of shapes {np.shape(drawn)} and {np.shape(originals)} cannot be compared: give "
+                         "equal shapes (N, H, W, 3).")
+    parts = [psnr(*(to_float(p[i:i + 64]) for p in (drawn, originals))) for i in range(0, len(drawn), 64)]
+    return torch.cat(parts).numpy()
 
 
 def ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
@@ -87,7 +91,7 @@ def evaluate(model: BetaVAE, pictures: np.ndarray, indices: np.ndarray, beta: fl
         # The s² that all pictures share is known when all are seen: until then, their squared errors.
         kind = "gaussian" if likelihood == "calibrated" else likelihood
         cost, kl = distortion(kind, sampled, x, scale).mean(), kl_per_dimension(mu, logvar).sum(dim=-1).mean()
-        sums += torch.stack([cost + beta * kl, cost, kl]).double().cpu() * len(batch)
+        sums += torch.stack([cost + beta * kl, cost, kl]).cpu().double() * len(batch)
         quality.append(psnr(model.decoder.picture(from_mu) if activation else from_mu, x).cpu())
         mus.append(mu.cpu()), logvars.append(logvar.cpu())
     summary = summarise(torch.cat(mus), torch.cat(logvars))

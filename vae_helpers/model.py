@@ -6,6 +6,7 @@ only the arithmetic of the forward pass is rearranged for speed.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 
 import torch
@@ -58,6 +59,13 @@ class VAEConfig:
         return {name: value for name, value in plain.items() if (name, value) != ("output", "tanh")}
 
 
+def in_float32(device: torch.device) -> AbstractContextManager:
+    """A block outside the autocast around it. Where none is on it does nothing: older torch refuses the word for MPS."""
+    kind = device.type
+    on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if on else nullcontext()
+
+
 def langevin(a: Tensor) -> Tensor:
     """`coth(a) - 1/a`, elementwise: the mean over x in [-1, 1] of a continuous Bernoulli with logit 2a.
 
@@ -65,7 +73,7 @@ def langevin(a: Tensor) -> Tensor:
     term left out is 4·10⁻⁸.
     """
     near = a.abs() < 0.5
-    far, square = torch.where(near, 1.0, a), torch.where(near, a, 0.0).square()
+    far, square = a.masked_fill(near, 1.0), a.masked_fill(~near, 0.0).square()
     series = a * (1 / 3 + square * (-1 / 45 + square * (2 / 945 - square / 4725)))
     return torch.where(near, series, 1 / torch.tanh(far) - 1 / far)
 
@@ -86,7 +94,8 @@ class UpConv(nn.Conv2d):
 
     def folded_weight(self) -> Tensor:
         """The 4×4 kernel, (channels_in, channels_out, 4, 4), as `conv_transpose2d` wants it."""
-        return torch.einsum("am,bn,oimn->ioab", self.fold, self.fold, self.weight)
+        with in_float32(self.weight.device):  # summed in 16 bits it would be rounded twice
+            return torch.einsum("am,bn,oimn->ioab", self.fold, self.fold, self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv_transpose2d(x, self.folded_weight(), self.bias, stride=2, padding=1)
@@ -109,7 +118,8 @@ class InstanceNorm(nn.Module):
         scale = torch.rsqrt(var + self.eps)
         shift = -mean * scale
         if self.style is not None:
-            gain, bias = self.style(z.float())[..., None, None].chunk(2, dim=1)
+            with in_float32(z.device):
+                gain, bias = self.style(z.float())[..., None, None].chunk(2, dim=1)
             scale, shift = scale * (1 + gain), shift * (1 + gain) + bias
         return x * scale.to(x.dtype) + shift.to(x.dtype)
 
@@ -153,9 +163,9 @@ class _HalfPrecision(nn.Module):
 
     half: torch.dtype | None = None  # a property of a session, not of a model: never in a checkpoint
 
-    def autocast(self, x: Tensor):
+    def autocast(self, x: Tensor) -> AbstractContextManager:
         """The context for the conv stack; heads, norm statistics, tanh and losses stay in float32 outside it."""
-        return torch.autocast(x.device.type, dtype=self.half or torch.bfloat16, enabled=self.half is not None)
+        return torch.autocast(x.device.type, dtype=self.half) if self.half else in_float32(x.device)
 
 
 class Encoder(_HalfPrecision):

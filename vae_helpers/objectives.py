@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
+from vae_helpers.dice import own_dice
 from vae_helpers.errors import InputError
 from vae_helpers.mmd import mmd
 from vae_helpers.ranges import Range, as_seed, one_of, short
@@ -49,7 +50,7 @@ class Objective:
     def __init__(self, latent_dim: int, knobs: Mapping[str, float] | None = None, pictures: int = 0, seed: int = 0,
                  device: str | torch.device = "cpu"):
         self.knobs = self.defaults | dict(knobs or {})
-        self.pictures, self.seed = pictures, seed
+        self.pictures, self.seed, self.device = pictures, seed, torch.device(device)
 
     def penalty(self, codes: Codes | None, kl: Tensor, at: Moment) -> tuple[Tensor, list[Tensor]]:
         """What is added to the reconstruction term, given the batch's mean `kl`; also the terms to log.
@@ -84,7 +85,7 @@ class Objective:
 
     def _dice(self, at: Moment) -> torch.Generator:
         """Random numbers that follow from (seed, step), and are not those of the latent noise."""
-        return torch.Generator().manual_seed(as_seed(2**40 + self.seed * 1_000_003 + at.step))
+        return torch.Generator(self.device).manual_seed(as_seed(2**40 + self.seed * 1_000_003 + at.step))
 
 
 class Beta(Objective):
@@ -119,7 +120,7 @@ class Capacity(Objective):
     def penalty(self, codes, kl, at):
         capacity = self.capacity(at.progress)
         gap = (kl - capacity).abs()
-        return at.beta * self.knobs["gamma"] * gap, [kl.new_tensor(capacity), gap]
+        return at.beta * self.knobs["gamma"] * gap, [kl.new_full((), capacity), gap]
 
     def settled(self, progress):
         return progress >= self.knobs["rise"]
@@ -139,12 +140,16 @@ class TC(Objective):
     defaults = {"alpha": 1.0, "gamma": 1.0}
     terms = ("mutual_information", "total_correlation", "dimension_wise_kl")
 
+    _uploaded: Tensor | None = None  # on the device; all batches of a run have one size
+
     def weights(self, batch: int) -> Tensor:
         """Log-weights of a batch's pictures in q(z), (batch, batch)."""
         return minibatch_weights(batch, pictures=1)
 
     def penalty(self, codes, kl, at):
-        parts = decompose(codes.z, codes.mu, codes.logvar, self.weights(len(codes.mu)))
+        if self._uploaded is None or len(self._uploaded) != len(codes.mu):
+            self._uploaded = self.weights(len(codes.mu)).to(codes.mu.device)
+        parts = decompose(codes.z, codes.mu, codes.logvar, self._uploaded)
         factors = self.knobs["alpha"], at.beta, self.knobs["gamma"]
         return sum(factor * part for factor, part in zip(factors, parts)), list(parts)
 
@@ -170,8 +175,7 @@ class Factor(Objective):
 
     def __init__(self, latent_dim, knobs=None, pictures=0, seed=0, device="cpu"):
         super().__init__(latent_dim, knobs, pictures, seed, device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(as_seed(2**40 + seed))
+        with own_dice(as_seed(2**40 + seed)):
             self.discriminator = Discriminator(latent_dim, int(self.knobs["layers"]), int(self.knobs["width"]))
         self.discriminator.to(device)
         rate = self.knobs["learning_rate"]
@@ -251,7 +255,7 @@ class Info(Objective):
     terms = ("mmd",)
 
     def penalty(self, codes, kl, at):
-        prior = torch.randn(codes.mu.shape, generator=self._dice(at)).to(codes.z.device)
+        prior = torch.randn(codes.mu.shape, generator=self._dice(at), device=self.device)
         distance = torch.stack([mmd(sample.float(), prior, self.knobs["bandwidth"], self.knobs["imq"] == 1)
                                 for sample in codes.z]).mean()
         alpha, weight = self.knobs["alpha"], self.knobs["lambda"]
@@ -280,18 +284,12 @@ def require_objective(name: str, knobs: Mapping[str, float] | None = None) -> ty
 
 
 def logged_terms(name: str) -> tuple[str, ...]:
-    """What a run with this objective logs besides reconstruction and KL: penalty at the weights in force, its terms.
-
-    Nothing for "beta", whose penalty is β times a KL that is logged anyway.
-    """
+    """What a run logs besides reconstruction and KL: penalty at the weights in force, its terms; for "beta" nothing."""
     return ("penalty", *OBJECTIVES[name].terms) if OBJECTIVES[name].terms else ()
 
 
 def held_out_loss(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How `metrics.evaluate` is to score a run, as its keyword arguments, from the settings in its checkpoint.
-
-    Settings written before there was a choice are those of the defaults.
-    """
+    """Keyword arguments by which `metrics.evaluate` scores a run, from its settings; older ones lack some defaults."""
     kind = require_objective(settings.get("objective", "beta"), settings.get("knobs"))
     knobs = kind.defaults | (settings.get("knobs") or {})
     weight, capacity = kind.held_out(knobs, settings["beta"])

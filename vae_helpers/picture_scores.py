@@ -10,7 +10,7 @@ import contextlib
 import socket
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,11 +23,13 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from tqdm.auto import tqdm
 
 from vae_helpers.data import to_float
-from vae_helpers.errors import InputError
+from vae_helpers.dice import own_dice
+from vae_helpers.errors import InputError, within_limits
 
 _BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first (Wang et al. 2003, sec. 3.2)
 _AT_ONCE = 64  # pictures
 _PATIENCE = 20.0  # seconds for a server to answer
+_SMALLER = "end other programs, or leave the scores by networks out"
 
 
 class Distances(NamedTuple):
@@ -72,7 +74,9 @@ def lpips_of(drawn: np.ndarray, originals: np.ndarray, network: nn.Module | None
     drawn, originals = _same(drawn, originals, 32, "LPIPS")
     network = load_lpips() if network is None else network
     with torch.no_grad():
-        return torch.cat([network(a, b).reshape(-1).cpu() for a, b in _pairs(drawn, originals)]).numpy()
+        device = _device_of(network)
+        return torch.cat([network(a.to(device), b.to(device)).reshape(-1).cpu()
+                          for a, b in _pairs(drawn, originals)]).numpy()
 
 
 def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | None = None, seed: int = 0,
@@ -100,8 +104,7 @@ def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | N
     for metric in (fid, kid):
         for part, real in zip(features, (False, True)):
             metric.update(part, real=real)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with own_dice(seed):
         kernel, spread = kid.compute()
     return Distances(float(fid.compute()), float(kernel), float(spread), len(drawn), len(originals))
 
@@ -109,13 +112,17 @@ def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | N
 def load_lpips(device: str | torch.device = "cpu") -> nn.Module:
     """LPIPS 0.1 on AlexNet; its backbone comes from torchvision's server the first time (244 MB)."""
     with _or_say_why("LPIPS", "AlexNet's weights"):
-        return LearnedPerceptualImagePatchSimilarity(net_type="alex").net.to(device)
+        network = LearnedPerceptualImagePatchSimilarity(net_type="alex").net
+    with within_limits("LPIPS", _SMALLER):
+        return network.to(device)
 
 
 def load_inception(device: str | torch.device = "cpu") -> nn.Module:
     """torch-fidelity's Inception v3, 2048 features; its weights come from GitHub the first time (91 MB)."""
     with _or_say_why("FID and KID", "Inception's weights"):
-        return NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"]).to(device)
+        network = NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"])
+    with within_limits("Inception, for FID and KID,", _SMALLER):
+        return network.to(device)
 
 
 @contextlib.contextmanager
@@ -127,7 +134,7 @@ def _or_say_why(score: str, weights: str) -> Iterator[None]:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), within_limits(score, _SMALLER):
             yield
     except ModuleNotFoundError as problem:
         package = "torch-fidelity" if "fidelity" in str(problem).lower() else problem.name or "torchvision"
@@ -154,11 +161,17 @@ class _Given(nn.Module):
 
 @torch.no_grad()
 def _features(extractor: nn.Module, pictures: np.ndarray, progress: bool) -> Tensor:
-    device = next((t.device for t in (*extractor.parameters(), *extractor.buffers())), torch.device("cpu"))
+    device = _device_of(extractor)
     starts = tqdm(range(0, len(pictures), _AT_ONCE), desc="features", unit=f"× {_AT_ONCE} pictures", delay=2,
                   disable=not progress)
     chunks = (torch.from_numpy(np.ascontiguousarray(pictures[i:i + _AT_ONCE])).permute(0, 3, 1, 2) for i in starts)
     return torch.cat([extractor(chunk.to(device)).cpu().double() for chunk in chunks])
+
+
+def _device_of(network: nn.Module | Callable) -> torch.device:
+    """Where a network's weights lie; the CPU for what has none."""
+    tensors = (*network.parameters(), *network.buffers()) if isinstance(network, nn.Module) else ()
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 def _pairs(drawn: np.ndarray, originals: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:

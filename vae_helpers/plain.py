@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from torchvision import transforms
 from tqdm.auto import tqdm
 
 from vae_helpers.data import PictureSet, to_float
+from vae_helpers.dice import own_dice
 from vae_helpers.losses import beta_vae_loss
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.recipe import pick_half
@@ -70,8 +72,8 @@ def _plain_conv(x: Tensor, layer: nn.Conv2d) -> Tensor:
 
 def plain_step(config: VAEConfig, device: torch.device, free_switches: bool = False) -> Step:
     """The plain loop's step; `free_switches` adds what costs one line each: channels-last and autocast."""
-    torch.manual_seed(0)
-    model = PlainVAE(config).to(device).train()
+    with own_dice(0):
+        model = PlainVAE(config).to(device).train()
     return _step_of(model, torch.optim.Adam(model.parameters(), lr=1e-3), device, free_switches)
 
 
@@ -83,7 +85,7 @@ def _step_of(model: PlainVAE, optimizer: torch.optim.Optimizer, device: torch.de
     def step(x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last if free_switches else torch.contiguous_format)
         noise = torch.randn(1, len(x), model.config.latent_dim, device=device)
-        with torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None):
+        with torch.autocast(device.type, dtype=half) if half else nullcontext():
             x_hat, mu, logvar = model(x, noise)
         loss = beta_vae_loss(x_hat, x, mu, logvar).total
         optimizer.zero_grad()
@@ -100,8 +102,7 @@ def plain_fit(pictures: PictureSet, epochs: int, batch_size: int, lr: float, see
 
     The learning rate is halved at each third, as the specification has it; a random half of each batch is mirrored.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with own_dice(seed, device):
         model = PlainVAE(VAEConfig(image_size=pictures.pictures.shape[1]), own_start=True).to(device).train()
         optimizer = torch.optim.Adam(model.parameters(), lr=lr)
         step, rows, began = _step_of(model, optimizer, device), pictures.split.train, time.perf_counter()

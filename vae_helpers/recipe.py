@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,14 +109,23 @@ def beta_settled(config: TrainConfig, progress: float) -> bool:
 
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:
-    """The named device, or the fastest one here: CUDA, then Apple's MPS, then the CPU."""
+    """The named device, or the fastest one here: CUDA, then Apple's MPS, then the CPU.
+
+    It wakes no GPU: each of several processes is to wake its own only.
+    """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(0, device=name)
+        device = torch.device(name)
+        if device.type != "cuda":
+            torch.empty(1, device=device).cpu()  # "meta" holds no numbers that could be read back
+        elif (device.index or 0) >= torch.cuda.device_count():
+            raise RuntimeError
     except (RuntimeError, AssertionError):
         raise InputError(f"device {str(name)!r} is not available on this machine: use 'cpu', or leave it out.") from None
-    return torch.device(name)
+    if device.type == "cuda":  # read at a session's first product of matrices: later is too late for `exact`
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return device
 
 
 def pick_half(device: torch.device) -> torch.dtype | None:

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from vae_helpers.checkpoint import Run, load_latest, remove_leftovers, save_checkpoint, why_not_written
 from vae_helpers.data import PictureSet
+from vae_helpers.dice import own_dice
 from vae_helpers.disk import only_user, say
 from vae_helpers.distributed import World, lost
 from vae_helpers.engine import decide_compile
@@ -113,8 +114,7 @@ def begun(run: Run) -> bool:
 
 def fresh(config: TrainConfig, model_config: VAEConfig, world: World, pictures: int = 0) -> State:
     """A run at step 0, with `pictures` to train on; the seed decides its weights, and nothing else in the session."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with own_dice(config.seed):
         model = BetaVAE(replace(model_config, output=output_for(config.likelihood)))
     return _state(model, config, world, pictures)
 
@@ -214,7 +214,8 @@ def _once(world: World, sentence: str, speakers: int = 1) -> BaseException:
 def _restore(state: State, saved: dict) -> None:
     """Put back what only last.pt has."""
     state.optimizer.load_state_dict(saved["optimizer"])
-    state.scaler.load_state_dict(saved["scaler"])
+    if saved["scaler"]:  # empty where the run has not been in float16 yet: its scale then starts anew
+        state.scaler.load_state_dict(saved["scaler"])
     state.objective.load_state_dict(saved.get("objective", {}))
     if saved["sums"] is not None:
         sums = saved["sums"].to(state.world.device)
@@ -266,8 +267,6 @@ def _state(model: BetaVAE, config: TrainConfig, world: World, pictures: int) -> 
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99),
                                  fused=world.device.type in ("cpu", "cuda"))
     scaler = torch.amp.GradScaler(world.device.type, enabled=half == torch.float16)
-    if config.compile:
-        model.compile()  # in place: parameters keep their names, and only calls of the whole model are compiled
     objective = OBJECTIVES[config.objective](model.config.latent_dim, config.knobs, pictures, config.seed, world.device)
     return State(model, optimizer, scaler, world, world.wrap(model), objective, average)
 

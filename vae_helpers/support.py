@@ -64,10 +64,9 @@ class Support:
 
     def distance(self, codes: Tensor) -> Tensor:
         """The distances alone, (n, latent_dim) => (n,), on the codes' device and with a gradient for them."""
-        codes = codes[:, self._dims.to(codes.device)].double()
-        mu = self._mu.to(codes.device)
-        nearest = torch.cdist(codes.detach(), mu).argmin(dim=1)
-        return (codes - mu[nearest]).norm(dim=1) / self.typical
+        own = codes.cpu().double()[:, self._dims]  # here, because a GPU may know no float64
+        nearest = torch.cdist(own.detach(), self._mu).argmin(dim=1)
+        return ((own - self._mu[nearest]).norm(dim=1) / self.typical).to(codes.device, codes.dtype)
 
     def _measure(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         squared = (codes[:, None] - self._mu).square()  # exact zeros on a training code, unlike ‖z‖² - 2zμ + ‖μ‖²

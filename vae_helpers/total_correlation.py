@@ -97,5 +97,4 @@ class Discriminator(nn.Module):
 
 def permute_latents(z: Tensor, generator: torch.Generator) -> Tensor:
     """Each latent of codes (B, Z) permuted by itself across the pictures: a sample of Π_j q(z_j) (Kim & Mnih)"""
-    order = torch.rand(z.shape, generator=generator, device=generator.device).argsort(dim=0).to(z.device)
-    return z.gather(0, order)
+    return z.gather(0, torch.rand(z.shape, generator=generator, device=z.device).argsort(dim=0))

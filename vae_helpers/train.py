@@ -15,9 +15,10 @@ from torch import Tensor
 from vae_helpers.album import draw, write_projector
 from vae_helpers.checkpoint import Run, load_run
 from vae_helpers.data import PictureSet, to_float
+from vae_helpers.disk import say
 from vae_helpers.distributed import World, open_world
-from vae_helpers.errors import InputError
-from vae_helpers.engine import decide_compile, describe_engine
+from vae_helpers.errors import InputError, within_limits
+from vae_helpers.engine import compile_network, decide_compile, describe_engine
 from vae_helpers.feed import Batch, feed, noise_for, resident
 from vae_helpers.guard import Guard
 from vae_helpers.interrupt import Bar, Stop
@@ -68,7 +69,9 @@ def fit(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model
         state, config, threads, pictures = _prepared(pictures, run, config, model_config, resume, world, other_pictures)
         _require_fitting(state, pictures, config)
         book = Logbook(run.tensorboard, first_epoch=state.epochs_closed + 1)
-        with book, _exactly(config, world, threads):
+        limits = within_limits(f"training with {config.num_samples} × {config.batch_size} pictures a step",
+                               "start a run with a smaller batch_size (--batch-size), num_samples or image size")
+        with book, _exactly(config, world, threads), limits:
             if not resume:  # a run that cannot be saved ends here, and one that is killed can be resumed from here on
                 save_last(run, state, config, pictures, book)
             found = state.step, state.epochs_closed
@@ -105,10 +108,12 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
     # Processes must agree on the step they stop at. Agreeing is cheap beside a CPU's step, not beside a GPU's.
     agree_every = 1 if world.size == 1 or world.device.type == "cpu" else _LOOK_EVERY
     held = resident(pictures.pictures, world.device)
+    compiled = _compile(state, config, len(train), progress)
     saved = time.monotonic()
     with Bar(total=total, initial=state.step, unit="step", disable=not progress, mininterval=0.5) as bar:
         if progress and state.step < total:
-            bar.write(describe_engine(config, config.epochs * len(train), world.device, held is not None))
+            bar.write(describe_engine(config, config.epochs * len(train), world.device, held is not None,
+                                      compiled))
         while not state.finished(config) and not (stop_after and state.epochs_closed >= stop_after):
             epoch, began, first_step = state.epochs_closed, time.monotonic(), state.step
             shown = pictures.pictures if held is None else held
@@ -132,33 +137,49 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
                     saved = time.monotonic()
             _look(bar, guard, state, epoch, per_epoch, config)
             speed = (state.step - first_step) * config.batch_size / (time.monotonic() - began)
-            _close_epoch(state, pictures, run, config, book, per_epoch, speed)
+            _close_epoch(state, pictures, run, config, book, guard, per_epoch, speed)
+
+
+def _compile(state: State, config: TrainConfig, pictures: int, progress: bool) -> bool:
+    """Whether the run's steps are compiled from now on."""
+    if not config.compile or state.finished(config):
+        return False
+    if progress:
+        say("Compiling the network takes a minute or two …")
+    return compile_network(state.model, config, pictures, state.world)
 
 
 def _step(state: State, batch: Batch, config: TrainConfig, progress: float) -> None:
     """One optimiser step on this process's share of a batch; `progress` in [0, 1) is that of the run."""
-    model, device, objective = state.model, state.world.device, state.objective
-    x = to_float(batch.pictures, device)
-    noise = noise_for(batch, config.num_samples, model.config.latent_dim, config.seed, state.step, device)
-    drawn, mu, logvar = state.network(x, noise, wants_activation(config.likelihood))
-    codes = _whole_batch(state.world, batch, mu, logvar, noise) if objective.mixes else None
-    reconstruction = distortion(config.likelihood, drawn, x, config.scale, state.world.total).mean()
-    kl = kl_per_dimension(*(codes or (mu, logvar))[:2]).sum(dim=-1).mean()
+    model, world, objective = state.model, state.world, state.objective
     at = Moment(beta_at(config, progress), progress, state.step)
+    x = to_float(batch.pictures, world.device)
+    noise = noise_for(batch, config.num_samples, model.config.latent_dim, config.seed, state.step, world.device)
+
+    drawn, mu, logvar = state.network(x, noise, wants_activation(config.likelihood))
+    codes = _whole_batch(world, batch, mu, logvar, noise) if objective.mixes else None
+
+    reconstruction = distortion(config.likelihood, drawn, x, config.scale, world.total).mean()
+    kl = kl_per_dimension(*(codes or (mu, logvar))[:2]).sum(dim=-1).mean()
     penalty, terms = objective.penalty(codes, kl, at)
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(config, progress)
-    state.optimizer.zero_grad()
-    share = len(x) / batch.total
     # Per pixel value, so that the clip fits every picture size. Gradients are averaged over the processes, whose shares
     # may differ by a picture: weighted like this the average is that of the whole batch.
-    state.scaler.scale((reconstruction + penalty) * (share * state.world.size) / x[0].numel()).backward()
+    share = len(x) / batch.total
+    loss = (reconstruction + penalty) * (share * world.size) / x[0].numel()
+
+    state.optimizer.zero_grad()
+    state.scaler.scale(loss).backward()
+
     state.scaler.unscale_(state.optimizer)
     # Each half is clipped by itself: a burst in the encoder must not stop the decoder from learning.
     norms = [torch.nn.utils.clip_grad_norm_(half.parameters(), config.clip) for half in (model.encoder, model.decoder)]
+
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(config, progress)
     state.scaler.step(state.optimizer)
     state.scaler.update()
-    terms += objective.learn(codes, at, state.world.mean)
+    terms += objective.learn(codes, at, world.mean)
+
     values = torch.stack([reconstruction, kl, *norms, *([penalty] if terms else []), *terms]).detach() * share
     state.sums = values if state.sums is None else state.sums + values
     state.step += 1
@@ -177,14 +198,15 @@ def _look(bar: Bar, guard: Guard, state: State, epoch: int, per_epoch: int, conf
     steps, sums = state.step - epoch * per_epoch, state.totals().tolist()
     loss = guard.look(state.step, state.step / (per_epoch * config.epochs), steps, sums, state.first_loss,
                       half_range=state.scaler.is_enabled())
-    if state.step == 1:
+    guard.weights(state.step, state.model)
+    if state.first_loss is None:  # an epoch of one step is looked at twice, the second time with β's warm-up seen
         state.first_loss = loss
     bar.set_description(f"epoch {epoch + 1}/{config.epochs}")
     bar.set_postfix_str(f"reconstruction {sums[0] / steps:,.0f}, KL {sums[1] / steps:,.0f} nats")
 
 
-def _close_epoch(state: State, pictures: PictureSet, run: Run, config: TrainConfig, book: Logbook, per_epoch: int,
-                 speed: float) -> None:
+def _close_epoch(state: State, pictures: PictureSet, run: Run, config: TrainConfig, book: Logbook, guard: Guard,
+                 per_epoch: int, speed: float) -> None:
     """Score on held-out pictures, write the log and the sheets, keep the best."""
     reconstruction, kl, encoder, decoder, *others = (state.totals() / per_epoch).tolist()
     state.sums, epoch = None, state.epochs_closed + 1  # epochs count from 1 wherever people look
@@ -204,6 +226,7 @@ def _close_epoch(state: State, pictures: PictureSet, run: Run, config: TrainConf
         state.shown.eval()
         if epoch % config.evaluate_every == 0 or last:
             scores = evaluate(state.shown, pictures.pictures, held_out, **held_out_loss(asdict(config)))
+            guard.held_out(epoch, scores)
             book.scalars(epoch, {f"{name}/held_out": getattr(scores, name)
                                  for name in ("total", "reconstruction", "kl", "psnr", "active_units")})
             book.histogram(epoch, "kl_per_dimension", scores.summary.kl)
@@ -257,19 +280,26 @@ def _exactly(config: TrainConfig, world: World, threads: int) -> Iterator[None]:
 
     A sum is rounded differently when another number of threads shares it. Over processes nothing of this would hold.
     """
-    exact = world.device.type == "cpu" if config.exact is None else config.exact
-    if not exact or world.size > 1:
-        yield
-        return
+    exact = world.size == 1 and (world.device.type == "cpu" if config.exact is None else config.exact)
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    torch.set_num_threads(threads)
-    if world.device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.backends.cudnn.benchmark = False
-        torch.use_deterministic_algorithms(True)
     try:
+        if exact:
+            torch.set_num_threads(threads)
+        if world.device.type == "cuda":
+            torch.backends.cudnn.benchmark = not exact  # batches of one shape: worth a search for the fastest kernel
+            if exact:
+                torch.use_deterministic_algorithms(True)
+                _require_exact_products(world.device)
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
         torch.backends.cudnn.benchmark = before[2]
+
+
+def _require_exact_products(device: torch.device) -> None:
+    try:
+        torch.ones(1, 1, device=device) @ torch.ones(1, 1, device=device)
+    except RuntimeError:
+        raise InputError("exact results on a GPU ask for CUBLAS_WORKSPACE_CONFIG=:4096:8 before its first use, which this "
+                         "session has behind it: restart the notebook and train first, or leave exact out.") from None
