@@ -1,33 +1,56 @@
-"""What each shell command does: it calls what the notebooks call. `__main__` reads the command line for it."""
+"""What each shell command does: it calls what the notebooks call. `parser` reads the command line for it.
+
+Whatever is heavy is imported by the command that needs it, after all that can be refused without it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import time
+from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
-
-from vae_helpers.errors import InputError
+from vae_helpers.disk import free_name, require_place
+from vae_helpers.errors import InputError, printable
+from vae_helpers.options import expand, is_number, processes
+from vae_helpers.recipe import TrainConfig
 
 
 def config_of(options: argparse.Namespace, quick: bool = False, train_pictures: int = 0):
     """The recipe, with what was said on the command line in its place."""
-    from vae_helpers.recipe import TrainConfig
-
     given = _given(options)
     return TrainConfig.quick(train_pictures, **given) if quick else TrainConfig(**given)
 
 
 def _given(options: argparse.Namespace) -> dict:
     """The recipe's knobs that were said on the command line."""
-    names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "compile", "exact", "flip",
-             "num_samples", "seed", "evaluate_every", "objective", "knobs", "likelihood", "scale")
-    given = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    given = {field.name: getattr(options, field.name) for field in fields(TrainConfig) if hasattr(options, field.name)}
     if "knobs" in given:
         given["knobs"] = dict(given["knobs"])
     return given
+
+
+def _opening(options: argparse.Namespace) -> dict:
+    """What was said about opening pictures, for `open_pictures`."""
+    return {name: getattr(options, name) for name in ("allow_bad", "cache_dir") if hasattr(options, name)}
+
+
+def require_places(options: argparse.Namespace) -> None:
+    """Refuse where nothing can be written, before anything is computed."""
+    from vae_helpers.sources import project_root
+
+    if options.command not in ("data", "benchmark"):
+        out = expand(options.out)
+        require_place(out if out.is_absolute() else project_root() / out, "--out", folder=True)
+    for name in ("save", "json"):
+        if getattr(options, name, None) is not None:
+            require_place(getattr(options, name), f"--{name}", options.force, folder=options.command == "pack")
+
+
+def _target(options: argparse.Namespace, named: Path | None, default: Path) -> Path:
+    """The file to write: the one that was named, else `default`, or with a number where that is taken."""
+    return named or (default if options.force else free_name(default))
 
 
 def _require_its_own(run, given: dict) -> None:
@@ -38,7 +61,21 @@ def _require_its_own(run, given: dict) -> None:
     for name, value in given.items():
         if name not in ("epochs", "compile") and name in own and own[name] != value:
             raise InputError(f"the run {run.name!r} was started with {name} {own[name]}, which it keeps, not {value}: leave "
-                             f"--{name.replace('_', '-')} out to go on with it, or give another --name.")
+                             f"`{name}` out to go on with it, or give another --name.")
+
+
+def _require_memory(config: TrainConfig, model) -> None:
+    """Refuse a run whose step cannot fit this machine. A system that hands out more memory than it has would kill it."""
+    if not hasattr(os, "sysconf"):
+        return  # Windows, which refuses by itself
+    share = -(-config.batch_size // processes(os.environ)[1])
+    drawn = share * config.num_samples * 3 * model.image_size**2
+    heads = 3 * model.latent_dim * 16 * model.widths[-1]  # of all weights those that may grow without end
+    need = 4 * (2 * drawn + 4 * heads)  # at the very least: pictures and gradients; weights, gradients, Adam's two moments
+    have = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if need > have:
+        raise InputError(f"a training step would need more than {need / 2**30:,.0f} GB of memory, and this machine has "
+                         f"{have / 2**30:,.0f}: lower --batch-size, --num-samples, --image-size or --latent-dim.")
 
 
 def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
@@ -49,9 +86,11 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume: bool):
     from vae_helpers.train import fit, pick_device
 
     # Whatever can be refused is refused before pictures are decoded.
-    config, device = config_of(options), pick_device(options.device)
+    config, device = config_of(options, quick), pick_device(options.device)
     model_config = VAEConfig(options.image_size, options.latent_dim, decoder_norm=options.decoder_norm)
-    pictures = open_pictures(options.data, options.image_size, limit=options.limit)
+    if device.type == "cpu":
+        _require_memory(config, model_config)
+    pictures = open_pictures(options.data, options.image_size, limit=options.limit, **_opening(options))
     if quick:
         config = config_of(options, True, len(pictures.split.train))
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
@@ -74,20 +113,20 @@ def _report(run, result, pictures) -> None:
 def _list_files(files) -> None:
     here = Path.cwd()
     for file in files:
-        print(f"  {file.relative_to(here) if file.is_relative_to(here) else file}")
+        print(f"  {printable(str(file.relative_to(here) if file.is_relative_to(here) else file))}")
 
 
 def run_data(options: argparse.Namespace) -> None:
     """`data`: fetch a public set, or report on a folder."""
+    source = options.data or options.download
+    if not source:
+        raise InputError("say which pictures: --data DIR to look at a folder, or --download butterfly|animal.")
     from vae_helpers.data import open_pictures
     from vae_helpers.download import download
 
     if options.download:
         print(f"Downloaded to {download(options.download)}")
-    source = options.data or options.download
-    if not source:
-        raise InputError("say which pictures: --data DIR to look at a folder, or --download butterfly|animal.")
-    pictures = open_pictures(source, options.image_size)
+    pictures = open_pictures(source, options.image_size, **_opening(options))
     parts = ", ".join(f"{len(rows):,} {part}" for part, rows in zip(pictures.split._fields, pictures.split))
     print(f"{pictures.name}: {len(pictures):,} pictures ({parts}), {len(pictures.skipped):,} files skipped, "
           f"{len(pictures.duplicates):,} groups of near-duplicates\nCache: {pictures.cache}")
@@ -107,7 +146,7 @@ def run_tour(options: argparse.Namespace) -> None:
 
     began = time.monotonic()
     pictures, run, result = _fit(options, True, "tour", True)
-    if not result.finished or os.environ.get("RANK", "0") != "0":
+    if not result.finished or processes(os.environ)[0]:
         return
     files = save_all(result.model, pictures, run, result.scores)
     _report(run, result, pictures)
@@ -123,16 +162,16 @@ def _open_run(options: argparse.Namespace):
     from vae_helpers.shipping import choose_run
     from vae_helpers.train import pick_device
 
-    run = choose_run(options.run, options.out)
+    run = choose_run(options.run or "", options.out)
     model, saved = load_run(run, pick_device(options.device))
-    return run, model, saved, open_pictures(**saved["data"]["request"])
+    return run, model, saved, open_pictures(**saved["data"]["request"] | _opening(options))
 
 
 def _picture(text: str, model, pictures):
     """A picture file, or the number of a held-out picture."""
     from vae_helpers.data import read_picture
 
-    if text.isdigit() and not Path(text).exists():
+    if is_number(text) and not Path(text).exists():
         rows = pictures.split.validation
         if int(text) >= len(rows):
             raise InputError(f"there is no held-out picture {text}: this set has numbers 0 to {len(rows) - 1}.")
@@ -151,7 +190,8 @@ def run_reconstruct(options: argparse.Namespace) -> None:
     held_out = pictures.split.validation
     scores = evaluate(model, pictures.pictures, held_out, **held_out_loss(saved["train_config"]))
     _report(run, Fit(model, scores, True), pictures)
-    _list_files([save_reconstructions(model, pictures.pictures[held_out], run)])
+    path = _target(options, None, run.plots / "reconstructions.png")
+    _list_files([save_reconstructions(model, pictures.pictures[held_out], run, path=path)])
 
 
 def run_pack(options: argparse.Namespace) -> None:
@@ -159,7 +199,7 @@ def run_pack(options: argparse.Namespace) -> None:
     from vae_helpers.checkpoint import Run
     from vae_helpers.shipping import pack
 
-    _list_files(pack(Run(options.run, options.out), options.save))
+    _list_files(pack(Run(options.run, options.out), options.save, replace=options.force, opening=_opening(options)))
 
 
 def _summary(model, pictures):
@@ -170,6 +210,8 @@ def _summary(model, pictures):
 
 def run_interpolate(options: argparse.Namespace) -> None:
     """`interpolate`: the path between two pictures."""
+    import numpy as np
+
     from vae_helpers.export import save_frames
     from vae_helpers.latent import encode_pictures
     from vae_helpers.paths import walk
@@ -178,7 +220,7 @@ def run_interpolate(options: argparse.Namespace) -> None:
     ends = [_picture(text, model, pictures) for text in options.pictures]
     (a, b), _ = encode_pictures(model, np.stack(ends))
     path = walk(model, a, b, options.steps, options.method, _summary(model, pictures).active, options.even)
-    _list_files([save_frames(path.frames, options.save or run.plots / f"{options.method}.png")])
+    _list_files([save_frames(path.frames, _target(options, options.save, run.plots / f"{options.method}.png"))])
 
 
 def run_benchmark(options: argparse.Namespace) -> None:
@@ -187,7 +229,8 @@ def run_benchmark(options: argparse.Namespace) -> None:
     from vae_helpers.evaluation import save_scores
 
     result = measure(options.data, options.parts, options.image_size, options.batch_size, options.pairs, options.compile,
-                     options.limit, options.epochs, options.seeds, options.plain_batch, options.plain_lr, options.device)
+                     options.limit, options.epochs, options.seeds, options.plain_batch, options.plain_lr, options.device,
+                     opening=_opening(options))
     print(table(result))
     if options.json:
         save_scores(result, options.json)
@@ -199,7 +242,8 @@ def run_traverse(options: argparse.Namespace) -> None:
 
     run, model, _, pictures = _open_run(options)
     picture = _picture(options.image, model, pictures)
-    _list_files([save_traversals(model, picture, run, _summary(model, pictures), options.save, options.rows)])
+    path = _target(options, options.save, run.plots / "traversals.png")
+    _list_files([save_traversals(model, picture, run, _summary(model, pictures), path, options.rows)])
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
@@ -210,9 +254,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
     run, model, saved, pictures = _open_run(options)
     settings = saved["train_config"]
     result = {"run": run.name} | evaluate_run(model, pictures, settings, options.part, options.samples,
-                                              QUICK if options.quick else Effort(), progress=True)
+                                              QUICK if options.quick else Effort(), progress=True, fetch=options.fetch)
     print(f"{run.name}: {score_table(result)}")
-    files = [save_scores(result, options.json or run.plots / "scores.json")]
+    files = [save_scores(result, _target(options, options.json, run.plots / "scores.json"))]
     if not options.quick and log_scores(run, result, settings, model):
         files.append(run.tensorboard)
     print("Written:")
@@ -227,8 +271,9 @@ def run_sweep(options: argparse.Namespace) -> None:
     from vae_helpers.figures import save
     from vae_helpers.sweep import OBJECTIVES, betas, by_score, sweep, table
 
-    pictures = open_pictures(options.data, options.image_size, limit=options.limit)
+    pictures = open_pictures(options.data, options.image_size, limit=options.limit, **_opening(options))
     variants = betas(options.betas) if options.betas else OBJECTIVES
     rows = sweep(pictures, variants, options.seeds, options.epochs, options.latent_dim, out=options.out, device=options.device)
     print(table(rows))
-    _list_files([save(show_scores(by_score(rows)), Run(f"sweep_{pictures.name}", options.out).plots / "scores.png")])
+    path = _target(options, None, Run(f"sweep_{pictures.name}", options.out).plots / "scores.png")
+    _list_files([save(show_scores(by_score(rows)), path)])

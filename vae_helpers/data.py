@@ -25,6 +25,7 @@ from vae_helpers.duplicates import DUPLICATES_VERSION, near_duplicates
 from vae_helpers.errors import InputError
 from vae_helpers.known_factors import SUFFIXES as FACTOR_SUFFIXES
 from vae_helpers.known_factors import open_known_factors
+from vae_helpers.options import expand
 from vae_helpers.sources import FOLDERS, choose, find_folder, find_pictures, label_of, project_root
 from vae_helpers.split import Split, split_by_name
 
@@ -35,6 +36,7 @@ __all__ = [
 
 BUILT_IN = {"synthetic": "butterflies", "butterflies": "butterflies", "animals": "animals"}
 BUILT_IN_PICTURES = 4096
+_SLUG = 100  # letters of a folder's name that its cache and its runs are called after: they add some of their own
 KNOWN_FACTOR_PICTURES = 16384  # of the 480,000 to 737,280 in such a file, unless `limit` says otherwise
 
 
@@ -107,7 +109,7 @@ def open_pictures(
     Raises `InputError` for a missing or empty folder, one without pictures, too many bad files, a full disk.
     """
     _check(image_size, limit, fit, allow_bad)
-    where = project_root() / "data" / "cache" if cache_dir is None else Path(cache_dir).expanduser()
+    where = project_root() / "data" / "cache" if cache_dir is None else expand(cache_dir)
     if isinstance(source, str) and source in BUILT_IN:
         count = BUILT_IN_PICTURES if limit is None else limit
         opened = _open_built_in(BUILT_IN[source], count, image_size, seed, where, progress)
@@ -125,7 +127,8 @@ def open_pictures(
 def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str = "crop") -> np.ndarray:
     """One picture file as uint8 `(image_size, image_size, 3)`, exactly as a folder's pictures are decoded."""
     _check(image_size, None, fit, 0.0)
-    if not Path(path).is_file():
+    path = expand(path)
+    if not path.is_file():
         raise InputError(f"There is no picture {path}; give the path of a picture file.")
     try:
         with quiet():
@@ -199,7 +202,7 @@ def _cores() -> int:
 
 def _slug(text: str) -> str:
     slug = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in text).strip("_").lower()
-    return slug or "pictures"
+    return slug[:_SLUG] or "pictures"
 
 
 def _check(image_size: int, limit: int | None, fit: str, allow_bad: float) -> None:

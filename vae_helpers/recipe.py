@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
+from vae_helpers.choices import BETA_SCHEDULES, SCHEDULES
 from vae_helpers.errors import InputError
-from vae_helpers.likelihoods import require_likelihood
-from vae_helpers.objectives import require_objective
 
-SCHEDULES = ("thirds", "one-cycle")
-BETA_SCHEDULES = ("linear", "constant", "cyclical", "cosine")
+if TYPE_CHECKING:  # the shell's options are those of TrainConfig, and refusing one must not wait for torch
+    import torch
+
 QUICK_PICTURES = 20_000  # what the quick recipe shows the model in all: about two minutes on two fast cores
 
 
@@ -46,6 +45,9 @@ class TrainConfig:
     exact: bool | None = None  # a resumed run equals an uninterrupted one bit for bit; None: yes on the CPU
 
     def __post_init__(self):
+        from vae_helpers.likelihoods import require_likelihood
+        from vae_helpers.objectives import require_objective
+
         for name in ("epochs", "lr", "num_samples", "clip", "pictures_every", "evaluate_every"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}, but must be above 0.")
@@ -115,10 +117,12 @@ def beta_settled(config: TrainConfig, progress: float) -> bool:
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:
     """The named device, or the fastest one here: CUDA, then Apple's MPS, then the CPU."""
+    import torch
+
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(0, device=name)
+        torch.zeros(1, device=name).item()  # "meta" holds no numbers
     except (RuntimeError, AssertionError):
         raise InputError(f"device {str(name)!r} is not available on this machine: use 'cpu', or leave it out.") from None
     return torch.device(name)
@@ -126,6 +130,8 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
 
 def pick_half(device: torch.device) -> torch.dtype | None:
     """The 16-bit type that this device multiplies fast, or None for float32 throughout."""
+    import torch
+
     if device.type == "cuda":
         # Older cards claim bfloat16 but emulate it, several times slower than float16.
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16

@@ -70,8 +70,8 @@ class State:
 def require_free(run: Run, resume: bool) -> bool:
     """Refuse the name of a run that exists unless it is to be resumed; sweep up after processes killed while saving."""
     if run.exists() and not resume:
-        raise InputError(f"a run called {run.name!r} exists in {run.models}: resume it, or choose another name "
-                         "(nothing was changed).")
+        raise InputError(f"a run called {run.name!r} exists in {run.models}: go on with it by `resume=True`, or choose "
+                         "another name (nothing was changed).")
     remove_leftovers(run)
     return resume
 

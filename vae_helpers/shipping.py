@@ -5,14 +5,17 @@ from __future__ import annotations
 import shlex
 import shutil
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from vae_helpers.checkpoint import Run, list_runs, load_run, newest_run, save_checkpoint
 from vae_helpers.data import open_pictures
+from vae_helpers.disk import require_place
 from vae_helpers.engine import hardware
 from vae_helpers.latent import reconstruct
 from vae_helpers.metrics import evaluate, ssim_of
@@ -57,15 +60,20 @@ def _places() -> list[Path]:
     return [package.parent / "VAE" / "models" / SHIPPED, Path(sysconfig.get_path("data"), "share", "vae_helpers", SHIPPED)]
 
 
-def pack(run: Run, folder: Path | None = None, progress: bool = True) -> list[Path]:
+def pack(run: Run, folder: Path | None = None, progress: bool = True, replace: bool = False,
+         opening: Mapping[str, Any] = {}) -> list[Path]:
     """Write a run's weights in half the bytes, and how they were made, to `folder` (default: the shipped run's place).
 
     Weights go to float16, BatchNorm's statistics stay. Scores in made.txt are those of the packed weights, on the run's
     validation part (which chose the weights) and on its test part (which nothing has looked at). Of a built-in set the
-    packed run opens the first 1,024 pictures, whose parts are the same. Returns the files.
+    packed run opens the first 1,024 pictures, whose parts are the same. Returns the files. Raises InputError where they
+    are there already, unless they may be `replace`d. `opening`: more for `open_pictures`.
     """
+    folder = folder or run.models.with_name(SHIPPED)
+    for file in _FILES:
+        require_place(folder / file, "folder to pack to (--save)", replace)
     model, saved = load_run(run)
-    pictures = open_pictures(**saved["data"]["request"] | {"progress": progress})
+    pictures = open_pictures(**saved["data"]["request"] | {"progress": progress} | opening)
     for parameter in model.parameters():
         parameter.data = parameter.half().float()  # scored as it will be loaded
     parts = {"validation": pictures.split.validation, "test": pictures.split.test}
@@ -77,7 +85,6 @@ def pack(run: Run, folder: Path | None = None, progress: bool = True) -> list[Pa
     if pictures.source == "built-in":
         count = min(PICTURES, len(pictures))
         data = data | {"pictures": count, "request": data["request"] | {"limit": count}}
-    folder = folder or run.models.with_name(SHIPPED)
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
     save_checkpoint(folder / _FILES[0], model, data=data, scores=scores.get("validation", {}), **kept)
     (folder / _FILES[1]).write_text(_made(run, model, saved, len(pictures.split.train), scores), "utf-8")

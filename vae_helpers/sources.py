@@ -14,6 +14,7 @@ import numpy as np
 
 from vae_helpers.decode import KINDS, is_candidate
 from vae_helpers.errors import InputError
+from vae_helpers.options import expand
 
 FOLDERS = {"butterfly": "butterfly_data", "animal": "Animals_data"}
 
@@ -39,7 +40,7 @@ def find_folder(source: str | os.PathLike[str]) -> Path:
     """The folder that `source` means: `butterfly`, `animal`, or a path (from here, else from the project's root)."""
     if source in FOLDERS:
         return project_root() / "data" / FOLDERS[source]
-    path = Path(source).expanduser()
+    path = expand(source)
     if not path.is_absolute() and not path.exists():
         path = project_root() / path
     return path
