@@ -101,7 +101,7 @@ def require_place(path: Path, option: str, replace: bool = False, folder: bool =
     if not folder and path.is_dir():
         raise InputError(f"{path} is a folder: give {option} the name of a file.")
     if os.path.lexists(path) and not folder and not replace:
-        raise InputError(f"{path} is there already: give another {option}, or replace it with --force.")
+        raise InputError(f"{path} is there already: give another {option}, or allow it by `replace=True`.")
     there = path if folder else path.parent
     while not os.path.lexists(there):
         there = there.parent

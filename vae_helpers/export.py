@@ -79,7 +79,7 @@ def save_frames(frames: np.ndarray, path: Path | str, fps: float = 12, ping_pong
     if ending == ".html":
         page = scrubber_html(frames, title or path.stem, captions, fps, ping_pong)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")
         return path
     if ping_pong:
         frames = np.concatenate([frames, frames[-2:0:-1]])

@@ -15,7 +15,7 @@ import torch
 
 from vae_helpers.checkpoint import Run, list_runs, load_run, newest_run, save_checkpoint
 from vae_helpers.data import open_pictures
-from vae_helpers.disk import require_place
+from vae_helpers.disk import require_place, write_aside
 from vae_helpers.engine import hardware
 from vae_helpers.latent import reconstruct
 from vae_helpers.metrics import evaluate, ssim_of
@@ -71,7 +71,7 @@ def pack(run: Run, folder: Path | None = None, progress: bool = True, replace: b
     """
     folder = folder or run.models.with_name(SHIPPED)
     for file in _FILES:
-        require_place(folder / file, "folder to pack to (--save)", replace)
+        require_place(folder / file, "--save", replace)
     model, saved = load_run(run)
     pictures = open_pictures(**saved["data"]["request"] | {"progress": progress} | opening)
     for parameter in model.parameters():
@@ -87,7 +87,7 @@ def pack(run: Run, folder: Path | None = None, progress: bool = True, replace: b
         data = data | {"pictures": count, "request": data["request"] | {"limit": count}}
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
     save_checkpoint(folder / _FILES[0], model, data=data, scores=scores.get("validation", {}), **kept)
-    (folder / _FILES[1]).write_text(_made(run, model, saved, len(pictures.split.train), scores), "utf-8")
+    write_aside(folder / _FILES[1], _made(run, model, saved, len(pictures.split.train), scores))
     return [folder / file for file in _FILES]
 
 
