@@ -1,5 +1,6 @@
 """The names that settings choose from, apart from what they name: the shell refuses others before torch is loaded."""
 
+BUILT_IN = {"synthetic": "butterflies", "butterflies": "butterflies", "animals": "animals"}  # sets that are drawn
 DECODER_NORMS = ("instance", "adaptive", "batch")
 OBJECTIVES = ("beta", "capacity", "tc", "tc-stratified", "factor", "dip-1", "dip-2", "info")
 LIKELIHOODS = ("gaussian", "calibrated", "calibrated-each", "laplace", "bernoulli", "continuous-bernoulli", "ssim")

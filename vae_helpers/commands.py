@@ -11,9 +11,10 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
+from vae_helpers.choices import BUILT_IN
 from vae_helpers.disk import free_name, require_place
 from vae_helpers.errors import InputError, printable
-from vae_helpers.options import expand, is_number, processes
+from vae_helpers.options import is_number, processes
 from vae_helpers.recipe import TrainConfig
 
 
@@ -37,12 +38,17 @@ def _opening(options: argparse.Namespace) -> dict:
 
 
 def require_places(options: argparse.Namespace) -> None:
-    """Refuse where nothing can be written, before anything is computed."""
-    from vae_helpers.sources import project_root
+    """Refuse pictures that are not there and places that cannot be written, before torch is loaded and any work done."""
+    if getattr(options, "data", None) and options.data not in BUILT_IN:
+        from vae_helpers.sources import find_folder, find_pictures
 
+        folder = find_folder(options.data)
+        if not os.path.lexists(folder):
+            find_pictures(folder)  # has the sentence
     if options.command not in ("data", "benchmark"):
-        out = expand(options.out)
-        require_place(out if out.is_absolute() else project_root() / out, "--out", folder=True)
+        from vae_helpers.sources import project_root
+
+        require_place(project_root() / options.out, "--out", folder=True)
     for name in ("save", "json"):
         if getattr(options, name, None) is not None:
             require_place(getattr(options, name), f"--{name}", options.force, folder=options.command == "pack")

@@ -18,6 +18,7 @@ import numpy as np
 from vae_helpers import synthetic
 from vae_helpers.batching import batches, order, plan, to_float, to_uint8
 from vae_helpers.cache import digest, open_cache
+from vae_helpers.choices import BUILT_IN
 from vae_helpers.decode import DECODER_VERSION, Unreadable, decode, decode_blocks, quiet
 from vae_helpers.disk import say, write_aside
 from vae_helpers.download import download
@@ -34,7 +35,6 @@ __all__ = [
     "to_float", "to_uint8",
 ]
 
-BUILT_IN = {"synthetic": "butterflies", "butterflies": "butterflies", "animals": "animals"}
 BUILT_IN_PICTURES = 4096
 _SLUG = 100  # letters of a folder's name that its cache and its runs are called after: they add some of their own
 KNOWN_FACTOR_PICTURES = 16384  # of the 480,000 to 737,280 in such a file, unless `limit` says otherwise
