@@ -70,7 +70,7 @@ def test_results_are_escaped_and_lines_stay():
 @pytest.mark.parametrize("redirect", ["> /dev/full", "| true"])
 def test_output_that_nobody_takes_is_a_sentence(tmp_path, redirect):
     script = ("import time, vae_helpers.commands as c\nc.run_data = lambda o: [time.sleep(0.2), print('x' * 9999)]\n"
-              "import sys, vae_helpers.__main__ as m\nsys.exit(m.main(['data', '--data', 'x']))")
+              "import sys, vae_helpers.__main__ as m\nsys.exit(m.main(['data', '--data', '.']))")
     (tmp_path / "s.py").write_text(script)
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {sys.executable} s.py {redirect}"], capture_output=True, text=True,
                           env=os.environ | {"PYTHONPATH": str(PROJECT)}, cwd=tmp_path)

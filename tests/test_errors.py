@@ -1,9 +1,13 @@
+import ast
 import errno
+import re
+from pathlib import Path
 
 import pytest
 import torch
 
 from vae_helpers.errors import explain, printable, quoted, ran_out_of_memory, said_with, worded
+from vae_helpers.parser import build_parser
 
 WORDS = {"allow_bad": "--allow-bad", "image_size": "--image-size", "DATASET": "--data", "resume": "--resume", "limit": "--limit"}
 
@@ -20,6 +24,19 @@ def test_a_sentence_names_what_its_reader_has(said, read):
     with said_with(WORDS):
         assert worded(said) == read
     assert worded(said) == said
+
+
+def test_every_argument_that_a_sentence_names_is_an_option_of_the_shell():
+    """Or can't be met there: names of Python's own, of a file's contents, or of what only notebooks have."""
+    known = {"vae_helpers", "open_pictures", "sample_factors", "fit", "page_size", "latents_values"}
+    for sub in build_parser()._subparsers._group_actions[0].choices.values():
+        known |= set(sub.get_default("words"))
+    named = re.compile(r"`(\w+)[=`]|(?<![\w/])([a-z]+(?:_[a-z]+)+)")
+    for file in (Path(__file__).parents[1] / "vae_helpers").glob("**/*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InputError", "say"):
+                text = "".join(part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str))
+                assert {marked or bare for marked, bare in named.findall(text)} <= known, (file.name, node.lineno)
 
 
 def test_nothing_but_letters_reaches_a_terminal():

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from pathlib import Path
 
@@ -46,7 +47,12 @@ def download(name: str) -> Path:
             copied += 1
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, target)
+                aside = target.with_name(f".{os.getpid()}.part")  # a copy that was cut short must not pass for the picture
+                try:
+                    shutil.copyfile(file, aside)
+                    os.replace(aside, target)
+                finally:
+                    aside.unlink(missing_ok=True)
     if not copied:
         raise InputError(f"The download of {HANDLES[name]} holds no pictures; {by_hand.removeprefix('or ')}.")
     return folder
@@ -57,8 +63,14 @@ def _labels(fetched: Path) -> dict[str, str]:
     table = fetched / "Training_set.csv"
     if not table.is_file():
         return {}
-    with open(table, newline="", encoding="utf-8") as file:
-        return {row["filename"]: row["label"].strip().replace("/", "_") for row in csv.DictReader(file)}
+    with open(table, newline="", encoding="utf-8", errors="replace") as file:
+        return {row.get("filename"): _folder_name(row.get("label") or "") for row in csv.DictReader(file)}
+
+
+def _folder_name(label: str) -> str:
+    """A species as the name of one folder here: what a table says must not lead elsewhere."""
+    kept = "".join(c if c.isprintable() and c not in "/\\:*?\"<>|" else "_" for c in label)[:60]
+    return kept.strip(" .") or "unlabelled"
 
 
 def _short(error: Exception) -> str:
