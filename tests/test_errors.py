@@ -9,16 +9,28 @@ import torch
 from vae_helpers.errors import explain, printable, quoted, ran_out_of_memory, said_with, worded
 from vae_helpers.parser import build_parser
 
-WORDS = {"allow_bad": "--allow-bad", "image_size": "--image-size", "DATASET": "--data", "resume": "--resume", "limit": "--limit"}
+WORDS = {
+    "allow_bad": "--allow-bad",
+    "image_size": "--image-size",
+    "DATASET": "--data",
+    "resume": "--resume",
+    "limit": "--limit",
+}
 
 
-@pytest.mark.parametrize("said, read", [
-    ("allow it with `allow_bad=0.05`.", "allow it with `--allow-bad 0.05`."),
-    ("image_size 100 does not fit", "--image-size 100 does not fit"), ("open them with image_size=32.", "open them with --image-size 32."),
-    ("use the built-in set (`DATASET=synthetic`).", "use the built-in set (`--data synthetic`)."),
-    ("go on with it by `resume=True`, or", "go on with it by `--resume`, or"),
-    ("there is no limit to `limit`", "there is no limit to `--limit`"), ("`cache_dir` and cache_dir", "`cache_dir` and cache_dir"),
-    ("/data/image_size/a.png, 'image_size', my_image_size", "/data/image_size/a.png, 'image_size', my_image_size")])
+@pytest.mark.parametrize(
+    "said, read",
+    [
+        ("allow it with `allow_bad=0.05`.", "allow it with `--allow-bad 0.05`."),
+        ("image_size 100 does not fit", "--image-size 100 does not fit"),
+        ("open them with image_size=32.", "open them with --image-size 32."),
+        ("use the built-in set (`DATASET=synthetic`).", "use the built-in set (`--data synthetic`)."),
+        ("go on with it by `resume=True`, or", "go on with it by `--resume`, or"),
+        ("there is no limit to `limit`", "there is no limit to `--limit`"),
+        ("`cache_dir` and cache_dir", "`cache_dir` and cache_dir"),
+        ("/data/image_size/a.png, 'image_size', my_image_size", "/data/image_size/a.png, 'image_size', my_image_size"),
+    ],
+)
 def test_a_sentence_names_what_its_reader_has(said, read):
     assert worded(said) == said  # Python's reader
     with said_with(WORDS):
@@ -35,7 +47,11 @@ def test_every_argument_that_a_sentence_names_is_an_option_of_the_shell():
     for file in (Path(__file__).parents[1] / "vae_helpers").glob("**/*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InputError", "say"):
-                text = "".join(part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str))
+                text = "".join(
+                    part.value
+                    for part in ast.walk(node)
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                )
                 assert {marked or bare for marked, bare in named.findall(text)} <= known, (file.name, node.lineno)
 
 
@@ -46,16 +62,32 @@ def test_nothing_but_letters_reaches_a_terminal():
     assert quoted("x" * 5000) == repr("x" * 60 + "…" + "x" * 19) and quoted("\x1b") == r"'\x1b'"
 
 
-@pytest.mark.parametrize("problem, words", [
-    (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 9), "aaaaaaaaa cannot be used (File name too long): give a shorter"),
-    (OSError(errno.EROFS, "Read-only file system", "/proc/x\x1b", None, "y"), r"/proc/x\x1b and y cannot be used (Read-only"),
-    (OSError("odd"), "a file or stream cannot be used (odd)"), (BrokenPipeError(errno.EPIPE, "Broken pipe"), "(Broken pipe)"),
-    (UnicodeEncodeError("utf-8", "caf\udce9", 3, 4, "surrogates not allowed"), r"'caf\udce9' holds bytes that are no utf-8"),
-    (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "a file holds bytes"),
-    (OverflowError("int too big to convert"), "too large for this machine (int too big"), (MemoryError(), "lower --limit"),
-    (RuntimeError("can't start new thread"), "lower --limit"), (OSError(errno.ENOMEM, "Cannot allocate memory"), "lower --limit"),
-    (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "not enough memory"),
-    (ModuleNotFoundError("No module named 'torch'", name="torch"), "the package torch is not installed")])
+@pytest.mark.parametrize(
+    "problem, words",
+    [
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "a" * 9),
+            "aaaaaaaaa cannot be used (File name too long): give a shorter",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/proc/x\x1b", None, "y"),
+            r"/proc/x\x1b and y cannot be used (Read-only",
+        ),
+        (OSError("odd"), "a file or stream cannot be used (odd)"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "(Broken pipe)"),
+        (
+            UnicodeEncodeError("utf-8", "caf\udce9", 3, 4, "surrogates not allowed"),
+            r"'caf\udce9' holds bytes that are no utf-8",
+        ),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "a file holds bytes"),
+        (OverflowError("int too big to convert"), "too large for this machine (int too big"),
+        (MemoryError(), "lower --limit"),
+        (RuntimeError("can't start new thread"), "lower --limit"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "lower --limit"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "not enough memory"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "the package torch is not installed"),
+    ],
+)
 def test_what_the_machine_refuses_is_one_sentence(problem, words):
     said = explain(problem, "--limit")
     assert words in said and said.endswith(".") and "\n" not in said

@@ -1,4 +1,4 @@
-"""The shell meets junk: each invocation ends with status 0, or with 2 and one sentence, and no control character is printed."""
+"""The shell meets junk: each invocation ends with status 0, or 2 and one sentence, and prints no control character."""
 
 import contextlib
 import io
@@ -14,7 +14,20 @@ from vae_helpers.__main__ import main
 from vae_helpers.parser import build_parser
 
 TINY = "--image-size 16 --latent-dim 4 --epochs 1 --device cpu".split()
-JUNK = ("", "-1", "0", "1e400", "nan", "²", "9" * 400, "x" * 300, "x/" * 3000, "caf\udce9\x1b[31m", "~nosuchuser/x", "a\0b")
+JUNK = (
+    "",
+    "-1",
+    "0",
+    "1e400",
+    "nan",
+    "²",
+    "9" * 400,
+    "x" * 300,
+    "x/" * 3000,
+    "caf\udce9\x1b[31m",
+    "~nosuchuser/x",
+    "a\0b",
+)
 NEEDS = {"interpolate": ["0", "1"], "pack": ["--run", "a"], "data": ["--data", "synthetic"]}
 
 
@@ -26,7 +39,9 @@ def said_by(*words):
             status = main([str(word) for word in words])
         except SystemExit as stop:  # the parser leaves this way
             status = stop.code
-    sentences = [line for line in err.getvalue().splitlines() if line.startswith(("vae_helpers", "python -m vae_helpers"))]
+    sentences = [
+        line for line in err.getvalue().splitlines() if line.startswith(("vae_helpers", "python -m vae_helpers"))
+    ]
     assert status in (0, 2) and len(sentences) == (status == 2), (words, status, err.getvalue()[-2000:])
     assert all(line.endswith((".", ")")) for line in sentences), sentences
     shown = out.getvalue() + "".join(sentences)
@@ -70,24 +85,56 @@ def home(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("words, status", [
-    ("train --data nowhere", 2), ("train --data file", 2), ("train --data /dev/null", 2), ("train --data dir.png", 2),
-    ("train --data pics --name a", 2), ("train --data pics --out file", 2), ("train --data pics --out file/below", 2),
-    ("train --data pics --out /proc/x", 2), ("train --data pics --lr 10 --name fast", None), ("train --data pics --lr 1e-30 --name slow", 0),
-    ("train --data pics --seed 4294967295 --name s", 0), ("train --data pics --beta 1e6 --name b", None),
-    ("train --data pics --scale 1e-30 --name t", None), ("train --data pics --knob gamma=1e9 --objective capacity --name k", None),
-    ("train --data pics --batch-size 65536 --name w", 0), ("train --data pics --batch-size 65536 --num-samples 1000 --image-size 4096", 2),
-    ("train --data synthetic --limit 1", 2), ("train --data pics --latent-dim 65536 --image-size 4096", 2), ("train --data pics --name ü", 0),
-    ("train --data pics --cache-dir file", 2), ("train --data pics --cache-dir /proc/x", 2), ("train --data pics --clip 1e-300 --name c", 0),
-    ("traverse --run a --rows 65536", None), ("traverse --run a --image ²", 2), ("traverse --run a --image 999999999", 2),
-    ("traverse --run a --image pics", 2), ("traverse --run a --image file", 2), ("traverse --run nobody", 2),
-    ("interpolate --run a 0 0 --save dir.png", 2), ("interpolate --run a 0 0 --save file/x.gif", 2),
-    ("interpolate --run a 0 0 --save file/x.html", 2), ("interpolate --run a 0 0 --save /proc/x.png", 2),
-    ("interpolate --run a 0 0 --save x.doc", 2), ("interpolate --run a 0 0 --steps 1000 --save long.png", 0),
-    ("interpolate --run a 0 -1", 2), ("reconstruct --run a --out pics", 2), ("evaluate --run a --json dir.png", 2),
-    ("evaluate --run a --json file", 2), ("evaluate --run a --device cuda:999", 2), ("pack --run a --save file", 2),
-    ("data --data file", 2), ("data", 2), ("sweep --data pics --image-size 16", 2), ("benchmark --json file", 2),
-    ("benchmark --json dir.png", 2)])
+@pytest.mark.parametrize(
+    "words, status",
+    [
+        ("train --data nowhere", 2),
+        ("train --data file", 2),
+        ("train --data /dev/null", 2),
+        ("train --data dir.png", 2),
+        ("train --data pics --name a", 2),
+        ("train --data pics --out file", 2),
+        ("train --data pics --out file/below", 2),
+        ("train --data pics --out /proc/x", 2),
+        ("train --data pics --lr 10 --name fast", None),
+        ("train --data pics --lr 1e-30 --name slow", 0),
+        ("train --data pics --seed 4294967295 --name s", 0),
+        ("train --data pics --beta 1e6 --name b", None),
+        ("train --data pics --scale 1e-30 --name t", None),
+        ("train --data pics --knob gamma=1e9 --objective capacity --name k", None),
+        ("train --data pics --batch-size 65536 --name w", 0),
+        ("train --data pics --batch-size 65536 --num-samples 1000 --image-size 4096", 2),
+        ("train --data synthetic --limit 1", 2),
+        ("train --data pics --latent-dim 65536 --image-size 4096", 2),
+        ("train --data pics --name ü", 0),
+        ("train --data pics --cache-dir file", 2),
+        ("train --data pics --cache-dir /proc/x", 2),
+        ("train --data pics --clip 1e-300 --name c", 0),
+        ("traverse --run a --rows 65536", None),
+        ("traverse --run a --image ²", 2),
+        ("traverse --run a --image 999999999", 2),
+        ("traverse --run a --image pics", 2),
+        ("traverse --run a --image file", 2),
+        ("traverse --run nobody", 2),
+        ("interpolate --run a 0 0 --save dir.png", 2),
+        ("interpolate --run a 0 0 --save file/x.gif", 2),
+        ("interpolate --run a 0 0 --save file/x.html", 2),
+        ("interpolate --run a 0 0 --save /proc/x.png", 2),
+        ("interpolate --run a 0 0 --save x.doc", 2),
+        ("interpolate --run a 0 0 --steps 1000 --save long.png", 0),
+        ("interpolate --run a 0 -1", 2),
+        ("reconstruct --run a --out pics", 2),
+        ("evaluate --run a --json dir.png", 2),
+        ("evaluate --run a --json file", 2),
+        ("evaluate --run a --device cuda:999", 2),
+        ("pack --run a --save file", 2),
+        ("data --data file", 2),
+        ("data", 2),
+        ("sweep --data pics --image-size 16", 2),
+        ("benchmark --json file", 2),
+        ("benchmark --json dir.png", 2),
+    ],
+)
 def test_what_passes_the_door_ends_well_too(home, monkeypatch, words, status):
     monkeypatch.chdir(home)
     command = words.split()
@@ -116,10 +163,13 @@ def test_file_names_that_are_no_utf8_are_shown_and_written(home, monkeypatch):
     folder = Path(os.fsdecode(b"d\xe9r"))
     small_photos(folder, 24)
     for file in folder.iterdir():
-        file.rename(folder / f"{os.fsdecode(bytes([0xe9]))}\x1b[31m{file.name}")
+        file.rename(folder / f"{os.fsdecode(bytes([0xE9]))}\x1b[31m{file.name}")
     (folder / "\x1b]0;bad\x07.jpg").write_bytes(b"\xff\xd8\xff broken")
     assert said_by("train", "--data", folder, "--name", "n", *TINY)[0] == 2
     assert said_by("train", "--data", folder, "--name", "n", "--allow-bad", 0.1, *TINY)[0] == 0
     assert said_by("train", "--data", folder, "--name", "n", "--allow-bad", 0.1, "--resume", *TINY)[0] == 0
-    assert said_by("interpolate", "--run", "n", next(iter(sorted(folder.glob("*.jpg"))[1:])), 0, "--save", "n.html")[0] == 0
+    assert (
+        said_by("interpolate", "--run", "n", next(iter(sorted(folder.glob("*.jpg"))[1:])), 0, "--save", "n.html")[0]
+        == 0
+    )
     assert said_by("pack", "--run", "n", "--save", "packed")[0] == 0

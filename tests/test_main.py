@@ -117,7 +117,8 @@ def test_benchmark_says_when_the_plain_loop_diverged(capsys):
     assert [(row["name"], row["loss"] is None) for row in rows] == [("plain loop", True), ("this package", False)]
 
 
-@pytest.mark.parametrize("option, word", [("--pairs 1", "from 2 to"), ("--epochs 0", "from 1 to"), ("--parts cake", "cake")])
+@pytest.mark.parametrize("option, word", [
+    ("--pairs 1", "from 2 to"), ("--epochs 0", "from 1 to"), ("--parts cake", "cake")])
 def test_benchmark_refuses_what_tells_nothing(capsys, option, word):
     status, _, error = run(capsys, "benchmark", "--image-size", 32, "--limit", 60, *option.split())
     assert status == 2 and word in error
@@ -136,7 +137,8 @@ def test_an_existing_run_asks_for_resume(capsys):
 @pytest.mark.parametrize("command, word", [
     ("train --data nowhere", "nowhere"), ("train --data empty", "empty"), ("train --data texts", "holds no"),
     ("train --data one", "two pictures"), ("train --image-size 100", "power of two"), ("train --epochs 0", "epochs"),
-    ("train --epochs many", "no whole number"), ("train --decoder-norm layer", "--decoder-norm"), ("reconstruct --run nobody", "nobody"),
+    ("train --epochs many", "no whole number"), ("train --decoder-norm layer", "--decoder-norm"),
+    ("reconstruct --run nobody", "nobody"),
     ("train --device cuda:99", "not available"), ("interpolate --run nobody a b", "nobody"), ("interpolate --run x a", "PICTURE"),
     ("dance", "invalid choice"), ("", "COMMAND"), ("train --name a/b --limit 20 --image-size 32", "cannot name a run")])
 def test_bad_usage_and_bad_input_exit_2_with_one_sentence(capsys, tmp_path, command, word):

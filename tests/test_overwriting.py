@@ -18,7 +18,12 @@ def test_a_taken_name_gets_a_number(tmp_path):
 
 def test_a_place_is_refused_before_anything_is_written(tmp_path):
     (tmp_path / "file").touch()
-    for path, words in (("file", "is there already"), ("file/x", "is no folder"), ("file/x/y", "is no folder"), (".", "is a folder")):
+    for path, words in (
+        ("file", "is there already"),
+        ("file/x", "is no folder"),
+        ("file/x/y", "is no folder"),
+        (".", "is a folder"),
+    ):
         with pytest.raises(InputError, match=f"{words}.*--save"):
             require_place(tmp_path / path, "--save")
     require_place(tmp_path / "file", "--save", replace=True)
@@ -50,7 +55,9 @@ def test_packing_twice_and_scores_ask_first(trained, capsys):
     assert main(["pack", *at, "--save", "packed"]) == 0
     before = Path("packed/best.pt").stat().st_mtime_ns
     assert main(["pack", *at, "--save", "packed"]) == 2 and Path("packed/best.pt").stat().st_mtime_ns == before
-    assert main(["pack", *at, "--save", "packed", "--force"]) == 0 and Path("packed/best.pt").stat().st_mtime_ns > before
+    assert (
+        main(["pack", *at, "--save", "packed", "--force"]) == 0 and Path("packed/best.pt").stat().st_mtime_ns > before
+    )
     Path("scores.json").write_text("{}")
     assert main(["evaluate", *at, "--json", "scores.json"]) == 2 and Path("scores.json").read_text() == "{}"
     assert "is there already" in capsys.readouterr().err

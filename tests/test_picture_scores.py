@@ -168,7 +168,7 @@ def test_weights_that_cannot_be_fetched_get_a_sentence(monkeypatch, capsys):
 @pytest.mark.parametrize("problem, words", [
     (MemoryError(), "not enough memory to load Inception's weights"),
     (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
-    (OSError(28, "No space left on device", "/here/x.pth"), "could not be kept: /here/x.pth cannot be used .No space left"),
+    (OSError(28, "No space left on device", "/here/x.pth"), "could not be kept: /here/x.pth cannot be used .No space"),
     (RuntimeError("invalid hash value"), "could not be loaded .invalid hash value.*delete")])
 def test_only_a_network_that_fails_is_called_one(monkeypatch, problem, words):
     def fails(*_, **__):

@@ -15,7 +15,16 @@ from vae_helpers.options import processes
 from vae_helpers.parser import build_parser
 
 _SEVERAL = ("train", "tour")  # what several processes may do together
-_LARGE = ("batch_size", "num_samples", "image_size", "latent_dim", "limit", "samples", "steps", "rows")  # ask for memory
+_LARGE = (
+    "batch_size",
+    "num_samples",
+    "image_size",
+    "latent_dim",
+    "limit",
+    "samples",
+    "steps",
+    "rows",
+)  # ask for memory
 
 
 class Escaped:
@@ -74,7 +83,7 @@ def _output(command: str) -> Iterator[None]:
 
 
 def _drop_unwritten() -> None:
-    """Python writes what is left in its buffer as it ends, and would complain once more about a full disk or a closed pipe."""
+    """Python writes what is left in its buffer as it ends, and would complain once more about a full disk or a pipe."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -38,7 +38,7 @@ def _opening(options: argparse.Namespace) -> dict:
 
 
 def require_places(options: argparse.Namespace) -> None:
-    """Refuse pictures that are not there and places that cannot be written, before torch is loaded and any work done."""
+    """Refuse pictures that are not there and places that cannot be written, before torch is loaded."""
     if getattr(options, "data", None) and options.data not in BUILT_IN:
         from vae_helpers.sources import find_folder, find_pictures
 
@@ -71,13 +71,13 @@ def _require_its_own(run, given: dict) -> None:
 
 
 def _require_memory(config: TrainConfig, model) -> None:
-    """Refuse a run whose step cannot fit this machine. A system that hands out more memory than it has would kill it."""
+    """Refuse a run whose step cannot fit this machine: a system that promises more memory than it has would kill it."""
     if not hasattr(os, "sysconf"):
         return  # Windows, which refuses by itself
     share = -(-config.batch_size // processes(os.environ)[1])
     drawn = share * config.num_samples * 3 * model.image_size**2
     heads = 3 * model.latent_dim * 16 * model.widths[-1]  # of all weights those that may grow without end
-    need = 4 * (2 * drawn + 4 * heads)  # at the very least: pictures and gradients; weights, gradients, Adam's two moments
+    need = 4 * (2 * drawn + 4 * heads)  # at least: pictures and gradients; weights, gradients, Adam's two moments
     have = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if need > have:
         raise InputError(f"a training step would need more than {need / 2**30:,.0f} GB of memory, and this machine has "
@@ -235,8 +235,8 @@ def run_benchmark(options: argparse.Namespace) -> None:
     from vae_helpers.evaluation import save_scores
 
     result = measure(options.data, options.parts, options.image_size, options.batch_size, options.pairs, options.compile,
-                     options.limit, options.epochs, options.seeds, options.plain_batch, options.plain_lr, options.device,
-                     opening=_opening(options))
+                     options.limit, options.epochs, options.seeds, options.plain_batch, options.plain_lr,
+                     options.device, opening=_opening(options))
     print(table(result))
     if options.json:
         save_scores(result, options.json)

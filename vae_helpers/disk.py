@@ -94,7 +94,7 @@ def free_name(path: Path) -> Path:
 
 
 def require_place(path: Path, option: str, replace: bool = False, folder: bool = False) -> None:
-    """Refuse, before any work, a place for a file (or a `folder`) that is taken or cannot be written; nothing stays there.
+    """Refuse, before any work, a place for a file (or a `folder`) that is taken or cannot be written; leaves nothing.
 
     `option` named it. What is there already is refused unless it may be `replace`d.
     """

@@ -47,7 +47,7 @@ def download(name: str) -> Path:
             copied += 1
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                aside = target.with_name(f".{os.getpid()}.part")  # a copy that was cut short must not pass for the picture
+                aside = target.with_name(f".{os.getpid()}.part")  # a copy that was cut short is no picture
                 try:
                     shutil.copyfile(file, aside)
                     os.replace(aside, target)

@@ -11,17 +11,25 @@ from collections.abc import Iterator, Mapping
 
 _SHOWN = 80  # letters of a refused value; the rest is noise
 _ADVICE = {
-    errno.ENOSPC: "free some space on that disk", errno.EDQUOT: "free some of what you may store there",
+    errno.ENOSPC: "free some space on that disk",
+    errno.EDQUOT: "free some of what you may store there",
     errno.EFBIG: "this system keeps no file of that size: take fewer or smaller pictures",
-    errno.ENAMETOOLONG: "give a shorter name", errno.ENOENT: "check the path", errno.ELOOP: "it is a link to itself: give another",
-    errno.ENOTDIR: "a part of that path is a file: give another path", errno.EISDIR: "it is a folder: name a file",
-    errno.EEXIST: "a file of that name is in the way: give another path", errno.EINVAL: "give another path",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOENT: "check the path",
+    errno.ELOOP: "it is a link to itself: give another",
+    errno.ENOTDIR: "a part of that path is a file: give another path",
+    errno.EISDIR: "it is a folder: name a file",
+    errno.EEXIST: "a file of that name is in the way: give another path",
+    errno.EINVAL: "give another path",
     errno.EMFILE: "close other programs, or raise the limit of open files (`ulimit -n`)",
-    errno.EIO: "that disk may be failing: copy the file elsewhere and try again"}
+    errno.EIO: "that disk may be failing: copy the file elsewhere and try again",
+}
 _MEMORY = ("out of memory", "not enough memory", "t allocate memory", "size calculation overflowed", "start new thread")
 # `name` or `name=value`; or the same without marks, where an underscore tells it from an English word.
-_NAMED = re.compile(r"`(?P<marked>\w+)(?:=(?P<its>[^`\s]+))?`"
-                    r"|(?<![\w/\\.'\"`=-])(?P<bare>[a-z]+(?:_[a-z]+)+)(?:=(?P<value>[\w.'-]*\w))?(?![\w/\\'\"`=])")
+_NAMED = re.compile(
+    r"`(?P<marked>\w+)(?:=(?P<its>[^`\s]+))?`"
+    r"|(?<![\w/\\.'\"`=-])(?P<bare>[a-z]+(?:_[a-z]+)+)(?:=(?P<value>[\w.'-]*\w))?(?![\w/\\'\"`=])"
+)
 _options: Mapping[str, str] = {}  # what the reader has instead of Python's arguments
 
 
@@ -36,13 +44,19 @@ def printable(text: str, keep: str = "") -> str:
     """`text` with what would steer a terminal or is no UTF-8 as backslash escapes, except the letters of `keep`."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in keep or unicodedata.category(c) == "Zs" else
-                   c.encode("ascii", "backslashreplace").decode() if ord(c) > 127 else f"\\x{ord(c):02x}" for c in text)
+    return "".join(
+        c
+        if c.isprintable() or c in keep or unicodedata.category(c) == "Zs"
+        else c.encode("ascii", "backslashreplace").decode()
+        if ord(c) > 127
+        else f"\\x{ord(c):02x}"
+        for c in text
+    )
 
 
 def quoted(text: str) -> str:
     """A refused value as a sentence shows it: in quotes, escaped, its middle left out where it is long."""
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN - 20]}…{text[-19:]}")
+    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 20]}…{text[-19:]}")
 
 
 @contextlib.contextmanager
@@ -57,7 +71,8 @@ def said_with(options: Mapping[str, str]) -> Iterator[None]:
 
 
 def worded(text: str) -> str:
-    """A sentence in the words of whoever reads it: the shell has `--allow-bad 0.05` where Python has `allow_bad=0.05`."""
+    """A sentence in its reader's words: the shell has `--allow-bad 0.05` where Python has `allow_bad=0.05`."""
+
     def replace(found: re.Match) -> str:
         option = _options.get(found["marked"] or found["bare"])
         if option is None:
@@ -74,28 +89,34 @@ def ran_out_of_memory(problem: BaseException) -> bool:
     if isinstance(problem, OSError):
         return problem.errno == errno.ENOMEM
     return isinstance(problem, MemoryError) or (
-        isinstance(problem, RuntimeError) and any(words in str(problem) for words in _MEMORY))
+        isinstance(problem, RuntimeError) and any(words in str(problem) for words in _MEMORY)
+    )
 
 
 def explain(problem: BaseException, lower: str = "") -> str | None:
-    """One sentence for what the machine refuses: files, names, memory, numbers. None for anything else, a fault of ours.
+    """One sentence for what the machine refuses: files, names, memory, numbers. None for anything else, our own fault.
 
     `lower` names what may be lowered when memory runs out.
     """
     if ran_out_of_memory(problem):
-        return f"there is not enough memory for this here: lower {lower or 'what makes it large'}, or close other programs."
+        return f"there is not enough memory here: lower {lower or 'what makes this large'}, or close other programs."
     if isinstance(problem, OSError):
-        names = [printable(os.fsdecode(name)) for name in (problem.filename, problem.filename2)
-                 if isinstance(name, (str, bytes, os.PathLike))]
+        names = [
+            printable(os.fsdecode(name))
+            for name in (problem.filename, problem.filename2)
+            if isinstance(name, (str, bytes, os.PathLike))
+        ]
         reason = problem.strerror or str(problem) or type(problem).__name__
         advice = _ADVICE.get(problem.errno, "give a place that you may read and write")
         return f"{' and '.join(names) or 'a file or stream'} cannot be used ({reason}): {advice}."
     if isinstance(problem, UnicodeError):
-        text = getattr(problem, "object", "")
-        return (f"{quoted(text) if isinstance(text, str) else 'a file'} holds bytes that are no {getattr(problem, 'encoding', '')} "
-                "text: rename it, or save it as UTF-8.")
+        text, encoding = getattr(problem, "object", ""), getattr(problem, "encoding", "")
+        where = quoted(text) if isinstance(text, str) else "a file"
+        return f"{where} holds bytes that are no {encoding} text: rename it, or save it as UTF-8."
     if isinstance(problem, ModuleNotFoundError) and not (problem.name or "").startswith("vae_helpers"):
-        return f"the package {problem.name} is not installed: `pip install -r requirements.txt`, or {problem.name} alone."
+        return (
+            f"the package {problem.name} is not installed: `pip install -r requirements.txt`, or {problem.name} alone."
+        )
     if isinstance(problem, OverflowError):
         return f"a number is too large for this machine ({problem}): give smaller numbers."
     return None

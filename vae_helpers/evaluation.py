@@ -94,8 +94,8 @@ def save_scores(result: Mapping[str, Any], path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_aside(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
     except OSError as problem:
-        raise InputError(f"the scores cannot be written to {path} ({problem.strerror}): give another file, or free some "
-                         "space.") from None
+        raise InputError(f"the scores cannot be written to {path} ({problem.strerror}): give another file, or free "
+                         "some space.") from None
     return path
 
 

@@ -47,8 +47,10 @@ class Number:
         except ValueError:
             value = float("nan")
         if not self.low <= value <= self.high or self.above and value == self.low or self.below and value == self.high:
-            raise InputError(f"{quoted(text)} is no number {'above' if self.above else 'from'} {self.low:g} "
-                             f"{'to below' if self.below else 'to'} {self.high:g}")
+            raise InputError(
+                f"{quoted(text)} is no number {'above' if self.above else 'from'} {self.low:g} "
+                f"{'to below' if self.below else 'to'} {self.high:g}"
+            )
         return value
 
 
@@ -76,8 +78,10 @@ def expand(path: str | os.PathLike[str]) -> Path:
     """`path` with `~` or `~user` at its start as that home folder. Raises InputError where there is no such user."""
     found = os.path.expanduser(path)
     if str(found).startswith("~"):
-        raise InputError(f"{quoted(str(path))} begins with the home folder of a user who is not on this machine: give the "
-                         "path in full.")
+        raise InputError(
+            f"{quoted(str(path))} begins with the home folder of a user who is not on this machine: give the "
+            "path in full."
+        )
     return Path(found)
 
 
@@ -92,8 +96,9 @@ def path(text: str) -> Path:
     if b"\0" in raw:
         raise InputError(f"{quoted(text)} is no path, because it holds a zero byte")
     if len(raw) > _LONGEST_PATH or max(map(len, re.split(rb"[/\\]" if os.sep == "\\" else b"/", raw))) > _LONGEST_PART:
-        raise InputError(f"{quoted(text)} is longer than file systems take ({_LONGEST_PART} bytes a name, {_LONGEST_PATH:,} "
-                         "in all)")
+        raise InputError(
+            f"{quoted(text)} is longer than file systems take ({_LONGEST_PART} bytes a name, {_LONGEST_PATH:,} in all)"
+        )
     return expand(text)
 
 
@@ -122,12 +127,16 @@ def animation(text: str) -> Path:
 
 def require_run_name(name: str) -> str:
     """Refuse what cannot name a run's files on every system."""
-    if not name.strip() or name in (".", "..") or not name.isprintable() or any(c in name for c in "/\\:*?\"<>|"):
-        raise InputError(f"{quoted(name)} cannot name a run, because files are called after it: use letters, digits, dots, "
-                         "dashes and underscores.")
+    if not name.strip() or name in (".", "..") or not name.isprintable() or any(c in name for c in '/\\:*?"<>|'):
+        raise InputError(
+            f"{quoted(name)} cannot name a run, because files are called after it: use letters, digits, dots, "
+            "dashes and underscores."
+        )
     if len(name.encode()) > LONGEST_NAME:
-        raise InputError(f"{quoted(name)} cannot name a run, because files are called after it: use at most "
-                         f"{LONGEST_NAME} bytes, not {len(name.encode()):,}.")
+        raise InputError(
+            f"{quoted(name)} cannot name a run, because files are called after it: use at most "
+            f"{LONGEST_NAME} bytes, not {len(name.encode()):,}."
+        )
     return name
 
 
@@ -169,22 +178,36 @@ RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
     "batch_size": Setting(BATCH, "B", "pictures a step (128, fewer for many samples; quick: 32)"),
     "lr": Setting(RATE, "LR", "learning rate (0.005; quick: 0.002)"),
     "objective": Setting(OneOf(OBJECTIVES), "NAME", f"{', '.join(OBJECTIVES[:-1])} or {OBJECTIVES[-1]} (beta)"),
-    "knobs": Setting(knob, "NAME=VALUE", "a number of that objective's own, such as gamma=10; may be given several times"),
-    "likelihood": Setting(OneOf(LIKELIHOODS), "NAME",
-                          f"reconstruction term: {', '.join(LIKELIHOODS[:-1])} or {LIKELIHOODS[-1]} (gaussian)"),
-    "scale": Setting(Number(0, 1e6, above=True), "S",
-                     "of that likelihood (gaussian: 0.707, so that it is the plain squared error)"),
+    "knobs": Setting(
+        knob, "NAME=VALUE", "a number of that objective's own, such as gamma=10; may be given several times"
+    ),
+    "likelihood": Setting(
+        OneOf(LIKELIHOODS),
+        "NAME",
+        f"reconstruction term: {', '.join(LIKELIHOODS[:-1])} or {LIKELIHOODS[-1]} (gaussian)",
+    ),
+    "scale": Setting(
+        Number(0, 1e6, above=True), "S", "of that likelihood (gaussian: 0.707, so that it is the plain squared error)"
+    ),
     "beta": Setting(BETA, "B", "weight of the KL, or of what the objective has in its place (1)"),
     "num_samples": Setting(Whole(1, 1000), "K", "latent samples a picture (1)"),
     "seed": Setting(SEED, "S", "decides weights, order and noise (0)"),
-    "schedule": Setting(OneOf(SCHEDULES), "KIND", "of the learning rate: thirds or one-cycle (thirds; quick: one-cycle)"),
+    "schedule": Setting(
+        OneOf(SCHEDULES), "KIND", "of the learning rate: thirds or one-cycle (thirds; quick: one-cycle)"
+    ),
     "warmup": Setting(_SHARE, "SHARE", "of the run over which learning rate and β rise (0.04)"),
     "clip": Setting(Number(0, 1e9, above=True), "NORM", "gradient norm of each half of the model, at most (1)"),
-    "flip": Setting(None, None, "mirror every other training picture (on); off where left and right differ, as by the "
-                    "built-in butterflies' shadow"),
+    "flip": Setting(
+        None,
+        None,
+        "mirror every other training picture (on); off where left and right differ, as by the "
+        "built-in butterflies' shadow",
+    ),
     "pictures_every": Setting(EPOCHS, "N", "epochs between sheets of samples and reconstructions (10)"),
     "evaluate_every": Setting(EPOCHS, "N", "epochs between scores on held-out pictures (1)"),
-    "beta_schedule": Setting(OneOf(BETA_SCHEDULES), "KIND", f"{', '.join(BETA_SCHEDULES[:-1])} or {BETA_SCHEDULES[-1]} (linear)"),
+    "beta_schedule": Setting(
+        OneOf(BETA_SCHEDULES), "KIND", f"{', '.join(BETA_SCHEDULES[:-1])} or {BETA_SCHEDULES[-1]} (linear)"
+    ),
     "beta_warmup": Setting(_SHARE, "SHARE", "of the run over which β rises, where it is not that of the learning rate"),
     "beta_cycles": Setting(Whole(1, 1000), "N", "of the cyclical schedule (4)"),
     "early_stop": Setting(Whole(0, 100_000), "N", "end after N epochs without a lower held-out loss (0: never)"),
@@ -199,12 +222,14 @@ def processes(environment: Mapping[str, str]) -> tuple[int, int]:
 
     Raises InputError for an environment that torchrun would not leave, such as WORLD_SIZE without RANK.
     """
+
     def number(name: str, low: int, high: int, missing: int) -> int:
         try:
             return Whole(low, high)(environment[name]) if name in environment else missing
         except InputError as problem:
-            raise InputError(f"the environment's {name} cannot be used, because {problem}: start with torchrun, or unset "
-                             f"{name}.") from None
+            raise InputError(
+                f"the environment's {name} cannot be used, because {problem}: start with torchrun, or unset {name}."
+            ) from None
 
     size = number("WORLD_SIZE", 1, 65_536, 1)
     rank = number("RANK", 0, size - 1, 0)
@@ -212,7 +237,9 @@ def processes(environment: Mapping[str, str]) -> tuple[int, int]:
         return rank, size
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not environment.get(name)]
     if missing:
-        raise InputError(f"the environment says WORLD_SIZE={size}, but has no {' and no '.join(missing)}, which torchrun sets "
-                         "for several processes: start with torchrun, or unset WORLD_SIZE.")
+        raise InputError(
+            f"the environment says WORLD_SIZE={size}, but has no {' and no '.join(missing)}, which torchrun sets "
+            "for several processes: start with torchrun, or unset WORLD_SIZE."
+        )
     number("LOCAL_RANK", 0, size - 1, 0), number("MASTER_PORT", 1, 65_535, 1)
     return rank, size

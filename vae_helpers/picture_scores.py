@@ -66,7 +66,8 @@ def ms_ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
     return torch.cat([score.reshape(-1) for score in scores]).numpy()
 
 
-def lpips_of(drawn: np.ndarray, originals: np.ndarray, network: nn.Module | None = None, fetch: bool = True) -> np.ndarray:
+def lpips_of(drawn: np.ndarray, originals: np.ndarray, network: nn.Module | None = None,
+             fetch: bool = True) -> np.ndarray:
     """Perceptual distance of each uint8 picture, (N, H, W, 3) both => (N,), 0 for equal ones (Zhang et al. 2018).
 
     `network(a, b)` takes floats (n, 3, H, W) in [-1, 1] to (n,) distances; default: LPIPS 0.1 on AlexNet
@@ -131,8 +132,8 @@ def load_inception(device: str | torch.device = "cpu", fetch: bool = True) -> nn
 
 def _require_here(score: str, weights: str, url: str) -> None:
     if not Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2]).is_file():
-        raise InputError(f"{score} cannot be computed, because {weights} are not on this machine, and nothing is downloaded "
-                         "unasked: allow it with `fetch=True`.")
+        raise InputError(f"{score} cannot be computed, because {weights} are not on this machine, and nothing is "
+                         "downloaded unasked: allow it with `fetch=True`.")
 
 
 @contextlib.contextmanager
@@ -161,12 +162,12 @@ def _why(problem: Exception, weights: str) -> str:
     if ran_out_of_memory(problem):
         return f"there is not enough memory to load {weights}: close other programs, or leave this score out"
     if isinstance(problem, (URLError, HTTPException, TimeoutError, ConnectionError)):
-        return (f"{weights} could not be fetched ({getattr(problem, 'reason', None) or problem}): run it once where there is "
-                f"internet, and its cache ({torch.hub.get_dir()}) serves from then on")
+        return (f"{weights} could not be fetched ({getattr(problem, 'reason', None) or problem}): run it once where "
+                f"there is internet, and its cache ({torch.hub.get_dir()}) serves from then on")
     if isinstance(problem, OSError):
         return f"{weights} could not be kept: {explain(problem).rstrip('.')}"
-    return (f"{weights} could not be loaded ({' '.join(str(problem).split())[:200]}): delete them from {torch.hub.get_dir()} "
-            "and fetch them again")
+    return (f"{weights} could not be loaded ({' '.join(str(problem).split())[:200]}): delete them from "
+            f"{torch.hub.get_dir()} and fetch them again")
 
 
 class _Given(nn.Module):

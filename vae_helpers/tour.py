@@ -19,7 +19,8 @@ from vae_helpers.model import BetaVAE
 from vae_helpers.paths import chain
 
 
-def save_reconstructions(model: BetaVAE, pictures: np.ndarray, run: Run, count: int = 10, path: Path | None = None) -> Path:
+def save_reconstructions(model: BetaVAE, pictures: np.ndarray, run: Run, count: int = 10,
+                         path: Path | None = None) -> Path:
     """Originals over reconstructions over differences of the first `count` uint8 pictures (N, H, W, 3)."""
     originals = pictures[:count]
     drawn = reconstruct(model, originals)
