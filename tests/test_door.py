@@ -93,6 +93,11 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
         main(["train"])
 
 
+def test_what_a_command_prints_is_escaped(monkeypatch, capsys):
+    monkeypatch.setattr(commands, "run_train", lambda options: print("a\x1b[31m\udce9"))
+    assert main(["train"]) == 0 and capsys.readouterr().out == "a\\x1b[31m\\udce9\n"
+
+
 def test_results_are_escaped_and_lines_stay():
     stream = io.StringIO()
     print("a\x1b[31m\udce9\tb\nc", file=Escaped(stream))
@@ -102,7 +107,7 @@ def test_results_are_escaped_and_lines_stay():
 @pytest.mark.parametrize("redirect", ["> /dev/full", "| true"])
 def test_output_that_nobody_takes_is_a_sentence(tmp_path, redirect):
     script = (
-        "import time, vae_helpers.commands as c\nc.run_data = lambda o: [time.sleep(0.2), print('x' * 9999)]\n"
+        "import time, vae_helpers.commands as c\nc.run_data = lambda o: [time.sleep(0.2), print('x')]\n"
         "import sys, vae_helpers.__main__ as m\nsys.exit(m.main(['data', '--data', '.']))"
     )
     (tmp_path / "s.py").write_text(script)
@@ -110,7 +115,7 @@ def test_output_that_nobody_takes_is_a_sentence(tmp_path, redirect):
         ["bash", "-c", f"set -o pipefail; {sys.executable} s.py {redirect}"],
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": ""},
         cwd=tmp_path,
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "cannot be used (" in done.stderr, done.stderr

@@ -173,3 +173,9 @@ def test_file_names_that_are_no_utf8_are_shown_and_written(home, monkeypatch):
         == 0
     )
     assert said_by("pack", "--run", "n", "--save", "packed")[0] == 0
+
+
+def test_a_folder_with_a_name_as_long_as_may_be_trains(home, monkeypatch):
+    monkeypatch.chdir(home)
+    small_photos(home / ("long" * 60), 12)
+    assert said_by("train", "--data", "long" * 60, *TINY)[0] == 0

@@ -7,6 +7,7 @@ import pytest
 from vae_helpers.__main__ import main
 from vae_helpers.disk import free_name, require_place
 from vae_helpers.errors import InputError
+from vae_helpers.tour import save_traversals
 
 
 def test_a_taken_name_gets_a_number(tmp_path):
@@ -61,3 +62,10 @@ def test_packing_twice_and_scores_ask_first(trained, capsys):
     Path("scores.json").write_text("{}")
     assert main(["evaluate", *at, "--json", "scores.json"]) == 2 and Path("scores.json").read_text() == "{}"
     assert "is there already" in capsys.readouterr().err
+
+
+def test_no_rows_are_no_sweep(trained, small_set):
+    run, fit = trained
+    for rows in (0, -1):
+        with pytest.raises(InputError, match="ask for at least 1"):
+            save_traversals(fit.model, small_set.pictures[0], run, fit.scores.summary, rows=rows)
