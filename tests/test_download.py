@@ -36,18 +36,26 @@ def test_pictures_land_in_the_project_by_species(project, tmp_path, monkeypatch)
     assert files == {"train/MONARCH/1.jpg": "train/1.jpg", "train/2.jpg": "train/2.jpg", "test/1.jpg": "mine"}
 
 
-def test_labels_from_a_table_stay_below_the_folder(project, tmp_path, monkeypatch):
+def test_a_label_leads_nowhere_else_and_a_torn_copy_stays_nowhere(project, tmp_path, monkeypatch):
     fetched = tmp_path / "fetched"
-    labels = ["..", "../../..", "/abs", "", "a\x1bb", ".hidden"]
     (fetched / "train").mkdir(parents=True)
-    for n in range(len(labels)):
-        (fetched / "train" / f"{n}.jpg").write_text("x")
-    rows = "".join(f"{n}.jpg,{label}\n" for n, label in enumerate(labels))
-    (fetched / "Training_set.csv").write_text(f"filename,label\n{rows}short\n")
+    for name in "123":
+        (fetched / "train" / f"{name}.jpg").write_text(name)
+    (fetched / "Training_set.csv").write_bytes(b"filename,label\n1.jpg,..\n2.jpg,a/../b\x1b\n3.jpg,caf\xe9\n4.jpg\n")
     pretend_kagglehub(monkeypatch, lambda handle: str(fetched))
     folder = download("butterfly")
-    places = sorted(path.relative_to(folder / "train").as_posix() for path in folder.rglob("*.jpg"))
-    assert places == ["0.jpg", "1.jpg", "3.jpg", "a_b/4.jpg", "abs/2.jpg", "hidden/5.jpg"]
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg"))
+    assert names == ["train/a_.._b_/2.jpg", "train/caf\ufffd/3.jpg", "train/unlabelled/1.jpg"]
+
+    def torn(source, target):
+        target.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    (fetched / "train" / "5.jpg").write_text("5")
+    monkeypatch.setattr("shutil.copyfile", torn)
+    with pytest.raises(OSError):
+        download("butterfly")
+    assert len([path for path in folder.rglob("*") if path.is_file()]) == 3
 
 
 def test_without_the_package(project, monkeypatch):

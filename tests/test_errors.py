@@ -1,67 +1,104 @@
-"""The machine's limits, told in one sentence."""
-
+import ast
 import errno
+import re
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from small import SMALL
-from vae_helpers import batching, decode, train
-from vae_helpers.checkpoint import Run
-from vae_helpers.errors import InputError, within_limits
-from vae_helpers.train import TrainConfig, fit
+from vae_helpers.errors import explain, printable, quoted, ran_out_of_memory, said_with, worded
+from vae_helpers.parser import build_parser
 
-MEMORY = [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-          RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried 99 bytes."),
-          RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), RuntimeError("cuBLAS: CUBLAS_STATUS_ALLOC_FAILED"),
-          RuntimeError("std::bad_alloc"),
-          OSError(errno.ENOMEM, "Cannot allocate memory")]
-
-
-@pytest.mark.parametrize("problem", MEMORY, ids=lambda problem: str(problem)[:20])
-def test_out_of_memory_is_one_sentence_on_every_device(problem):
-    with pytest.raises(InputError, match="^training needs more memory than there is: use a smaller batch.$"):
-        with within_limits("training", "use a smaller batch"):
-            raise problem
+WORDS = {
+    "allow_bad": "--allow-bad",
+    "image_size": "--image-size",
+    "DATASET": "--data",
+    "resume": "--resume",
+    "limit": "--limit",
+}
 
 
-@pytest.mark.parametrize("problem", [RuntimeError("CUDA error: an illegal memory access was encountered"), KeyError("out of memory"),
-                                     OSError(errno.ENOSPC, "No space left on device"), InputError("a smaller batch")])
-def test_other_errors_stay_what_they_are(problem):
-    with pytest.raises(type(problem)) as caught:
-        with within_limits("training", "use a smaller batch"):
-            raise problem
-    assert caught.value is problem
+@pytest.mark.parametrize(
+    "said, read",
+    [
+        ("allow it with `allow_bad=0.05`.", "allow it with `--allow-bad 0.05`."),
+        ("image_size 100 does not fit", "--image-size 100 does not fit"),
+        ("open them with image_size=32.", "open them with --image-size 32."),
+        ("use the built-in set (`DATASET=synthetic`).", "use the built-in set (`--data synthetic`)."),
+        ("go on with it by `resume=True`, or", "go on with it by `--resume`, or"),
+        ("there is no limit to `limit`", "there is no limit to `--limit`"),
+        ("`cache_dir` and cache_dir", "`cache_dir` and cache_dir"),
+        ("/data/image_size/a.png, 'image_size', my_image_size", "/data/image_size/a.png, 'image_size', my_image_size"),
+    ],
+)
+def test_a_sentence_names_what_its_reader_has(said, read):
+    assert worded(said) == said  # Python's reader
+    with said_with(WORDS):
+        assert worded(said) == read
+    assert worded(said) == said
 
 
-def test_training_without_memory_says_what_to_lower(small_set, tmp_path, monkeypatch):
-    def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    monkeypatch.setattr(train, "to_float", full)
-    with pytest.raises(InputError, match=r"training with 1 × 16 pictures a step .*--batch-size"):
-        fit(small_set, Run("a", tmp_path), TrainConfig.quick(96, batch_size=16), SMALL, device="cpu", progress=False)
-
-
-class _NoThreads(decode.ThreadPoolExecutor):
-    def submit(self, *_):
-        raise RuntimeError("can't start new thread")
-
-
-def test_threads_that_cannot_start_are_said_in_training_and_decoding(small_set, tmp_path, monkeypatch):
-    monkeypatch.setattr(batching, "ThreadPoolExecutor", _NoThreads)
-    with pytest.raises(InputError, match="training .* needs another thread.*ulimit -u"):
-        fit(small_set, Run("a", tmp_path), TrainConfig.quick(96, batch_size=16), SMALL, device="cpu", progress=False)
-    monkeypatch.setattr(decode, "ThreadPoolExecutor", _NoThreads)
-    with pytest.raises(InputError, match="decoding pictures needs another thread"):
-        list(decode.decode_blocks(tmp_path, ["a.png"], [np.arange(1)], 8, "crop", 1))
+def test_every_argument_that_a_sentence_names_is_an_option_of_the_shell():
+    """Or can't be met there: names of Python's own, of a file's contents, or of what only notebooks have."""
+    known = {"vae_helpers", "open_pictures", "sample_factors", "fit", "page_size", "latents_values"}
+    for sub in build_parser()._subparsers._group_actions[0].choices.values():
+        known |= set(sub.get_default("words"))
+    named = re.compile(r"`(\w+)[=`]|(?<![\w/])([a-z]+(?:_[a-z]+)+)")
+    for file in (Path(__file__).parents[1] / "vae_helpers").glob("**/*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InputError", "say"):
+                text = "".join(
+                    part.value
+                    for part in ast.walk(node)
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                )
+                assert {marked or bare for marked, bare in named.findall(text)} <= known, (file.name, node.lineno)
 
 
-def test_decoding_without_memory_says_what_to_lower(tmp_path, monkeypatch):
-    def full(*_):
-        raise MemoryError
+def test_nothing_but_letters_reaches_a_terminal():
+    assert printable("plain é 猫 \u3000 x") == "plain é 猫 \u3000 x"
+    assert printable("a\x1b[31mb\x07\x9b\u202e\udce9\n") == r"a\x1b[31mb\x07\x9b\u202e\udce9\x0a"
+    assert printable("a\n\x1b\t", keep="\n\t") == "a\n\\x1b\t"
+    assert quoted("x" * 5000) == repr("x" * 60 + "…" + "x" * 19) and quoted("\x1b") == r"'\x1b'"
 
-    monkeypatch.setattr(decode.np, "zeros", full)
-    with pytest.raises(InputError, match="decoding pictures needs more memory.*smaller image size"):
-        list(decode.decode_blocks(tmp_path, ["a.png"], [np.arange(1)], 8, "crop", 1))
+
+@pytest.mark.parametrize(
+    "problem, words",
+    [
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "a" * 9),
+            "aaaaaaaaa cannot be used (File name too long): give a shorter",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/proc/x\x1b", None, "y"),
+            r"/proc/x\x1b and y cannot be used (Read-only",
+        ),
+        (OSError("odd"), "a file or stream cannot be used (odd)"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "(Broken pipe)"),
+        (
+            UnicodeEncodeError("utf-8", "caf\udce9", 3, 4, "surrogates not allowed"),
+            r"'caf\udce9' holds bytes that are no utf-8",
+        ),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "a file holds bytes"),
+        (OverflowError("int too big to convert"), "too large for this machine (int too big"),
+        (MemoryError(), "lower --limit"),
+        (RuntimeError("can't start new thread"), "lower --limit"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "lower --limit"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "not enough memory"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "the package torch is not installed"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_sentence(problem, words):
+    said = explain(problem, "--limit")
+    assert words in said and said.endswith(".") and "\n" not in said
+
+
+def test_a_fault_of_ours_is_not_explained_away():
+    assert explain(ValueError("x")) is None and explain(RuntimeError("shapes differ")) is None
+    assert explain(ModuleNotFoundError("x", name="vae_helpers.nothing")) is None
+
+
+def test_memory_that_is_not_there_is_told_apart():
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty(2**60)
+    assert ran_out_of_memory(refused.value) and not ran_out_of_memory(RuntimeError("CUDA error: an illegal access"))

@@ -24,7 +24,7 @@ from vae_helpers.synthetic import Factor
 FEW = Effort(pictures=8, likelihood=3, codes=120)
 
 
-def _absent(*_):
+def _absent(*_, **__):
     raise InputError("the weights are not there.")
 
 
@@ -116,7 +116,7 @@ def test_fid_and_lpips_where_there_are_weights(trained, small_set, monkeypatch):
             return pictures.double().mean(dim=(2, 3))
 
     monkeypatch.setattr(evaluation, "load_inception", lambda *_: Means())
-    monkeypatch.setattr(picture_scores, "load_lpips", lambda: lambda a, b: (a - b).abs().mean(dim=(1, 2, 3)))
+    monkeypatch.setattr(picture_scores, "load_lpips", lambda **_: lambda a, b: (a - b).abs().mean(dim=(1, 2, 3)))
     result = evaluate_run(trained[1].model, small_set, {"beta": 1.0}, samples=2, effort=FEW)
     found = headline(result)
     assert found["lpips"] > 0 and found["fid"] == result["picture_quality"]["reconstructions"]["fid"]
@@ -176,7 +176,7 @@ def test_the_command_prints_and_writes(own_run, capsys):
 
 
 @pytest.mark.parametrize("arguments, word", [
-    (["--part", "training"], "invalid choice"), (["--samples", "many"], "invalid int"),
+    (["--part", "training"], "choose one of validation, test"), (["--samples", "many"], "from 1 to 100,000"),
     (["--run", "nobody"], "nobody")])
 def test_bad_usage_of_the_command_gets_a_sentence(capsys, arguments, word):
     try:
@@ -194,5 +194,5 @@ def test_bad_input_gets_a_sentence(trained, small_set, tmp_path):
     with pytest.raises(InputError, match="too few to score"):
         evaluate_run(model, alone, {"beta": 1.0}, "test")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="--json"):
+    with pytest.raises(InputError, match="give another file"):
         save_scores({}, tmp_path / "file" / "scores.json")

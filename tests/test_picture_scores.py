@@ -1,4 +1,5 @@
 import sys
+import types
 from urllib.error import URLError
 
 import numpy as np
@@ -175,6 +176,36 @@ def test_no_memory_for_a_network_is_not_called_a_missing_download(monkeypatch):
     monkeypatch.setattr(nn.Identity, "to", full)
     with pytest.raises(InputError, match="^Inception, .* needs more memory than there is"):
         load_inception("cuda")
+
+
+@pytest.mark.parametrize("problem, words", [
+    (MemoryError(), "not enough memory to load Inception's weights"),
+    (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
+    (OSError(28, "No space left on device", "/here/x.pth"), "could not be kept: /here/x.pth cannot be used .No space"),
+    (RuntimeError("invalid hash value"), "could not be loaded .invalid hash value.*delete")])
+def test_only_a_network_that_fails_is_called_one(monkeypatch, problem, words):
+    def fails(*_, **__):
+        raise problem
+
+    monkeypatch.setattr(picture_scores, "NoTrainInceptionV3", fails)
+    with pytest.raises(InputError, match=words) as said:
+        load_inception()
+    assert "internet" not in str(said.value)
+
+
+def test_nothing_is_fetched_unasked(monkeypatch, tmp_path):
+    module = types.ModuleType("torch_fidelity.feature_extractor_inceptionv3")
+    module.URL_INCEPTION_V3 = "https://x/releases/weights.pth"
+    monkeypatch.setitem(sys.modules, "torch_fidelity", types.ModuleType("torch_fidelity"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(picture_scores, "NoTrainInceptionV3", lambda **_: nn.Identity())
+    for load, score in ((load_inception, "FID and KID"), (load_lpips, "LPIPS")):
+        with pytest.raises(InputError, match=f"{score} cannot be .* unasked: allow it with `fetch=True`"):
+            load(fetch=False)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "weights.pth").touch()
+    assert isinstance(load_inception(fetch=False), nn.Identity)  # what is here already is used
 
 
 def test_a_missing_package_gets_a_sentence(monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vae_helpers.errors import InputError
-from vae_helpers.recipe import TrainConfig, beta_at, beta_settled, learning_rate
+from vae_helpers.recipe import TrainConfig, beta_at, beta_settled, learning_rate, pick_device
 
 
 def test_defaults_are_the_specified_numbers():
@@ -71,3 +71,8 @@ def test_beta_has_settled_once_it_stays_at_its_final_value():
 def test_impossible_settings_get_a_sentence(wrong, word):
     with pytest.raises(InputError, match=word):
         TrainConfig(**wrong)
+
+
+def test_a_device_that_holds_no_numbers_is_refused():
+    with pytest.raises(InputError, match="'meta' is not available"):
+        pick_device("meta")

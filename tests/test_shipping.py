@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vae_helpers import shipping
-from vae_helpers.__main__ import _parser
+from vae_helpers.parser import build_parser
 from vae_helpers.checkpoint import Run, load_checkpoint, load_run
 from vae_helpers.commands import config_of
 from vae_helpers.data import open_pictures
@@ -57,7 +57,7 @@ def test_the_command_asks_for_the_same_run(config):
     saved = {"train_config": vars(config), "config": {"latent_dim": 10, "decoder_norm": "batch"},
              "data": {"request": {"source": "synthetic", "limit": 120, "image_size": 64}}}
     command = command_of(saved)
-    options = _parser().parse_args(shlex.split(command)[3:])
+    options = buildbuild_parser().parse_args(shlex.split(command)[3:])
     assert config_of(options, options.preset == "quick", 96) == config
     assert (options.data, options.limit, options.image_size, options.latent_dim, options.decoder_norm) == (
         "synthetic", 120, 64, 10, "batch")
@@ -106,7 +106,7 @@ def test_what_stands_in_made_txt_can_be_pasted_into_a_shell(trained, small_set, 
     model, saved = load_run(trained[0])
     text = shipping._made(Run(name, tmp_path), model, saved, 96, {})
     train, again = (shlex.split(line)[3:] for line in text.splitlines() if line.startswith("    python"))
-    assert _parser().parse_args(train).name == _parser().parse_args(again).run == name
+    assert build_parser().parse_args(train).name == build_parser().parse_args(again).run == name
 
 
 def test_without_any_weights_the_sentence_says_what_to_do(monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +48,15 @@ def test_a_sweep_that_was_stopped_refuses_other_settings(small_set, monkeypatch)
         sweep(small_set, betas([1]), [0], out="VAE", **SIZES)
     with pytest.raises(InputError, match="other settings"):
         sweep(small_set, betas([1]), [0], out="VAE", **SIZES | {"latent_dim": 5})
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "7"])
+def test_a_damaged_file_of_a_sweep_gets_a_sentence(small_set, text):
+    sweep_file = Path("VAE/plots/sweep_butterflies_beta-1_0/sweep.json")
+    sweep_file.parent.mkdir(parents=True)
+    sweep_file.write_text(text)
+    with pytest.raises(InputError, match="sweep.json cannot be read"):
+        sweep(small_set, betas([1]), [0], out="VAE", **SIZES)
 
 
 def test_medians_and_table_by_hand():

@@ -2,7 +2,8 @@
 
 Read the rooms in this order; each imports only from those before it.
 
-    errors            the one exception a person is meant to read
+    errors            the one exception a person is meant to read, and how to put what goes wrong elsewhere
+                      (choices: the names that settings choose from; options: what the shell's options may be)
     ranges            what numbers that decide a run may be
 
     synthetic         pictures drawn from known factors
@@ -45,7 +46,7 @@ Read the rooms in this order; each imports only from those before it.
                       (explorer, widget_parts, pair_picker, own_photo, latent_row, latent_state, pair_explorer,
                       latent_explorer, map_explorer, beta_dial)
     commands          what each shell command does
-    __main__          the shell: python -m vae_helpers
+    __main__          the shell: python -m vae_helpers (parser: its commands and options)
 """
 
 __version__ = "0.1.0"

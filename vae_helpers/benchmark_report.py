@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from vae_helpers.benchmark import compare, matrix
 from vae_helpers.benchmark_runs import end_to_end, learning, peak_memory, precision
@@ -16,8 +17,9 @@ from vae_helpers.recipe import pick_device
 
 def measure(source: str, parts: Sequence[str], image_size: int = 128, batch_size: int = 32, pairs: int = 12,
             compiled: bool = True, limit: int = 2560, epochs: int = 10, seeds: int = 1, plain_batch: int = 128,
-            plain_lr: float = 0.005, device: str | None = None, progress: bool = True) -> dict:
-    """Measure the named `parts`, one after the other, on pictures from `source` (as for `open_pictures`).
+            plain_lr: float = 0.005, device: str | None = None, progress: bool = True,
+            opening: Mapping[str, Any] = {}) -> dict:
+    """Measure the named `parts`, one after the other, on pictures from `source` (`opening`: more for `open_pictures`).
 
     Returns plain types: `hardware` and `load` as it began, `batch_size`, `image_size`, and an entry per part.
     Raises InputError for too few pairs, pictures, epochs or seeds.
@@ -28,7 +30,7 @@ def measure(source: str, parts: Sequence[str], image_size: int = 128, batch_size
         raise InputError(f"a batch of {batch_size} picture is none that BatchNorm can take: benchmark with at least 2.")
     VAEConfig(image_size=image_size)  # refuses a size that no model takes
     result = {"hardware": hardware(pick_device(device))}
-    pictures = open_pictures(source, image_size, limit=max(limit, 2 * batch_size), progress=progress)
+    pictures = open_pictures(source, image_size, limit=max(limit, 2 * batch_size), progress=progress, **opening)
     result |= {"batch_size": batch_size, "image_size": image_size}
     if "steps" in parts:
         result["steps"] = compare(pictures, batch_size, pairs, compiled, device, progress)

@@ -17,6 +17,7 @@ from vae_helpers.data import project_root
 from vae_helpers.disk import say, sync_folder
 from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE
+from vae_helpers.options import expand, require_run_name
 
 FORMAT = "vae_helpers-1"
 _WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG)
@@ -45,14 +46,13 @@ class Run:
     out: Path | str = "VAE"
 
     def __post_init__(self):
-        if not self.name or self.name in (".", "..") or any(c in self.name for c in "/\\:*?\"<>|\0"):
-            raise InputError(f"{self.name!r} cannot name a run, because files are called after it: "
-                             "use letters, digits, dots, dashes and underscores.")
+        require_run_name(self.name)
 
     @property
     def root(self) -> Path:
         """The folder that holds models/, generated_images/, tensorboard/ and plots/."""
-        return Path(self.out) if Path(self.out).is_absolute() else project_root() / self.out
+        out = expand(self.out)
+        return out if out.is_absolute() else project_root() / out
 
     @property
     def models(self) -> Path:

@@ -1,33 +1,62 @@
-"""What each shell command does: it calls what the notebooks call. `__main__` reads the command line for it."""
+"""What each shell command does: it calls what the notebooks call. `parser` reads the command line for it.
+
+Whatever is heavy is imported by the command that needs it, after all that can be refused without it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import time
+from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
-
-from vae_helpers.errors import InputError
+from vae_helpers.choices import BUILT_IN
+from vae_helpers.disk import free_name, require_place
+from vae_helpers.errors import InputError, printable
+from vae_helpers.options import is_number, processes
+from vae_helpers.recipe import TrainConfig
 
 
 def config_of(options: argparse.Namespace, quick: bool = False, train_pictures: int = 0):
     """The recipe, with what was said on the command line in its place."""
-    from vae_helpers.recipe import TrainConfig
-
     given = _given(options)
     return TrainConfig.quick(train_pictures, **given) if quick else TrainConfig(**given)
 
 
 def _given(options: argparse.Namespace) -> dict:
     """The recipe's knobs that were said on the command line."""
-    names = ("epochs", "batch_size", "lr", "beta", "beta_schedule", "ema", "early_stop", "compile", "exact", "flip",
-             "num_samples", "seed", "evaluate_every", "objective", "knobs", "likelihood", "scale")
-    given = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    given = {field.name: getattr(options, field.name) for field in fields(TrainConfig) if hasattr(options, field.name)}
     if "knobs" in given:
         given["knobs"] = dict(given["knobs"])
     return given
+
+
+def _opening(options: argparse.Namespace) -> dict:
+    """What was said about opening pictures, for `open_pictures`."""
+    return {name: getattr(options, name) for name in ("allow_bad", "cache_dir") if hasattr(options, name)}
+
+
+def require_places(options: argparse.Namespace) -> None:
+    """Refuse pictures that are not there and places that cannot be written, before torch is loaded."""
+    if getattr(options, "data", None) and options.data not in BUILT_IN:
+        from vae_helpers.sources import find_folder, find_pictures
+
+        folder = find_folder(options.data)
+        if not os.path.lexists(folder):
+            find_pictures(folder)  # has the sentence
+    if options.command not in ("data", "benchmark"):
+        from vae_helpers.sources import project_root
+
+        require_place(project_root() / options.out, "--out", folder=True)
+    for name in ("save", "json"):
+        if getattr(options, name, None) is not None:
+            require_place(getattr(options, name), f"--{name}", options.force, folder=options.command == "pack")
+
+
+def _target(options: argparse.Namespace, named: Path | None, default: Path) -> Path:
+    """The file to write: the one that was named, else `default`, or with a number where that is taken."""
+    return named or (default if options.force else free_name(default))
 
 
 def _own_settings(run, options: argparse.Namespace):
@@ -46,8 +75,22 @@ def _own_settings(run, options: argparse.Namespace):
     for name, value in said.items():
         if name not in ("epochs", "compile") and own[name] != value:
             raise InputError(f"the run {run.name!r} was started with {name} {own[name]}, which it keeps, not {value}: leave "
-                             f"--{name.replace('_', '-')} out to go on with it, or give another --name.")
+                             f"`{name}` out to go on with it, or give another --name.")
     return replace(config, epochs=getattr(options, "epochs", config.epochs))
+
+
+def _require_memory(config: TrainConfig, model) -> None:
+    """Refuse a run whose step cannot fit this machine: a system that promises more memory than it has would kill it."""
+    if not hasattr(os, "sysconf"):
+        return  # Windows, which refuses by itself
+    share = -(-config.batch_size // processes(os.environ)[1])
+    drawn = share * config.num_samples * 3 * model.image_size**2
+    heads = 3 * model.latent_dim * 16 * model.widths[-1]  # of all weights those that may grow without end
+    need = 4 * (2 * drawn + 4 * heads)  # at least: pictures and gradients; weights, gradients, Adam's two moments
+    have = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if need > have:
+        raise InputError(f"a training step would need more than {need / 2**30:,.0f} GB of memory, and this machine has "
+                         f"{have / 2**30:,.0f}: lower --batch-size, --num-samples, --image-size or --latent-dim.")
 
 
 def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
@@ -59,10 +102,12 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
     from vae_helpers.train import fit, pick_device
 
     # Whatever can be refused is refused before pictures are decoded.
-    config, device = config_of(options), pick_device(options.device)
+    config, device = config_of(options, quick), pick_device(options.device)
     shape = {name: getattr(options, name, usual) for name, usual in options.usual.items()}
     model_config = VAEConfig(options.image_size, **shape)
-    pictures = open_pictures(options.data, options.image_size, limit=options.limit)
+    if device.type == "cpu":
+        _require_memory(config, model_config)
+    pictures = open_pictures(options.data, options.image_size, limit=options.limit, **_opening(options))
     if quick:
         config = config_of(options, True, len(pictures.split.train))
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
@@ -84,11 +129,14 @@ def _report(run, result, pictures) -> None:
 def _list_files(files) -> None:
     here = Path.cwd()
     for file in files:
-        print(f"  {file.relative_to(here) if file.is_relative_to(here) else file}")
+        print(f"  {printable(str(file.relative_to(here) if file.is_relative_to(here) else file))}")
 
 
 def run_data(options: argparse.Namespace) -> None:
     """`data`: fetch a public set, or report on a folder."""
+    source = options.data or options.download
+    if not source and not options.clear:
+        raise InputError("say which pictures: --data DIR to look at a folder, or --download butterfly|animal; or --clear.")
     from vae_helpers.data import open_pictures
     from vae_helpers.download import download
 
@@ -97,10 +145,7 @@ def run_data(options: argparse.Namespace) -> None:
         return
     if options.download:
         print(f"Downloaded to {download(options.download)}")
-    source = options.data or options.download
-    if not source:
-        raise InputError("say which pictures: --data DIR to look at a folder, or --download butterfly|animal.")
-    pictures = open_pictures(source, options.image_size)
+    pictures = open_pictures(source, options.image_size, **_opening(options))
     parts = ", ".join(f"{len(rows):,} {part}" for part, rows in zip(pictures.split._fields, pictures.split))
     print(f"{pictures.name}: {len(pictures):,} pictures ({parts}), {len(pictures.skipped):,} files skipped, "
           f"{len(pictures.duplicates):,} groups of near-duplicates\nCache: {pictures.cache}", *pictures.remarks(), sep="\n")
@@ -137,7 +182,7 @@ def run_tour(options: argparse.Namespace) -> None:
 
     began = time.monotonic()
     pictures, run, result = _fit(options, True, "tour", begun)
-    if not result.finished or os.environ.get("RANK", "0") != "0":
+    if not result.finished or processes(os.environ)[0]:
         return
     files = save_all(result.model, pictures, run, result.scores)
     _report(run, result, pictures)
@@ -152,7 +197,7 @@ def _load(options: argparse.Namespace):
     from vae_helpers.shipping import choose_run
     from vae_helpers.train import pick_device
 
-    run = choose_run(options.run, options.out)
+    run = choose_run(options.run or "", options.out)
     return run, *load_run(run, pick_device(options.device))
 
 
@@ -160,7 +205,8 @@ def _pictures_of(options: argparse.Namespace, run, saved: dict):
     """The run's own pictures, from --data if that is said."""
     from vae_helpers.identity import open_for_run
 
-    return open_for_run(run.name, saved, options.data, options.other_pictures)
+    return open_for_run(run.name, saved, options.data or "", options.other_pictures,
+                        opening=_opening(options))
 
 
 def _open_run(options: argparse.Namespace):
@@ -169,7 +215,7 @@ def _open_run(options: argparse.Namespace):
 
 
 def _is_number(text: str) -> bool:
-    return text.isdigit() and not Path(text).exists()
+    return is_number(text) and not Path(text).exists()
 
 
 def _picture(text: str, model, pictures):
@@ -198,7 +244,8 @@ def run_reconstruct(options: argparse.Namespace) -> None:
         run = run.on(pictures.name)
     scores = evaluate(model, pictures.pictures, held_out, **held_out_loss(saved["train_config"]))
     _report(run, Fit(model, scores, True), pictures)
-    _list_files([save_reconstructions(model, pictures.pictures[held_out], run)])
+    path = _target(options, None, run.plots / "reconstructions.png")
+    _list_files([save_reconstructions(model, pictures.pictures[held_out], run, path=path)])
 
 
 def run_pack(options: argparse.Namespace) -> None:
@@ -206,7 +253,8 @@ def run_pack(options: argparse.Namespace) -> None:
     from vae_helpers.checkpoint import Run
     from vae_helpers.shipping import pack
 
-    _list_files(pack(Run(options.run, options.out), options.save, data=options.data))
+    _list_files(pack(Run(options.run, options.out), options.save, data=options.data or "", replace=options.force,
+                     opening=_opening(options)))
 
 
 def _summary(model, pictures):
@@ -217,6 +265,8 @@ def _summary(model, pictures):
 
 def run_interpolate(options: argparse.Namespace) -> None:
     """`interpolate`: the path between two pictures."""
+    import numpy as np
+
     from vae_helpers.export import save_frames
     from vae_helpers.latent import encode_pictures
     from vae_helpers.paths import walk
@@ -228,7 +278,7 @@ def run_interpolate(options: argparse.Namespace) -> None:
     ends = [_picture(text, model, pictures) for text in options.pictures]
     (a, b), _ = encode_pictures(model, np.stack(ends))
     path = walk(model, a, b, options.steps, options.method, active, options.even)
-    _list_files([save_frames(path.frames, options.save or run.plots / f"{options.method}.png")])
+    _list_files([save_frames(path.frames, _target(options, options.save, run.plots / f"{options.method}.png"))])
 
 
 def _pictures_and_active(options: argparse.Namespace, run, model, saved: dict):
@@ -251,7 +301,8 @@ def run_benchmark(options: argparse.Namespace) -> None:
     from vae_helpers.evaluation import save_scores
 
     result = measure(options.data, options.parts, options.image_size, options.batch_size, options.pairs, options.compile,
-                     options.limit, options.epochs, options.seeds, options.plain_batch, options.plain_lr, options.device)
+                     options.limit, options.epochs, options.seeds, options.plain_batch, options.plain_lr,
+                     options.device, opening=_opening(options))
     print(table(result))
     if options.json:
         save_scores(result, options.json)
@@ -263,7 +314,8 @@ def run_traverse(options: argparse.Namespace) -> None:
 
     run, model, _, pictures = _open_run(options)
     picture = _picture(options.image, model, pictures)
-    _list_files([save_traversals(model, picture, run, _summary(model, pictures), options.save, options.rows)])
+    path = _target(options, options.save, run.plots / "traversals.png")
+    _list_files([save_traversals(model, picture, run, _summary(model, pictures), path, options.rows)])
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
@@ -275,12 +327,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
     run, model, saved, pictures = _open_run(options)
     settings = saved["train_config"]
     result = {"run": run.name} | evaluate_run(model, pictures, settings, options.part, options.samples,
-                                              QUICK if options.quick else Effort(), progress=True)
+                                              QUICK if options.quick else Effort(), progress=True, fetch=options.fetch)
     print(f"{run.name}: {score_table(result)}")
     if differing := difference(pictures, saved["data"]):
         result["other_pictures"] = f"{pictures.name}: {differing}"
         run = run.on(pictures.name)
-    files = [save_scores(result, options.json or run.plots / "scores.json")]
+    files = [save_scores(result, _target(options, options.json, run.plots / "scores.json"))]
     if not options.quick and not differing and log_scores(run, result, settings, model):
         files.append(run.tensorboard)
     print("Written:")
@@ -295,8 +347,9 @@ def run_sweep(options: argparse.Namespace) -> None:
     from vae_helpers.figures import save
     from vae_helpers.sweep import OBJECTIVES, betas, by_score, sweep, table
 
-    pictures = open_pictures(options.data, options.image_size, limit=options.limit)
+    pictures = open_pictures(options.data, options.image_size, limit=options.limit, **_opening(options))
     variants = betas(options.betas) if options.betas else OBJECTIVES
     rows = sweep(pictures, variants, options.seeds, options.epochs, options.latent_dim, out=options.out, device=options.device)
     print(table(rows))
-    _list_files([save(show_scores(by_score(rows)), Run(f"sweep_{pictures.name}", options.out).plots / "scores.png")])
+    path = _target(options, None, Run(f"sweep_{pictures.name}", options.out).plots / "scores.png")
+    _list_files([save(show_scores(by_score(rows)), path)])

@@ -18,6 +18,7 @@ import numpy as np
 from vae_helpers import synthetic
 from vae_helpers.batching import batches, order, plan, to_float, to_uint8
 from vae_helpers.cache import digest, open_cache, write_private
+from vae_helpers.choices import BUILT_IN
 from vae_helpers.decode import DECODER_VERSION, Unreadable, decode, quiet
 from vae_helpers.disk import say
 from vae_helpers.download import download
@@ -29,6 +30,7 @@ from vae_helpers.kinds import shown
 from vae_helpers.known_factors import SUFFIXES as FACTOR_SUFFIXES
 from vae_helpers.known_factors import open_known_factors
 from vae_helpers.notes import tell
+from vae_helpers.options import expand
 from vae_helpers.sources import FOLDERS, find_folder, label_of, project_root
 from vae_helpers.split import Split, small_parts, split_by_name
 
@@ -37,9 +39,9 @@ __all__ = [
     "to_float", "to_uint8",
 ]
 
-BUILT_IN = {"synthetic": "butterflies", "butterflies": "butterflies", "animals": "animals"}
 BUILT_IN_PICTURES = 4096
 MOST_BUILT_IN = 10_000_000
+_SLUG = 60  # letters of a folder's name that its cache and its runs are called after: they add some of their own
 KNOWN_FACTOR_PICTURES = 16384  # of the 480,000 to 737,280 in such a file, unless `limit` says otherwise
 
 
@@ -130,7 +132,7 @@ def open_pictures(
     Raises `InputError` for a missing or empty folder, one without pictures, too many bad files, a full disk.
     """
     _check(image_size, limit, fit, allow_bad, seed)
-    where = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
+    where = cache_folder() if cache_dir is None else expand(cache_dir)
     if isinstance(source, str) and source in BUILT_IN:
         count = BUILT_IN_PICTURES if limit is None else limit
         if count > MOST_BUILT_IN:
@@ -156,6 +158,7 @@ def cache_folder() -> Path:
 def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str = "crop") -> np.ndarray:
     """One picture file as uint8 `(image_size, image_size, 3)`, exactly as a folder's pictures are decoded."""
     _check(image_size, None, fit, 0.0)
+    path = expand(path)
     if not os.path.isfile(path):
         raise InputError(f"There is no picture {shown(str(path))}; give the path of a picture file.")
     try:
@@ -225,7 +228,7 @@ def _cores() -> int:
 
 def _slug(text: str) -> str:
     slug = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in text).strip("_").lower()
-    return slug[:60] or "pictures"  # files are named after it
+    return slug[:_SLUG] or "pictures"
 
 
 def _check(image_size: int, limit: int | None, fit: str, allow_bad: float, seed: int = 0) -> None:

@@ -3,13 +3,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from vae_helpers.errors import InputError
+from vae_helpers.errors import InputError, printable, worded
 
 
 @contextlib.contextmanager
@@ -100,6 +102,34 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+def free_name(path: Path) -> Path:
+    """`path`, or where that is taken `NAME_2`, `NAME_3` and so on."""
+    numbered = (path.with_name(f"{path.stem}_{n}{path.suffix}") for n in itertools.count(2))
+    return path if not os.path.lexists(path) else next(other for other in numbered if not os.path.lexists(other))
+
+
+def require_place(path: Path, option: str, replace: bool = False, folder: bool = False) -> None:
+    """Refuse, before any work, a place for a file (or a `folder`) that is taken or cannot be written; leaves nothing.
+
+    `option` named it. What is there already is refused unless it may be `replace`d.
+    """
+    if not folder and path.is_dir():
+        raise InputError(f"{path} is a folder: give {option} the name of a file.")
+    if os.path.lexists(path) and not folder and not replace:
+        raise InputError(f"{path} is there already: give another {option}, or allow it by `replace=True`.")
+    there = path if folder else path.parent
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise InputError(f"{path} cannot be made, because {there} is no folder: give another {option}.")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as problem:
+        raise InputError(f"{path} cannot be written, because {there} takes no file ({problem.strerror}): give another "
+                         f"{option}.") from None
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` survive a power cut."""
     if sys.platform != "win32":  # Windows cannot open a folder
@@ -113,4 +143,4 @@ def sync_folder(folder: Path) -> None:
 def say(sentence: str) -> None:
     """One line for the person at the screen, also in a notebook, never mixed into a program's output."""
     with contextlib.suppress(OSError):  # a screen that has gone must not end what was to be told
-        print(sentence.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
+        print(printable(worded(sentence)), file=sys.stderr, flush=True)

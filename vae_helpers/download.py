@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from pathlib import Path
 
 from vae_helpers.errors import InputError
 from vae_helpers.kinds import is_candidate
-from vae_helpers.sources import find_folder, safe_parts
+from vae_helpers.sources import find_folder
 
 HANDLES = {
     "butterfly": "phucthaiv02/butterfly-image-classification",
@@ -46,7 +47,12 @@ def download(name: str) -> Path:
             copied += 1
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, target)
+                aside = target.with_name(f".{os.getpid()}.part")  # a copy that was cut short is no picture
+                try:
+                    shutil.copyfile(file, aside)
+                    os.replace(aside, target)
+                finally:
+                    aside.unlink(missing_ok=True)
     if not copied:
         raise InputError(f"The download of {HANDLES[name]} holds no pictures; {by_hand.removeprefix('or ')}.")
     return folder
@@ -58,8 +64,13 @@ def _labels(fetched: Path) -> dict[str, str]:
     if not table.is_file():
         return {}
     with open(table, newline="", encoding="utf-8", errors="replace") as file:
-        return {row.get("filename"): label for row in csv.DictReader(file)
-                if (label := "_".join(safe_parts(row.get("label") or "")).lstrip("."))}
+        return {row.get("filename"): _folder_name(row.get("label") or "") for row in csv.DictReader(file)}
+
+
+def _folder_name(label: str) -> str:
+    """A species as the name of one folder here: what a table says must not lead elsewhere."""
+    kept = "".join(c if c.isprintable() and c not in "/\\:*?\"<>|" else "_" for c in label)[:60]
+    return kept.strip(" .") or "unlabelled"
 
 
 def _short(error: Exception) -> str:

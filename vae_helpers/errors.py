@@ -1,14 +1,38 @@
-"""The one exception that a person is meant to read, and the machine's limits told by it."""
+"""The one exception that a person is meant to read, and how what goes wrong elsewhere is put to that person."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
 
+_SHOWN = 80  # letters of a refused value; the rest is noise
+_ADVICE = {
+    errno.ENOSPC: "free some space on that disk",
+    errno.EDQUOT: "free some of what you may store there",
+    errno.EFBIG: "this system keeps no file of that size: take fewer or smaller pictures",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOENT: "check the path",
+    errno.ELOOP: "it is a link to itself: give another",
+    errno.ENOTDIR: "a part of that path is a file: give another path",
+    errno.EISDIR: "it is a folder: name a file",
+    errno.EEXIST: "a file of that name is in the way: give another path",
+    errno.EINVAL: "give another path",
+    errno.EMFILE: "close other programs, or raise the limit of open files (`ulimit -n`)",
+    errno.EIO: "that disk may be failing: copy the file elsewhere and try again",
+}
 # What PyTorch (CPU, CUDA, cuDNN, cuBLAS, MPS), C++ and Python say, in errors whose class means other things too.
-_NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
-_NO_THREAD = ("start new thread", "resource temporarily unavailable")
+_MEMORY = ("out of memory", "allocate memory", "not enough memory", "bad_alloc", "alloc_failed", "size calculation overflowed")
+_THREADS = ("start new thread", "resource temporarily unavailable")
+# `name` or `name=value`; or the same without marks, where an underscore tells it from an English word.
+_NAMED = re.compile(
+    r"`(?P<marked>\w+)(?:=(?P<its>[^`\s]+))?`"
+    r"|(?<![\w/\\.'\"`=-])(?P<bare>[a-z]+(?:_[a-z]+)+)(?:=(?P<value>[\w.'-]*\w))?(?![\w/\\'\"`=])"
+)
+_options: Mapping[str, str] = {}  # what the reader has instead of Python's arguments
 
 
 class InputError(ValueError):
@@ -18,7 +42,65 @@ class InputError(ValueError):
     """
 
 
-@contextmanager
+def printable(text: str, keep: str = "") -> str:
+    """`text` with what would steer a terminal or is no UTF-8 as backslash escapes, except the letters of `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c
+        if c.isprintable() or c in keep or unicodedata.category(c) == "Zs"
+        else c.encode("ascii", "backslashreplace").decode()
+        if ord(c) > 127
+        else f"\\x{ord(c):02x}"
+        for c in text
+    )
+
+
+def quoted(text: str) -> str:
+    """A refused value as a sentence shows it: in quotes, escaped, its middle left out where it is long."""
+    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 20]}…{text[-19:]}")
+
+
+@contextlib.contextmanager
+def said_with(options: Mapping[str, str]) -> Iterator[None]:
+    """Inside the block `worded` calls Python's arguments by these names: `{"allow_bad": "--allow-bad"}`."""
+    global _options
+    before, _options = _options, options
+    try:
+        yield
+    finally:
+        _options = before
+
+
+def worded(text: str) -> str:
+    """A sentence in its reader's words: the shell has `--allow-bad 0.05` where Python has `allow_bad=0.05`."""
+
+    def replace(found: re.Match) -> str:
+        option = _options.get(found["marked"] or found["bare"])
+        if option is None:
+            return found[0]
+        value = found["its"] or found["value"]
+        said = option if value in (None, "True") else f"{option} {value}"
+        return f"`{said}`" if found["marked"] else said
+
+    return _NAMED.sub(replace, text) if _options else text
+
+
+def ran_out_of_memory(problem: BaseException) -> bool:
+    """Whether memory ran out, the machine's or the GPU's."""
+    return isinstance(problem, MemoryError) or getattr(problem, "errno", None) == errno.ENOMEM or _says(problem, _MEMORY)
+
+
+def ran_out_of_threads(problem: BaseException) -> bool:
+    """Whether this machine starts no more threads."""
+    return _says(problem, _THREADS)
+
+
+def _says(problem: BaseException, words: tuple[str, ...]) -> bool:
+    return isinstance(problem, (RuntimeError, OSError)) and any(each in str(problem).lower() for each in words)
+
+
+@contextlib.contextmanager
 def within_limits(work: str, advice: str) -> Iterator[None]:
     """Turn running out of memory, on any device, or of threads in this block into one sentence; other errors pass.
 
@@ -27,11 +109,38 @@ def within_limits(work: str, advice: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, OSError, RuntimeError) as problem:
-        said = str(problem).lower()
-        if (isinstance(problem, MemoryError) or getattr(problem, "errno", None) == errno.ENOMEM
-                or any(words in said for words in _NO_MEMORY)):
+        if ran_out_of_memory(problem):
             raise InputError(f"{work} needs more memory than there is: {advice}.") from None
-        if any(words in said for words in _NO_THREAD):
+        if ran_out_of_threads(problem):
             raise InputError(f"{work} needs another thread, but this machine starts no more: end other programs, or "
                              "raise the limit on threads (ulimit -u).") from None
         raise
+
+
+def explain(problem: BaseException, lower: str = "") -> str | None:
+    """One sentence for what the machine refuses: files, names, memory, numbers. None for anything else, our own fault.
+
+    `lower` names what may be lowered when memory runs out.
+    """
+    if ran_out_of_memory(problem) or ran_out_of_threads(problem):
+        return f"there is not enough memory here: lower {lower or 'what makes this large'}, or close other programs."
+    if isinstance(problem, OSError):
+        names = [
+            printable(os.fsdecode(name))
+            for name in (problem.filename, problem.filename2)
+            if isinstance(name, (str, bytes, os.PathLike))
+        ]
+        reason = problem.strerror or str(problem) or type(problem).__name__
+        advice = _ADVICE.get(problem.errno, "give a place that you may read and write")
+        return f"{' and '.join(names) or 'a file or stream'} cannot be used ({reason}): {advice}."
+    if isinstance(problem, UnicodeError):
+        text, encoding = getattr(problem, "object", ""), getattr(problem, "encoding", "")
+        where = quoted(text) if isinstance(text, str) else "a file"
+        return f"{where} holds bytes that are no {encoding} text: rename it, or save it as UTF-8."
+    if isinstance(problem, ModuleNotFoundError) and not (problem.name or "").startswith("vae_helpers"):
+        return (
+            f"the package {problem.name} is not installed: `pip install -r requirements.txt`, or {problem.name} alone."
+        )
+    if isinstance(problem, OverflowError):
+        return f"a number is too large for this machine ({problem}): give smaller numbers."
+    return None

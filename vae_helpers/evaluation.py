@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vae_helpers.checkpoint import Run, load_latest
+from vae_helpers.choices import PARTS
 from vae_helpers.data import PictureSet
 from vae_helpers.disentanglement import dci, mig, modularity, sap
 from vae_helpers.disk import say, write_aside
@@ -26,8 +27,6 @@ from vae_helpers.objectives import held_out_loss
 from vae_helpers.picture_scores import distances, load_inception, lpips_of, ms_ssim_of
 from vae_helpers.synthetic import render
 
-PARTS = ("validation", "test")
-
 
 class Effort(NamedTuple):
     """How many pictures each kind of score takes, at most; goes into the file beside the scores."""
@@ -35,19 +34,21 @@ class Effort(NamedTuple):
     pictures: int = 10_000  # of the part: reconstructed and encoded
     likelihood: int = 128  # of the part: each is decoded `samples` times
     codes: int = 10_000  # with known factors; as many again for each of the two scores that hold a factor
-    networks: bool = True  # also LPIPS, FID and KID, whose networks are fetched and take longest
+    networks: bool = True  # also LPIPS, FID and KID, whose networks take longest
 
 
 QUICK = Effort(256, 16, 1_000)
 
 
 def evaluate_run(model: BetaVAE, pictures: PictureSet, settings: Mapping[str, Any], part: str = "validation",
-                 samples: int = 64, effort: Effort = Effort(), seed: int = 0, progress: bool = False) -> dict[str, Any]:
+                 samples: int = 64, effort: Effort = Effort(), seed: int = 0, progress: bool = False,
+                 fetch: bool = False) -> dict[str, Any]:
     """All scores of `model` on a part of its set, as nested plain types that `score_table` prints and JSON keeps.
 
     `settings` is the run's train_config: the likelihood is scored that the run was trained with. A score that cannot be
     had is `{"absent": one sentence}`. Of a built-in set, disentanglement is measured on pictures drawn anew; of a file
-    on the part, or where it holds fewer than `effort.codes`, on the whole set.
+    on the part, or where it holds fewer than `effort.codes`, on the whole set. `fetch` lets networks be downloaded that
+    are not here yet.
     """
     if part not in PARTS:
         raise InputError(f"the part {part!r} does not exist; choose one of {', '.join(PARTS)}.")
@@ -63,7 +64,7 @@ def evaluate_run(model: BetaVAE, pictures: PictureSet, settings: Mapping[str, An
     few = np.sort(np.random.default_rng(seed).permutation(len(rows))[:effort.likelihood])
     return {
         "set": pictures.name, "part": part, "pictures": len(rows), "seed": seed, "effort": effort._asdict(),
-        "picture_quality": _quality(model, originals, decode_codes(model, mu), seed, progress, effort.networks),
+        "picture_quality": _quality(model, originals, decode_codes(model, mu), seed, progress, effort.networks, fetch),
         "likelihood": _scored(lambda: likelihood(model, originals, few, loss["likelihood"], loss["scale"], samples,
                                                  seed, progress)),
         "latents": {"kl": float(summary.kl.sum()), "active_units": len(summary.active), "latents": mu.shape[1],
@@ -93,8 +94,8 @@ def save_scores(result: Mapping[str, Any], path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_aside(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
     except OSError as problem:
-        raise InputError(f"the scores cannot be written to {path} ({problem.strerror}): give another --json "
-                         "FILE.") from None
+        raise InputError(f"the scores cannot be written to {path} ({problem.strerror}): give another file, or free "
+                         "some space.") from None
     return path
 
 
@@ -123,16 +124,16 @@ def log_scores(run: Run, result: Mapping[str, Any], settings: Mapping[str, Any],
 
 
 def _quality(model: BetaVAE, originals: np.ndarray, drawn: np.ndarray, seed: int, progress: bool,
-             networks: bool) -> dict[str, Any]:
+             networks: bool, fetch: bool) -> dict[str, Any]:
     """Reconstructions against originals; FID and KID also of samples from the prior, as many."""
     found = {name: _scored(lambda score=score: float(score(drawn, originals).mean()))
              for name, score in (("psnr", psnr_of), ("ssim", ssim_of), ("ms_ssim", ms_ssim_of))}
     if not networks:
         absent = {"absent": "not asked for."}
         return found | dict.fromkeys(("lpips", "reconstructions", "samples"), absent)
-    found["lpips"] = _scored(lambda: float(lpips_of(drawn, originals).mean()))
+    found["lpips"] = _scored(lambda: float(lpips_of(drawn, originals, fetch=fetch).mean()))
     try:
-        extractor = load_inception(next(model.parameters()).device)
+        extractor = load_inception(next(model.parameters()).device, fetch)
     except InputError as problem:
         absent = {"absent": str(problem)}
         return found | {"reconstructions": absent, "samples": absent}

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vae_helpers.choices import ENDINGS
 from vae_helpers.errors import InputError
 from vae_helpers.scrubber import scrubber_html
 
-ENDINGS = (".png", ".gif", ".webp", ".mp4", ".html")  # what save_frames can write
 # For the screen: no chroma subsampling, which smears the edges of small pictures.
 _BYTES = {"jpeg": {"quality": 92, "subsampling": 0}, "webp": {"quality": 90, "method": 2}, "png": {"compress_level": 4}}
 
@@ -79,7 +79,7 @@ def save_frames(frames: np.ndarray, path: Path | str, fps: float = 12, ping_pong
     if ending == ".html":
         page = scrubber_html(frames, title or path.stem, captions, fps, ping_pong)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")
         return path
     if ping_pong:
         frames = np.concatenate([frames, frames[-2:0:-1]])

@@ -15,7 +15,8 @@ import torch
 
 from vae_helpers.cache import digest
 from vae_helpers.caches import sources_in
-from vae_helpers.data import BUILT_IN, PictureSet, cache_folder, open_pictures
+from vae_helpers.choices import BUILT_IN
+from vae_helpers.data import PictureSet, cache_folder, open_pictures
 from vae_helpers.disk import say
 from vae_helpers.errors import InputError
 from vae_helpers.fingerprint import UNKNOWN, name_prints
@@ -77,18 +78,19 @@ def difference(pictures: PictureSet, data: Mapping[str, Any]) -> str:
 
 
 def open_for_run(name: str, saved: Mapping[str, Any], data: str = "", other_pictures: bool = False,
-                 progress: bool = True) -> PictureSet:
+                 progress: bool = True, opening: Mapping[str, Any] = {}) -> PictureSet:
     """The pictures of a run whose checkpoint holds `saved`, each in its part; from `data` where that is said.
 
     A checkpoint may come from anyone. So on its word alone only a built-in set, the project's own `data/` and folders
     that were opened here before are opened, and nothing but which pictures and how to cut them is taken from it.
+    `opening` is what somebody here says to `open_pictures` besides.
     Raises NoPictures where `data` must be said, InputError for pictures that are not the run's.
     """
     request = saved["data"]["request"] or {}
     source = data or request.get("source")
     if not data:
         _require_in_use(name, source)
-    options = {key: request[key] for key in ("fit", "allow_bad", "limit", "seed") if key in request}
+    options = {key: request[key] for key in ("fit", "allow_bad", "limit", "seed") if key in request} | {**opening}
     pictures = open_pictures(source, saved["config"]["image_size"], progress=progress, **options)
     return as_in_run(pictures, name, saved["data"], other_pictures)
 

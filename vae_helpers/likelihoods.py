@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from vae_helpers.choices import LIKELIHOODS
 from vae_helpers.errors import InputError
 from vae_helpers.losses import squared_error
 from vae_helpers.ranges import Range, one_of, short
 
-LIKELIHOODS = ("gaussian", "calibrated", "calibrated-each", "laplace", "bernoulli", "continuous-bernoulli", "ssim")
 # s² = ½ makes the Gaussian the plain Σ(x-x̂)²; b = ½ gives the Laplace that same variance, 2b². For ssim the scale is
 # its weight: at a usual 16 dB, mean squared error 0.1 and 1-SSIM 0.6 a value, both parts then weigh about the same.
 _SCALES = {"gaussian": 0.5**0.5, "laplace": 0.5, "ssim": 0.1}

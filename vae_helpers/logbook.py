@@ -18,7 +18,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import summary as summaries
 
 from vae_helpers.disk import say
-from vae_helpers.errors import InputError
+from vae_helpers.errors import InputError, printable
 from vae_helpers.export import to_bytes
 
 # Scores that `evaluate` may enter when a run is over. TensorBoard takes the columns of its HPARAMS page from the first
@@ -88,7 +88,8 @@ class Logbook:
             folder = self.folder / "projector"
             folder.mkdir(parents=True, exist_ok=True)
             np.savetxt(folder / "codes.tsv", codes, fmt="%.5g", delimiter="\t")
-            (folder / "names.tsv").write_text("".join(f"{' '.join(name.split())}\n" for name in names), "utf-8")
+            lines = [f"{printable(' '.join(name.split()))}\n" for name in names]
+            (folder / "names.tsv").write_text("".join(lines), "utf-8")
             sheet = sprite.swapaxes(1, 2).reshape(side * height, side * width, 3)
             (folder / "sprite.png").write_bytes(to_bytes(sheet, "png"))
             (self.folder / "projector_config.pbtxt").write_text(config, "utf-8")

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vae_helpers.choices import DECODER_NORMS
 from vae_helpers.errors import InputError
 from vae_helpers.ranges import MODEL, one_of, short
 
-DECODER_NORMS = ("instance", "adaptive", "batch")
 OUTPUTS = ("tanh", "langevin")
 _WIDTHS = (32, 64, 128, 256, 512)
 _LOGVAR_BOUND = 10.0

@@ -11,7 +11,10 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
+from pathlib import Path
 from typing import NamedTuple
+from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -24,7 +27,7 @@ from tqdm.auto import tqdm
 
 from vae_helpers.data import to_float
 from vae_helpers.dice import own_dice
-from vae_helpers.errors import InputError, within_limits
+from vae_helpers.errors import InputError, explain, ran_out_of_memory, within_limits
 
 _BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first (Wang et al. 2003, sec. 3.2)
 _AT_ONCE = 64  # pictures
@@ -65,14 +68,15 @@ def ms_ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
     return torch.cat([score.reshape(-1) for score in scores]).numpy()
 
 
-def lpips_of(drawn: np.ndarray, originals: np.ndarray, network: nn.Module | None = None) -> np.ndarray:
+def lpips_of(drawn: np.ndarray, originals: np.ndarray, network: nn.Module | None = None,
+             fetch: bool = True) -> np.ndarray:
     """Perceptual distance of each uint8 picture, (N, H, W, 3) both => (N,), 0 for equal ones (Zhang et al. 2018).
 
     `network(a, b)` takes floats (n, 3, H, W) in [-1, 1] to (n,) distances; default: LPIPS 0.1 on AlexNet
     (`load_lpips`).
     """
     drawn, originals = _same(drawn, originals, 32, "LPIPS")
-    network = load_lpips() if network is None else network
+    network = load_lpips(fetch=fetch) if network is None else network
     with torch.no_grad():
         device = _device_of(network)
         return torch.cat([network(a.to(device), b.to(device)).reshape(-1).cpu()
@@ -109,25 +113,39 @@ def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | N
     return Distances(float(fid.compute()), float(kernel), float(spread), len(drawn), len(originals))
 
 
-def load_lpips(device: str | torch.device = "cpu") -> nn.Module:
-    """LPIPS 0.1 on AlexNet; its backbone comes from torchvision's server the first time (244 MB)."""
+def load_lpips(device: str | torch.device = "cpu", fetch: bool = True) -> nn.Module:
+    """LPIPS 0.1 on AlexNet; its backbone comes from torchvision's server the first time (244 MB), if `fetch`."""
     with _or_say_why("LPIPS", "AlexNet's weights"):
+        if not fetch:
+            from torchvision.models import AlexNet_Weights
+
+            _require_here("LPIPS", "AlexNet's weights (244 MB)", AlexNet_Weights.IMAGENET1K_V1.url)
         network = LearnedPerceptualImagePatchSimilarity(net_type="alex").net
     with within_limits("LPIPS", _SMALLER):
         return network.to(device)
 
 
-def load_inception(device: str | torch.device = "cpu") -> nn.Module:
-    """torch-fidelity's Inception v3, 2048 features; its weights come from GitHub the first time (91 MB)."""
+def load_inception(device: str | torch.device = "cpu", fetch: bool = True) -> nn.Module:
+    """torch-fidelity's Inception v3, 2048 features; its weights come from GitHub the first time (91 MB), if `fetch`."""
     with _or_say_why("FID and KID", "Inception's weights"):
+        if not fetch:
+            from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+            _require_here("FID and KID", "Inception's weights (91 MB)", URL_INCEPTION_V3)
         network = NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"])
     with within_limits("Inception, for FID and KID,", _SMALLER):
         return network.to(device)
 
 
+def _require_here(score: str, weights: str, url: str) -> None:
+    if not Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2]).is_file():
+        raise InputError(f"{score} cannot be computed, because {weights} are not on this machine, and nothing is "
+                         "downloaded unasked: allow it with `fetch=True`.")
+
+
 @contextlib.contextmanager
 def _or_say_why(score: str, weights: str) -> Iterator[None]:
-    """Turn a missing package or server into one sentence; a server that does not answer is not waited for.
+    """Turn what goes wrong on the way to a network into one sentence; a server that does not answer is not waited for.
 
     What a download says of itself goes to the screen, not into the output.
     """
@@ -140,12 +158,23 @@ def _or_say_why(score: str, weights: str) -> Iterator[None]:
         package = "torch-fidelity" if "fidelity" in str(problem).lower() else problem.name or "torchvision"
         raise InputError(f"{score} cannot be computed, because the package {package} is not installed: "
                          f"`pip install {package}`.") from None
-    except (OSError, RuntimeError) as problem:  # URLError is an OSError; a torn file fails its check sum
-        reason = getattr(problem, "reason", None) or problem
-        raise InputError(f"{score} cannot be computed, because {weights} could not be fetched ({reason}): run it once "
-                         "where there is internet, and its cache (~/.cache/torch) serves from then on.") from None
+    except (OSError, RuntimeError, MemoryError) as problem:
+        raise InputError(f"{score} cannot be computed, because {_why(problem, weights)}.") from None
     finally:
         socket.setdefaulttimeout(before)
+
+
+def _why(problem: Exception, weights: str) -> str:
+    """What happened to these weights, and what to do."""
+    if ran_out_of_memory(problem):
+        return f"there is not enough memory to load {weights}: close other programs, or leave this score out"
+    if isinstance(problem, (URLError, HTTPException, TimeoutError, ConnectionError)):
+        return (f"{weights} could not be fetched ({getattr(problem, 'reason', None) or problem}): run it once where "
+                f"there is internet, and its cache ({torch.hub.get_dir()}) serves from then on")
+    if isinstance(problem, OSError):
+        return f"{weights} could not be kept: {explain(problem).rstrip('.')}"
+    return (f"{weights} could not be loaded ({' '.join(str(problem).split())[:200]}): delete them from "
+            f"{torch.hub.get_dir()} and fetch them again")
 
 
 class _Given(nn.Module):

@@ -6,16 +6,15 @@ import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
+from vae_helpers.choices import BETA_SCHEDULES, SCHEDULES
 from vae_helpers.errors import InputError
-from vae_helpers.likelihoods import require_likelihood
-from vae_helpers.objectives import require_objective
 from vae_helpers.ranges import RECIPE, one_of, short
 
-SCHEDULES = ("thirds", "one-cycle")
-BETA_SCHEDULES = ("linear", "constant", "cyclical", "cosine")
+if TYPE_CHECKING:  # the shell's options are those of TrainConfig, and refusing one must not wait for torch
+    import torch
+
 _MAY_BE_NONE = ("batch_size", "beta_warmup")
 QUICK_PICTURES = 20_000  # what the quick recipe shows the model in all: about two minutes on two fast cores
 
@@ -49,6 +48,9 @@ class TrainConfig:
     exact: bool | None = None  # a resumed run equals an uninterrupted one bit for bit; None: yes on the CPU
 
     def __post_init__(self):
+        from vae_helpers.likelihoods import require_likelihood
+        from vae_helpers.objectives import require_objective
+
         for name, known in (("schedule", SCHEDULES), ("beta_schedule", BETA_SCHEDULES)):
             one_of(name, getattr(self, name), known)
         for name in ("flip", "compile", "exact"):
@@ -113,6 +115,8 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
 
     It wakes no GPU: each of several processes is to wake its own only.
     """
+    import torch
+
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -130,6 +134,8 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
 
 def pick_half(device: torch.device) -> torch.dtype | None:
     """The 16-bit type that this device multiplies fast, or None for float32 throughout."""
+    import torch
+
     if device.type == "cuda":
         # Older cards claim bfloat16 but emulate it, several times slower than float16.
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16

@@ -98,8 +98,8 @@ def claimed(run: Run, resume: bool) -> Iterator[None]:
 def require_free(run: Run, resume: bool) -> None:
     """Refuse the name of a run that exists and has learnt anything, unless it is to be resumed."""
     if not resume and begun(run):
-        raise InputError(f"a run called {run.name!r} exists in {run.models}: resume it, or choose another name "
-                         "(nothing was changed).")
+        raise InputError(f"a run called {run.name!r} exists in {run.models}: go on with it by `resume=True`, or choose "
+                         "another name (nothing was changed).")
 
 
 def begun(run: Run) -> bool:

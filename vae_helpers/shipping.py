@@ -7,14 +7,16 @@ import os
 import shlex
 import shutil
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from vae_helpers.checkpoint import Run, list_runs, load_run, newest_run, save_checkpoint, why_not_written
-from vae_helpers.disk import write_aside
+from vae_helpers.disk import require_place, write_aside
 from vae_helpers.engine import hardware
 from vae_helpers.errors import InputError
 from vae_helpers.identity import describe, open_for_run
@@ -78,16 +80,21 @@ def _places() -> list[Path]:
     return [package.parent / "VAE" / "models" / SHIPPED, Path(sysconfig.get_path("data"), "share", "vae_helpers", SHIPPED)]
 
 
-def pack(run: Run, folder: Path | None = None, progress: bool = True, data: str = "") -> list[Path]:
+def pack(run: Run, folder: Path | None = None, progress: bool = True, data: str = "", replace: bool = False,
+         opening: Mapping[str, Any] = {}) -> list[Path]:
     """Write a run's weights in half the bytes, and how they were made, to `folder` (default: the shipped run's place).
 
     Weights go to float16, BatchNorm's statistics stay. Scores in made.txt are those of the packed weights, on the run's
     validation part (which chose the weights) and on its test part (which nothing has looked at). Of a built-in set the
     packed run opens the first 1,024 pictures, whose parts are the same. `data` says where the run's pictures are, if they
-    have moved. Returns the files.
+    have moved; `opening`: more for `open_pictures`. Returns the files. Raises InputError where they are there already,
+    unless they may be `replace`d.
     """
+    folder = folder or run.models.with_name(SHIPPED)
+    for file in _FILES:
+        require_place(folder / file, "--save", replace)
     model, saved = load_run(run)
-    pictures = open_for_run(run.name, saved, data, progress=progress)
+    pictures = open_for_run(run.name, saved, data, progress=progress, opening=opening)
     for parameter in model.parameters():
         parameter.data = parameter.half().float()  # scored as it will be loaded
     parts = {"validation": pictures.split.validation, "test": pictures.split.test}
@@ -100,7 +107,6 @@ def pack(run: Run, folder: Path | None = None, progress: bool = True, data: str 
         count = min(PICTURES, len(pictures))
         about |= {"pictures": count, "request": about["request"] | {"limit": count}, "prints": about["prints"][:count].clone(),
                   "sides": about["sides"][:count].clone()}
-    folder = folder or run.models.with_name(SHIPPED)
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
     save_checkpoint(folder / _FILES[0], model, data=about, scores=scores.get("validation", {}), **kept)
     write_aside(folder / _FILES[1], _made(run, model, saved, len(pictures.split.train), scores))

@@ -15,6 +15,7 @@ import numpy as np
 
 from vae_helpers.errors import InputError
 from vae_helpers.kinds import KINDS, advice_left_out, head_of, label_left_out, shown, takes
+from vae_helpers.options import expand
 
 FOLDERS = {"butterfly": "butterfly_data", "animal": "Animals_data"}
 # Sub-folders that programs make: thumbnails, waste, what macOS puts into archives. In small letters.
@@ -50,11 +51,7 @@ def find_folder(source: str | os.PathLike[str]) -> Path:
     if not str(source).strip():
         raise InputError("The folder of pictures has no name (an unset variable?); give its path, or `.` for the current "
                          "folder.")
-    try:
-        path = Path(source).expanduser()
-    except RuntimeError:
-        raise InputError(f"{shown(str(source))} names the home folder of somebody unknown here; write the whole "
-                         "path.") from None
+    path = expand(source)
     if not path.is_absolute() and not os.path.lexists(path):
         path = project_root() / path
     return path

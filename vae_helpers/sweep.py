@@ -117,8 +117,13 @@ def _scores(pictures: PictureSet, run: Run, config: TrainConfig, model_config: V
     made_of = json.loads(json.dumps({"config": asdict(config), "model": model_config.as_dict(), "effort": effort._asdict(),
                                      "data": in_short(pictures)}))
     kept = run.plots / "sweep.json"
-    found = json.loads(kept.read_text("utf-8")) if kept.is_file() else {"made_of": made_of}
-    if found["made_of"] != made_of:
+    try:
+        found = json.loads(kept.read_text("utf-8")) if kept.is_file() else {"made_of": made_of}
+        same = found["made_of"] == made_of
+    except (ValueError, TypeError, KeyError):
+        raise InputError(f"{kept} cannot be read as what this sweep wrote: delete it and the run's other folders, or "
+                         "give another --out.") from None
+    if not same:
         raise InputError(f"the run {run.name!r} in {run.root} was made with other settings: delete its folders, or give "
                          "another --out.")
     if "scores" in found:

@@ -19,12 +19,13 @@ from vae_helpers.model import BetaVAE
 from vae_helpers.paths import chain
 
 
-def save_reconstructions(model: BetaVAE, pictures: np.ndarray, run: Run, count: int = 10) -> Path:
+def save_reconstructions(model: BetaVAE, pictures: np.ndarray, run: Run, count: int = 10,
+                         path: Path | None = None) -> Path:
     """Originals over reconstructions over differences of the first `count` uint8 pictures (N, H, W, 3)."""
     originals = pictures[:count]
     drawn = reconstruct(model, originals)
     figure = figures.show_reconstructions(originals, drawn, psnr_of(drawn, originals))
-    return figures.save(figure, run.plots / "reconstructions.png")
+    return figures.save(figure, path or run.plots / "reconstructions.png")
 
 
 def save_samples(model: BetaVAE, pictures: np.ndarray, run: Run) -> Path:
@@ -52,6 +53,8 @@ def save_traversals(model: BetaVAE, picture: np.ndarray, run: Run, summary: Late
                     rows: int = 8, steps: int = 9) -> Path:
     """Sweeps of the `rows` latents with the highest KL, starting from one uint8 picture (H, W, 3)."""
     code = encode_pictures(model, picture[None])[0][0]
+    if rows < 1:
+        raise InputError(f"{rows} latents give no sweep: ask for at least 1.")
     dimensions = summary.active[:rows]
     if not len(dimensions):
         raise InputError("no latent is active, so there is nothing to sweep: train longer, or with a smaller beta.")
