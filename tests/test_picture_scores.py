@@ -8,7 +8,6 @@ from torch import nn
 from torchmetrics.functional.image import lpips
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-from vae_helpers import picture_scores
 from vae_helpers.errors import InputError
 from vae_helpers.picture_scores import Distances, distances, load_inception, load_lpips, lpips_of, ms_ssim_of
 
@@ -157,7 +156,7 @@ def test_weights_that_cannot_be_fetched_get_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
     with pytest.raises(InputError, match=r"LPIPS .* AlexNet's weights could not be fetched \(Name or service not"):
         load_lpips()
-    monkeypatch.setattr(picture_scores, "NoTrainInceptionV3", unreachable)
+    monkeypatch.setattr("torchmetrics.image.fid.NoTrainInceptionV3", unreachable)
     with pytest.raises(InputError, match="Inception's weights could not be fetched"):
         distances(_pictures(2, 32), _pictures(2, 32))
     out, err = capsys.readouterr()
