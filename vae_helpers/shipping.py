@@ -13,6 +13,7 @@ import torch
 
 from vae_helpers.checkpoint import Run, list_runs, load_run, newest_run, save_checkpoint
 from vae_helpers.data import open_pictures
+from vae_helpers.disk import as_utf8, writing
 from vae_helpers.engine import hardware
 from vae_helpers.latent import reconstruct
 from vae_helpers.metrics import evaluate, ssim_of
@@ -80,7 +81,8 @@ def pack(run: Run, folder: Path | None = None, progress: bool = True) -> list[Pa
     folder = folder or run.models.with_name(SHIPPED)
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
     save_checkpoint(folder / _FILES[0], model, data=data, scores=scores.get("validation", {}), **kept)
-    (folder / _FILES[1]).write_text(_made(run, model, saved, len(pictures.split.train), scores), "utf-8")
+    with writing(folder / _FILES[1]) as file:
+        file.write(as_utf8(_made(run, model, saved, len(pictures.split.train), scores)))
     return [folder / file for file in _FILES]
 
 
