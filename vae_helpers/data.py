@@ -134,12 +134,24 @@ def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str =
         raise InputError(f"The picture {path} cannot be used: it {error}; give another one.") from None
 
 
+def name_of(source: str | os.PathLike[str]) -> str:
+    """The name that the set opened from `source` will have. Raises InputError for a folder or file that is not there."""
+    if isinstance(source, str) and source in BUILT_IN:
+        return BUILT_IN[source]
+    path = find_folder(source)
+    if path.suffix.lower() in FACTOR_SUFFIXES and not path.is_dir():
+        return open_known_factors(path).name
+    if not path.is_dir():
+        find_pictures(path)  # refuses it in its own words
+    return source if source in FOLDERS else _slug(path.resolve().name)
+
+
 def _open_folder(source, size, limit, fit, allow_bad, where, workers, progress) -> PictureSet:
     folder = find_folder(source)
     found = find_pictures(folder)
     found = [found[row] for row in choose([item.name for item in found], limit)]
     names = [item.name for item in found]
-    name = source if source in FOLDERS else _slug(folder.resolve().name)
+    name = name_of(source)
     stem = f"{name}-{size}-{digest(size, fit, DECODER_VERSION, *found)}"
 
     def fill(blocks):
