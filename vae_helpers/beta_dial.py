@@ -145,7 +145,7 @@ class BetaDial(PairPicker):
         """All runs' frames beside each other; as a strip, under each other."""
         together = np.concatenate(self.frames, axis=1 if ending == ".png" else 2)
         betas = ", ".join(f"{run.beta:g}" for run in self.runs)
-        return save_frames(together, self.folder / f"dial_{self.a.value}_{self.b.value}_{self.method.value}{ending}",
+        return save_frames(together, self.new_file(f"dial_{self.a.value}_{self.b.value}_{self.method.value}{ending}"),
                            title=f"β = {betas}")
 
 

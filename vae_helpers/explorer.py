@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import html
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from vae_helpers.checkpoint import Run
+from vae_helpers.disk import is_full, printable, reason
 from vae_helpers.errors import InputError
 from vae_helpers.latent import LatentSummary, encode_pictures
 from vae_helpers.model import BetaVAE
@@ -40,7 +42,7 @@ class Explorer(widgets.VBox):
         super().__init__(layout=widgets.Layout(width="100%", max_width="960px"))
         self.add_class("vae-explorer")
         _require_fitting(model, pictures, names, summary)
-        self.pictures, self.names = pictures, names
+        self.pictures, self.names = pictures, [printable(str(name)) for name in names]
         self.device = torch.device(device)
         self.folder = Run("explorer").plots if folder is None else Path(folder)
         self._model = frozen_copy(model, self.device)
@@ -83,7 +85,15 @@ class Explorer(widgets.VBox):
 
     def say(self, sentence: str, error: bool = False) -> None:
         """Put a sentence into the status line."""
-        self.status.value = f'<div class="vae-status{" vae-error" * error}" role="status">{html.escape(sentence)}</div>'
+        self.status.value = (f'<div class="vae-status{" vae-error" * error}" role="status">'
+                             f"{html.escape(printable(sentence))}</div>")
+
+    def new_file(self, name: str) -> Path:
+        """Where to save under this name, or with a number added where a file of that name is kept already."""
+        place, number = self.folder / name, 2
+        while os.path.lexists(place):
+            place, number = self.folder / f"{Path(name).stem}_{number}{Path(name).suffix}", number + 1
+        return place
 
     def codes(self, indices: Sequence[int], likely: Sequence[int] = ()) -> Tensor:
         """μ of the pictures with these indices, (len(indices), latent_dim); each is encoded once.
@@ -110,10 +120,26 @@ class Explorer(widgets.VBox):
         try:
             with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
                 action()
-        except InputError as problem:
-            self.say(str(problem), error=True)
         except Exception as problem:
-            self.say(f"{type(problem).__name__}: {problem}. The pictures below may be those from before.", error=True)
+            self.say(_in_words(problem), error=True)
+
+
+def _in_words(problem: Exception) -> str:
+    """What somebody at the controls can read and act on; what nobody foresaw keeps its name, to be reported."""
+    if isinstance(problem, InputError):
+        return str(problem)
+    if isinstance(problem, MemoryError) or "out of memory" in str(problem) or "can't allocate memory" in str(problem):
+        what = "memory is full: close other explorers and notebooks, or ask for fewer steps or smaller pictures"
+    elif isinstance(problem, OSError):
+        step = "free some space" if is_full(problem) else "try another file or folder"
+        what = f"{problem.filename or 'a file'} cannot be used, because {reason(problem)}: {step}"
+    elif isinstance(problem, UnicodeError):
+        what = f"a name cannot be used, because {reason(problem)}: try another file or folder"
+    elif isinstance(problem, (OverflowError, FloatingPointError, ZeroDivisionError)):
+        what = f"a number is beyond what can be computed with ({problem}): try one nearer to 0"
+    else:
+        what = f"{type(problem).__name__}: {problem}"
+    return f"{what}. The pictures below may be those from before."
 
 
 def frozen_copy(model: BetaVAE, device: torch.device) -> BetaVAE:

@@ -53,19 +53,19 @@ class OwnPhoto(widgets.HBox):
 
     def _take_upload(self, name: str, content: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / name
+            file = Path(folder) / "photo"  # the browser's name may be one that no file here can have
             file.write_bytes(content)
             try:
                 picture = read_picture(file, self._size)
             except InputError as problem:
-                raise InputError(str(problem).replace(f"{folder}{os.sep}", "")) from None
+                raise InputError(str(problem).replace(str(file), name or "that was uploaded")) from None
         self._take(name, picture)
 
     def _open_place(self) -> None:
         place = self.place.value.strip()
         if not place:
             raise InputError("type the path of a photo, or of a folder of photos, before you press Open.")
-        file = Path(place).expanduser()
+        file = Path(os.path.expanduser(place))
         if not file.is_file():
             folder = find_folder(place)
             files = find_pictures(folder)

@@ -39,7 +39,7 @@ def find_folder(source: str | os.PathLike[str]) -> Path:
     """The folder that `source` means: `butterfly`, `animal`, or a path (from here, else from the project's root)."""
     if source in FOLDERS:
         return project_root() / "data" / FOLDERS[source]
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # leaves ~nobody as it is, for a sentence to name
     if not path.is_absolute() and not path.exists():
         path = project_root() / path
     return path
