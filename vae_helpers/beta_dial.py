@@ -135,6 +135,11 @@ class BetaDial(PairPicker):
                             for run, frames in zip(self.runs, self.frames))
         self.say(f"A is {a}, B is {b}; lengths in grey levels: {lengths}.")
 
+    def close(self) -> None:
+        """Take it off the page and let its copies of the models go."""
+        super().close()
+        self._models = []
+
     def _draw_frame(self) -> None:
         at = self.frame.value
         for view, caption, run, frames in zip(self.views, self.view_captions, self.runs, self.frames):

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_helpers.cells import ShownInCells, inside
 from vae_helpers.checkpoint import Run
 from vae_helpers.disk import is_full, printable, reason
 from vae_helpers.errors import InputError
@@ -28,7 +29,7 @@ from vae_helpers.model import BetaVAE
 _AHEAD = 32  # encoding one picture costs as much as this many (a chunk in latent.py), so neighbours come along
 
 
-class Explorer(widgets.VBox):
+class Explorer(ShownInCells):
     """A box of controls around a frozen private copy of a model; what goes wrong in a callback shows in `status`.
 
     The copy lives on `device` in eval mode, so a cell that trains the model can't disturb it, nor it the cell.
@@ -49,6 +50,7 @@ class Explorer(widgets.VBox):
         self._guard = threading.RLock()
         self._depth, self._stale, self._codes = 0, set(), {}
         self.status = widgets.HTML()
+        self.stay()
 
     def arrange(self, *children: widgets.Widget) -> None:
         """Show these, from top to bottom, and let their controls answer while a cell runs."""
@@ -112,11 +114,23 @@ class Explorer(widgets.VBox):
             self._stale.discard(stage)
             self.attempt(getattr(self, f"_draw_{stage}"))
 
+    def close(self) -> None:
+        """Take it off the page, with all its widgets, and let its copy of the model go; `frames` and the like stay."""
+        with self._guard:
+            for widget in inside(self):
+                widgets.Widget.close(widget)
+            for name, value in list(vars(self).items()):
+                if isinstance(value, torch.nn.Module):
+                    setattr(self, name, None)
+            self._codes = {}
+
     def attempt(self, action: Callable[[], None]) -> None:
         """Run it apart from this thread's grad and autocast modes; what goes wrong becomes the status line.
 
-        An exception in a callback would reach nobody's eyes.
+        An exception in a callback would reach nobody's eyes. Nothing is run for an explorer that was closed.
         """
+        if self._model is None:
+            return
         try:
             with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
                 action()

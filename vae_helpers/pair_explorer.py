@@ -108,6 +108,10 @@ class PairExplorer(PairPicker):
         """Call this after each new path."""
         self._listeners.append(heard)
 
+    def forget_path(self, heard: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._listeners = [each for each in self._listeners if each != heard]
+
     def _draw_lots(self) -> None:
         self.seed.value = (self.seed.value + 1) % self.seed.max
 
