@@ -57,19 +57,23 @@ import torch
 
 from vae_helpers import figures, losses
 from vae_helpers.checkpoint import Run, load_checkpoint, run_name
-from vae_helpers.data import open_pictures
+from vae_helpers.data import name_of, open_pictures
+from vae_helpers.distributed import open_world
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_prior
 from vae_helpers.logbook import read_scalars
 from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.pace import Pace
 from vae_helpers.train import TrainConfig, fit, learning_rate
 
 # %% [markdown]
-# **Parameters.** With `QUICK` the run takes minutes on a CPU. Without it, it is the full specification: 250
-# epochs, batch 128, learning rate 0.005 halved at each third; that wants a GPU.
+# **Parameters.** With `QUICK` the run takes about `MINUTES`: this machine is timed, and the pictures' size and the number of
+# epochs follow from that. Without it, it is the full specification: 250 epochs, batch 128, learning rate 0.005 halved at
+# each third; that wants a GPU.
 
 # %% tags=["parameters"]
 DATASET = "synthetic"  # as in notebook 01: a built-in set, "butterfly", "animal", or a folder of your own
 QUICK = True  # False: the full 250 epochs
+MINUTES = None  # for a quick run; None: 5, and no more epochs than it takes to see 20,000 pictures
 BETA = 1.0  # weight of the KL; above 1 fewer latents carry more meaning and pictures get blurrier
 NS = 1  # latent samples per picture and step; more is slower and steadier
 DECODER_NORM = "adaptive"  # the specification's is "instance"; the end of this notebook shows what that costs
@@ -84,6 +88,11 @@ DATASET, TAG = os.environ.get("DATASET", DATASET), os.environ.get("TAG", TAG)
 NS, OUT = int(os.environ.get("NS", NS)), os.environ.get("VAE_OUT", OUT)
 SMOKE = os.environ.get("VAE_SMOKE") == "1"
 size, limit = (32, 160) if SMOKE else (128, None)
+run = Run(run_name(name_of(DATASET), NS, TAG), OUT)
+TIMED = QUICK and not SMOKE
+if TIMED:
+    usual = VAEConfig(image_size=size, latent_dim=128, decoder_norm=DECODER_NORM)
+    size = Pace(run, MINUTES, open_world()).choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
 pictures = open_pictures(DATASET, image_size=size, limit=limit)
 figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")
 
@@ -167,7 +176,10 @@ figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original"
 
 # %%
 settings = dict(beta=BETA, num_samples=NS) | (dict(epochs=15) if SMOKE else {})
-config = TrainConfig.quick(len(pictures.split.train), **settings) if QUICK else TrainConfig(**settings)
+if TIMED:
+    config = Pace(run, MINUTES, open_world()).choose_length(pictures, model.config, **settings)
+else:
+    config = TrainConfig.quick(len(pictures.split.train), **settings) if QUICK else TrainConfig(**settings)
 progress = [i / 400 for i in range(400)]
 rates = [learning_rate(config, p) for p in progress]
 figures.show_curves({"rate": (progress, rates)}, "share of the run", "learning rate")
@@ -179,7 +191,6 @@ figures.show_curves({"rate": (progress, rates)}, "share of the run", "learning r
 # ever trained twice or overwritten; for a fresh start choose another `TAG`.
 
 # %%
-run = Run(run_name(pictures.name, NS, TAG), OUT)
 result = fit(pictures, run, config, model.config, resume=run.exists())
 print(f"{run.name}: held-out PSNR {result.scores.psnr:.2f} dB, KL {result.scores.kl:.0f} nats, "
       f"{result.scores.active_units} of {model.config.latent_dim} latents active")

@@ -45,3 +45,8 @@ def find_buttons(widget):
     """Every button inside."""
     inside = [b for child in getattr(widget, "children", ()) for b in find_buttons(child)]
     return [widget, *inside] if isinstance(widget, widgets.Button) else inside
+
+
+def everything(widget):
+    """A widget and all inside it."""
+    return [widget, *(w for child in getattr(widget, "children", ()) for w in everything(child))]

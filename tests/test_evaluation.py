@@ -194,5 +194,5 @@ def test_bad_input_gets_a_sentence(trained, small_set, tmp_path):
     with pytest.raises(InputError, match="too few to score"):
         evaluate_run(model, alone, {"beta": 1.0}, "test")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="give another file"):
+    with pytest.raises(InputError, match="scores.json cannot be written, because a file stands where"):
         save_scores({}, tmp_path / "file" / "scores.json")

@@ -65,10 +65,10 @@ def test_a_bad_upload_is_a_sentence(latents, content):
     assert latents.start.value == 0
 
 
-@pytest.mark.parametrize("place", ["", "nowhere", "empty"])
+@pytest.mark.parametrize("place", ["", "nowhere", "empty", "a" * 300, "~nosuchuser"])
 def test_a_bad_place_is_a_sentence(latents, tmp_path, place):
     (tmp_path / "empty").mkdir()
-    latents.photo.place.value = str(tmp_path / place) if place else ""
+    latents.photo.place.value = place if place in ("", "~nosuchuser") else str(tmp_path / place)
     latents.photo.opener.click()
     assert is_error(latents) and "Error" not in latents.status.value
 
@@ -99,3 +99,12 @@ def test_a_place_that_cannot_be_is_a_sentence(latents, place):
     latents.photo.place.value = place
     latents.photo.opener.click()
     assert is_error(latents) and "Error" not in latents.status.value
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".jpg", "", "..", "/", "a\0b.jpg", "\udce9.jpg", "\ud800.jpg"])
+def test_an_uploads_name_is_no_file_of_ours(latents, photos, name):
+    upload(latents, name, (photos / "b.jpg").read_bytes())
+    assert not is_error(latents) and latents.start.value == 30
+    latents.status.value.encode()
+    upload(latents, name, b"no picture")
+    assert is_error(latents) and "cannot be used" in latents.status.value and "/photo" not in latents.status.value

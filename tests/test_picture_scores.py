@@ -9,7 +9,6 @@ from torch import nn
 from torchmetrics.functional.image import lpips
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-from vae_helpers import picture_scores
 from vae_helpers.errors import InputError
 from vae_helpers.picture_scores import Distances, distances, load_inception, load_lpips, lpips_of, ms_ssim_of
 
@@ -158,7 +157,7 @@ def test_weights_that_cannot_be_fetched_get_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
     with pytest.raises(InputError, match=r"LPIPS .* AlexNet's weights could not be fetched \(Name or service not"):
         load_lpips()
-    monkeypatch.setattr(picture_scores, "NoTrainInceptionV3", unreachable)
+    monkeypatch.setattr("torchmetrics.image.fid.NoTrainInceptionV3", unreachable)
     with pytest.raises(InputError, match="Inception's weights could not be fetched"):
         distances(_pictures(2, 32), _pictures(2, 32))
     out, err = capsys.readouterr()
@@ -169,10 +168,10 @@ def test_no_memory_for_a_network_is_not_called_a_missing_download(monkeypatch):
     def full(*_, **__):
         raise RuntimeError("CUDA out of memory.")
 
-    monkeypatch.setattr(picture_scores, "LearnedPerceptualImagePatchSimilarity", full)
+    monkeypatch.setattr("torchmetrics.image.lpip.LearnedPerceptualImagePatchSimilarity", full)
     with pytest.raises(InputError, match="^LPIPS needs more memory than there is"):
         load_lpips()
-    monkeypatch.setattr(picture_scores, "NoTrainInceptionV3", lambda **_: nn.Identity())
+    monkeypatch.setattr("torchmetrics.image.fid.NoTrainInceptionV3", lambda **_: nn.Identity())
     monkeypatch.setattr(nn.Identity, "to", full)
     with pytest.raises(InputError, match="^Inception, .* needs more memory than there is"):
         load_inception("cuda")
@@ -187,7 +186,7 @@ def test_only_a_network_that_fails_is_called_one(monkeypatch, problem, words):
     def fails(*_, **__):
         raise problem
 
-    monkeypatch.setattr(picture_scores, "NoTrainInceptionV3", fails)
+    monkeypatch.setattr("torchmetrics.image.fid.NoTrainInceptionV3", fails)
     with pytest.raises(InputError, match=words) as said:
         load_inception()
     assert "internet" not in str(said.value)
@@ -199,7 +198,7 @@ def test_nothing_is_fetched_unasked(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch_fidelity", types.ModuleType("torch_fidelity"))
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(picture_scores, "NoTrainInceptionV3", lambda **_: nn.Identity())
+    monkeypatch.setattr("torchmetrics.image.fid.NoTrainInceptionV3", lambda **_: nn.Identity())
     for load, score in ((load_inception, "FID and KID"), (load_lpips, "LPIPS")):
         with pytest.raises(InputError, match=f"{score} cannot be .* unasked: allow it with `fetch=True`"):
             load(fetch=False)

@@ -57,7 +57,7 @@ def test_the_command_asks_for_the_same_run(config):
     saved = {"train_config": vars(config), "config": {"latent_dim": 10, "decoder_norm": "batch"},
              "data": {"request": {"source": "synthetic", "limit": 120, "image_size": 64}}}
     command = command_of(saved)
-    options = buildbuild_parser().parse_args(shlex.split(command)[3:])
+    options = build_parser().parse_args(shlex.split(command)[3:])
     assert config_of(options, options.preset == "quick", 96) == config
     assert (options.data, options.limit, options.image_size, options.latent_dim, options.decoder_norm) == (
         "synthetic", 120, 64, 10, "batch")

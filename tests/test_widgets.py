@@ -1,12 +1,14 @@
 """What all explorers share: refusals, errors in the status line, a private model, threads."""
 
+import errno
+import os
 import threading
 
 import numpy as np
 import pytest
 import torch
 
-from explorers import LATENTS, NAMES, is_error
+from explorers import LATENTS, NAMES, everything, find_buttons, is_error
 from vae_helpers.errors import InputError
 from vae_helpers.latent import LatentSummary, reconstruct
 from vae_helpers.model import BetaVAE, VAEConfig
@@ -141,3 +143,47 @@ def test_the_browser_says_which_thread_a_message_is_for(pair, latents):
             yield from walk(child)
     for widget in (*walk(pair), *walk(latents)):
         assert widget.comm is None or widget.comm._reply_subshell_for({}, "beside") == "beside"
+
+
+@pytest.mark.parametrize("problem, words", [
+    (OSError(errno.ENOSPC, "No space left on device", "a.gif"), "a.gif cannot be used, because the disk is full: free some space"),
+    (OSError(errno.ENAMETOOLONG, "File name too long", "aa"), "aa cannot be used, because the name is too long"),
+    (FileNotFoundError(errno.ENOENT, "No such file or directory"), "a file cannot be used, because No such file"),
+    (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), "characters that this system cannot store"),
+    (OverflowError("int too large to convert to float"), "a number is beyond what can be computed with (int too large"),
+    (MemoryError(), "memory is full: close other explorers"),
+    (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "memory is full: close other explorers"),
+    (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "memory is full")])
+def test_what_the_system_refuses_becomes_a_sentence(pair, latents, problem, words):
+    def fails():
+        raise problem
+    for explorer in (pair, latents):
+        explorer.attempt(fails)
+        assert is_error(explorer) and words in explorer.status.value.replace("&#x27;", "'")
+        assert type(problem).__name__ not in explorer.status.value
+
+
+def test_saving_never_replaces_what_was_saved(pair, latents):
+    for explorer, stem in ((pair, "path_0_1_lerp"), (latents, "sweep_0_z7")):
+        explorer.folder = explorer.folder / type(explorer).__name__
+        save = next(b for b in find_buttons(explorer) if b.tooltip == "save as .png")
+        for name in (f"{stem}.png", f"{stem}_2.png", f"{stem}_3.png"):
+            save.click()
+            assert name in explorer.status.value and not is_error(explorer)
+        assert len(list(explorer.folder.iterdir())) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names there are Unicode")
+def test_names_that_are_not_utf8_are_shown_and_saved(model, pictures, summary, tmp_path):
+    names = [os.fsdecode(b"caf\xe9.jpg")] * 30
+    pair = PairExplorer(model, pictures, names, summary, folder=tmp_path)
+    for ending in (".html", ".gif"):
+        next(b for b in find_buttons(pair) if b.tooltip == f"save as {ending}").click()
+        assert not is_error(pair) and "Saved" in pair.status.value
+    assert "caf\\udce9.jpg" in (tmp_path / "path_0_1_lerp.html").read_text("utf-8")
+    latents = LatentExplorer(model, pictures, names, summary, folder=tmp_path)
+    latents._take_photo(names[0], pictures[0])
+    for explorer in (pair, latents):
+        for widget in everything(explorer):
+            for value in widget.get_state().values():  # what goes to the browser, which takes UTF-8 only
+                str(value).encode()

@@ -129,7 +129,8 @@ def test_a_state_may_lie_outside_the_range(latents):
     ('{"picture": 0, "z": {"7": "far"}}', "cannot be read"),
     ('{"picture": 30}', "0 to 29"), ('{"picture": -1}', "0 to 29"), ('{"picture": 1.5}', "0 to 29"),
     ('{"picture": 0, "start": "b"}', "its start"),
-    ('{"picture": 0, "z": {"2": 1}}', "no slider"), ('{"picture": 0, "z": {"7": NaN}}', "no finite number")])
+    ('{"picture": 0, "z": {"2": 1}}', "no slider"), ('{"picture": 0, "z": {"7": NaN}}', "not to a number from"),
+    ('{"picture": 0, "z": {"7": 1e300}}', "not to a number from"), ("[" * 100_000, "cannot be read")])
 def test_a_bad_state_is_a_sentence_and_moves_nothing(latents, text, problem):
     code = latents.code
     latents.state.value = text

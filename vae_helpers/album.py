@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from vae_helpers.checkpoint import Run
 from vae_helpers.data import PictureSet
-from vae_helpers.export import save_png, tile
+from vae_helpers.disk import write_aside
+from vae_helpers.export import tile, to_bytes
 from vae_helpers.latent import encode_pictures, interpolate, reconstruct, sample_prior
 from vae_helpers.logbook import Logbook
 from vae_helpers.model import BetaVAE
@@ -25,14 +28,19 @@ def draw(model: BetaVAE, originals: np.ndarray, run: Run, epoch: int, seed: int,
         sheet = tile(drawn, columns=10)
         with book.or_go_without():
             for i, picture in enumerate(drawn):
-                save_png(picture, folder / name / f"{i:03d}.png")
-            save_png(sheet, folder / f"{name}.png")
+                _keep(picture, folder / name / f"{i:03d}.png")
+            _keep(sheet, folder / f"{name}.png")
         book.picture(epoch, name, sheet)
     if len(originals) > 1:
         path = tile(interpolate(model, originals[0], originals[1], steps=8).frames, columns=8)
         with book.or_go_without():
-            save_png(path, folder / "interpolation.png")
+            _keep(path, folder / "interpolation.png")
         book.picture(epoch, "interpolation", path)
+
+
+def _keep(picture: np.ndarray, path: Path) -> None:
+    """One picture (H, W, 3) as PNG; an OSError is the logbook's to survive."""
+    write_aside(path, to_bytes(picture, "png"))
 
 
 def write_projector(model: BetaVAE, pictures: PictureSet, book: Logbook) -> None:

@@ -141,6 +141,11 @@ class BetaDial(PairPicker):
                             for run, frames in zip(self.runs, self.frames))
         self.say(f"A is {a}, B is {b}; lengths in grey levels: {lengths}.")
 
+    def close(self) -> None:
+        """Take it off the page and let its copies of the models go."""
+        super().close()
+        self._models = []
+
     def _draw_frame(self) -> None:
         at = self.frame.value
         for view, caption, run, frames in zip(self.views, self.view_captions, self.runs, self.frames):
@@ -151,7 +156,7 @@ class BetaDial(PairPicker):
         """All runs' frames beside each other; as a strip, under each other."""
         together = np.concatenate(self.frames, axis=1 if ending == ".png" else 2)
         betas = ", ".join(f"{run.beta:g}" for run in self.runs)
-        return save_frames(together, self.folder / f"dial_{self.a.value}_{self.b.value}_{self.method.value}{ending}",
+        return save_frames(together, self.new_file(f"dial_{self.a.value}_{self.b.value}_{self.method.value}{ending}"),
                            title=f"β = {betas}")
 
 

@@ -104,11 +104,16 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
     # Whatever can be refused is refused before pictures are decoded.
     config, device = config_of(options, quick), pick_device(options.device)
     shape = {name: getattr(options, name, usual) for name, usual in options.usual.items()}
-    model_config = VAEConfig(options.image_size, **shape)
+    model_config = VAEConfig(options.image_size or 128, **shape)
+    pace = _pace(options, quick, tag, config.num_samples)
+    if pace and options.image_size is None:
+        model_config = pace.choose_size(model_config, config_of(options, True, 1))
     if device.type == "cpu":
         _require_memory(config, model_config)
-    pictures = open_pictures(options.data, options.image_size, limit=options.limit, **_opening(options))
-    if quick:
+    pictures = open_pictures(options.data, model_config.image_size, limit=options.limit, **_opening(options))
+    if pace:
+        config = pace.choose_length(pictures, model_config, **_given(options))
+    elif quick:
         config = config_of(options, True, len(pictures.split.train))
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
     # One process looks at the disk for all: each machine may have its own.
@@ -118,6 +123,22 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
     result = fit(pictures, run, config, model_config if own is None else None, device=device, resume=own is not None,
                  stop_after=getattr(options, "stop_after", None), other_pictures=options.other_pictures)
     return pictures, run, result
+
+
+def _pace(options: argparse.Namespace, quick: bool, tag: str, samples: int):
+    """What chooses a quick run by this machine's speed: for a tour, and for others if minutes are given."""
+    from vae_helpers.checkpoint import Run, run_name
+    from vae_helpers.data import name_of
+    from vae_helpers.distributed import open_world
+    from vae_helpers.pace import TOUR_LOOKS, Pace
+
+    if options.minutes is not None and (hasattr(options, "epochs") or not quick):
+        raise InputError("--minutes chooses the epochs of the quick recipe: give it with --preset quick and without "
+                         "--epochs.")
+    if hasattr(options, "epochs") or options.minutes is None and tag != "tour":
+        return None
+    run = Run(options.name or run_name(name_of(options.data), samples, tag), options.out)
+    return Pace(run, options.minutes, open_world(options.device), TOUR_LOOKS if tag == "tour" else 0)
 
 
 def _report(run, result, pictures) -> None:

@@ -31,7 +31,7 @@ from vae_helpers.known_factors import SUFFIXES as FACTOR_SUFFIXES
 from vae_helpers.known_factors import open_known_factors
 from vae_helpers.notes import tell
 from vae_helpers.options import expand
-from vae_helpers.sources import FOLDERS, find_folder, label_of, project_root
+from vae_helpers.sources import FOLDERS, find_folder, find_pictures, label_of, project_root
 from vae_helpers.split import Split, small_parts, split_by_name
 
 __all__ = [
@@ -168,9 +168,21 @@ def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str =
         raise InputError(f"The picture {shown(str(path))} cannot be used: it {error}; give another one.") from None
 
 
+def name_of(source: str | os.PathLike[str]) -> str:
+    """The name that the set opened from `source` will have. Raises InputError for a folder or file that is not there."""
+    if isinstance(source, str) and source in BUILT_IN:
+        return BUILT_IN[source]
+    path = find_folder(source)
+    if path.suffix.lower() in FACTOR_SUFFIXES and not path.is_dir():
+        return open_known_factors(path).name
+    if not path.is_dir():
+        find_pictures(path)  # refuses it in its own words
+    return source if source in FOLDERS else _slug(path.resolve().name)
+
+
 def _open_folder(source, size, limit, fit, allow_bad, where, workers, progress) -> PictureSet:
     folder = find_folder(source)
-    name = source if source in FOLDERS else _slug(folder.resolve().name)
+    name = name_of(source)
     cached, notes, left_out = open_folder(folder, name, size, limit, fit, allow_bad, where, workers, progress)
     labels = tuple(label_of(item) for item in cached.names)
     return PictureSet(name, cached.pictures, cached.names, labels, skipped=cached.skipped, notes=notes, left_out=left_out,

@@ -8,10 +8,17 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from vae_helpers.errors import InputError, printable, worded
+
+_ASIDE, _GIVEN_UP = ".aside", 600  # seconds after which a file that nobody went on writing is a dead process's
+_REASONS = {errno.EROFS: "the disk is read-only", errno.EPERM: "that is not allowed",
+            errno.ENOTDIR: "a file stands where a folder should be", errno.EEXIST: "a file stands where a folder should be",
+            errno.ENAMETOOLONG: "the name is too long", errno.EIO: "the disk does not work"}
 
 
 @contextlib.contextmanager
@@ -88,14 +95,75 @@ def write_at(file: int, data: bytes | memoryview, offset: int) -> None:
         data = data[os.write(file, data):]
 
 
-def write_aside(path: Path, text: str) -> None:
-    """Replace `path` by `text` in one step: readers see the old file or the new one, whole."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(aside, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
+@contextlib.contextmanager
+def replacing(path: Path | str) -> Iterator[BinaryIO]:
+    """A binary file that takes the place of `path` when the block ends well: readers see the old file or the new, whole.
+
+    It is written aside in the same folder, which is made as needed, and flushed to disk. A block that raises leaves
+    nothing behind; what a killed process left is swept up by a later write to that folder. Raises OSError.
+    """
+    path = Path(os.path.realpath(path))  # a link stays one: what it points to is replaced
+    if path.exists() and not path.is_file():  # a rename would replace a device, too
+        raise OSError(errno.EISDIR, "it is a folder" if path.is_dir() else "it is no file but a device", str(path))
+    if path.exists() and not os.access(path, os.W_OK):
+        raise OSError(errno.EACCES, "it is protected against writing", str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{uuid.uuid4().hex}{_ASIDE}")
+    try:
+        with open(aside, "xb") as file:
+            _sweep(path.parent, os.fstat(file.fileno()).st_mtime)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
+
+
+def _sweep(folder: Path, now: float) -> None:
+    """Remove what was being written long before `now`, by the folder's own clock."""
+    for aside in folder.glob(f".*{_ASIDE}"):
+        with contextlib.suppress(OSError):
+            if aside.stat().st_mtime < now - _GIVEN_UP:
+                aside.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path | str) -> Iterator[BinaryIO]:
+    """`replacing`, for a file that somebody asked for: what keeps it from being written becomes one InputError."""
+    try:
+        with replacing(path) as file:
+            yield file
+    except (OSError, UnicodeError) as problem:
+        raise InputError(f"{path} cannot be written, because {reason(problem)}: "
+                         f"{'free some space' if is_full(problem) else 'save it elsewhere'}.") from None
+
+
+def write_aside(path: Path, content: str | bytes) -> None:
+    """Replace the content of `path` in one step; text becomes UTF-8. Raises OSError."""
+    with replacing(path) as file:
+        file.write(content if isinstance(content, bytes) else as_utf8(content))
+
+
+def as_utf8(text: str) -> bytes:
+    """Text in UTF-8; what a file name had that is none, as backslashes and digits."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def is_full(problem: BaseException) -> bool:
+    """Whether it says that a disk is full, or all that one may use of it."""
+    return getattr(problem, "errno", None) in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
+
+
+def reason(problem: OSError | UnicodeError) -> str:
+    """Why a file cannot be had, in a few words that follow a "because"."""
+    if isinstance(problem, UnicodeError):
+        return "its name has characters that this system cannot store"
+    if is_full(problem):
+        return "the disk is full"
+    return _REASONS.get(problem.errno) or problem.strerror or str(problem) or type(problem).__name__
 
 
 def _private(path: str, flags: int) -> int:

@@ -14,7 +14,7 @@ from vae_helpers.checkpoint import Run, load_latest
 from vae_helpers.choices import PARTS
 from vae_helpers.data import PictureSet
 from vae_helpers.disentanglement import dci, mig, modularity, sap
-from vae_helpers.disk import say, write_aside
+from vae_helpers.disk import as_utf8, say, writing
 from vae_helpers.errors import InputError
 from vae_helpers.fixed_factor import Drawn, Grouped, beta_vae_score, factor_vae_score, uniform_factors
 from vae_helpers.latent import decode_codes, encode_pictures, sample_prior, summarise
@@ -90,12 +90,8 @@ def headline(result: Mapping[str, Any]) -> dict[str, float]:
 
 def save_scores(result: Mapping[str, Any], path: Path) -> Path:
     """Write the scores as JSON, all or nothing."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_aside(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
-    except OSError as problem:
-        raise InputError(f"the scores cannot be written to {path} ({problem.strerror}): give another file, or free "
-                         "some space.") from None
+    with writing(path) as file:
+        file.write(as_utf8(json.dumps(result, indent=1, allow_nan=False) + "\n"))
     return path
 
 

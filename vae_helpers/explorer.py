@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import html
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,15 +19,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_helpers.cells import ShownInCells, inside
 from vae_helpers.checkpoint import Run
-from vae_helpers.errors import InputError
+from vae_helpers.disk import is_full, reason
+from vae_helpers.errors import InputError, printable
 from vae_helpers.latent import LatentSummary, encode_pictures
 from vae_helpers.model import BetaVAE, in_float32
 
 _AHEAD = 32  # encoding one picture costs as much as this many (a chunk in latent.py), so neighbours come along
 
 
-class Explorer(widgets.VBox):
+class Explorer(ShownInCells):
     """A box of controls around a frozen private copy of a model; what goes wrong in a callback shows in `status`.
 
     The copy lives on `device` in eval mode, so a cell that trains the model can't disturb it, nor it the cell.
@@ -40,13 +43,14 @@ class Explorer(widgets.VBox):
         super().__init__(layout=widgets.Layout(width="100%", max_width="960px"))
         self.add_class("vae-explorer")
         _require_fitting(model, pictures, names, summary)
-        self.pictures, self.names = pictures, names
+        self.pictures, self.names = pictures, [printable(str(name)) for name in names]
         self.device = torch.device(device)
         self.folder = Run("explorer").plots if folder is None else Path(folder)
         self._model = frozen_copy(model, self.device)
         self._guard = threading.RLock()
         self._depth, self._stale, self._codes = 0, set(), {}
         self.status = widgets.HTML()
+        self.stay()
 
     def arrange(self, *children: widgets.Widget) -> None:
         """Show these, from top to bottom, and let their controls answer while a cell runs."""
@@ -83,7 +87,15 @@ class Explorer(widgets.VBox):
 
     def say(self, sentence: str, error: bool = False) -> None:
         """Put a sentence into the status line."""
-        self.status.value = f'<div class="vae-status{" vae-error" * error}" role="status">{html.escape(sentence)}</div>'
+        self.status.value = (f'<div class="vae-status{" vae-error" * error}" role="status">'
+                             f"{html.escape(printable(sentence))}</div>")
+
+    def new_file(self, name: str) -> Path:
+        """Where to save under this name, or with a number added where a file of that name is kept already."""
+        place, number = self.folder / name, 2
+        while os.path.lexists(place):
+            place, number = self.folder / f"{Path(name).stem}_{number}{Path(name).suffix}", number + 1
+        return place
 
     def codes(self, indices: Sequence[int], likely: Sequence[int] = ()) -> Tensor:
         """μ of the pictures with these indices, (len(indices), latent_dim); each is encoded once.
@@ -102,18 +114,46 @@ class Explorer(widgets.VBox):
             self._stale.discard(stage)
             self.attempt(getattr(self, f"_draw_{stage}"))
 
+    def close(self) -> None:
+        """Take it off the page, with all its widgets, and let its copy of the model go; `frames` and the like stay."""
+        with self._guard:
+            for widget in inside(self):
+                widgets.Widget.close(widget)
+            for name, value in list(vars(self).items()):
+                if isinstance(value, torch.nn.Module):
+                    setattr(self, name, None)
+            self._codes = {}
+
     def attempt(self, action: Callable[[], None]) -> None:
         """Run it apart from this thread's grad and autocast modes; what goes wrong becomes the status line.
 
-        An exception in a callback would reach nobody's eyes.
+        An exception in a callback would reach nobody's eyes. Nothing is run for an explorer that was closed.
         """
+        if self._model is None:
+            return
         try:
             with torch.inference_mode(), in_float32(self.device):
                 action()
-        except InputError as problem:
-            self.say(str(problem), error=True)
         except Exception as problem:
-            self.say(f"{type(problem).__name__}: {problem}. The pictures below may be those from before.", error=True)
+            self.say(_in_words(problem), error=True)
+
+
+def _in_words(problem: Exception) -> str:
+    """What somebody at the controls can read and act on; what nobody foresaw keeps its name, to be reported."""
+    if isinstance(problem, InputError):
+        return str(problem)
+    if isinstance(problem, MemoryError) or "out of memory" in str(problem) or "can't allocate memory" in str(problem):
+        what = "memory is full: close other explorers and notebooks, or ask for fewer steps or smaller pictures"
+    elif isinstance(problem, OSError):
+        step = "free some space" if is_full(problem) else "try another file or folder"
+        what = f"{problem.filename or 'a file'} cannot be used, because {reason(problem)}: {step}"
+    elif isinstance(problem, UnicodeError):
+        what = f"a name cannot be used, because {reason(problem)}: try another file or folder"
+    elif isinstance(problem, (OverflowError, FloatingPointError, ZeroDivisionError)):
+        what = f"a number is beyond what can be computed with ({problem}): try one nearer to 0"
+    else:
+        what = f"{type(problem).__name__}: {problem}"
+    return f"{what}. The pictures below may be those from before."
 
 
 def frozen_copy(model: BetaVAE, device: torch.device) -> BetaVAE:

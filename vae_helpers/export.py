@@ -7,11 +7,13 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from vae_helpers.choices import ENDINGS
+from vae_helpers.disk import as_utf8, writing
 from vae_helpers.errors import InputError
 from vae_helpers.scrubber import scrubber_html
 
@@ -31,11 +33,10 @@ def tile(pictures: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
 
 
 def save_png(picture: np.ndarray, path: Path | str) -> Path:
-    """Write one uint8 picture (H, W, 3); folders are made as needed."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
-    return path
+    """Write one uint8 picture (H, W, 3) as PNG; folders are made as needed. InputError where that can't be."""
+    with writing(path) as file:
+        Image.fromarray(picture).save(file, "png")
+    return Path(path)
 
 
 def to_bytes(picture: np.ndarray, kind: str = "jpeg", scale: float = 1) -> bytes:
@@ -61,7 +62,8 @@ def save_frames(frames: np.ndarray, path: Path | str, fps: float = 12, ping_pong
 
     .png: a strip from left to right. .gif and .webp: an animation that loops, running there and back if `ping_pong`.
     .mp4: the same as a film, when an encoder is there. .html: a page with a slider that needs neither kernel nor
-    network, with `title` and a caption per frame. Raises InputError for another ending, no frames, or no encoder.
+    network, with `title` and a caption per frame. What was there before stays until the new file is whole.
+    Raises InputError for another ending, no frames, no encoder, a full disk, a place that can't be written.
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -78,21 +80,25 @@ def save_frames(frames: np.ndarray, path: Path | str, fps: float = 12, ping_pong
         return save_png(tile(frames, len(frames)), path)
     if ending == ".html":
         page = scrubber_html(frames, title or path.stem, captions, fps, ping_pong)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8", errors="backslashreplace")
+        with writing(path) as file:
+            file.write(as_utf8(page))
         return path
     if ping_pong:
         frames = np.concatenate([frames, frames[-2:0:-1]])
-    encoder = video_encoder() if ending == ".mp4" else None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if encoder:
-        return _save_film(frames, path, fps, encoder)
-    images = [Image.fromarray(f) for f in frames]
-    options = {"quality": 80, "method": 2}
-    if ending == ".gif":
-        images, options = _share_palette(images), {"optimize": False}
-    images[0].save(path, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0, **options)
+    encoder = video_encoder() if ending == ".mp4" else ""
+    with writing(path) as file:
+        if encoder:
+            _encode_film(frames, file.name, path.name, fps, encoder)
+        else:
+            _animate(frames, file, ending[1:], fps)
     return path
+
+
+def _animate(frames: np.ndarray, file: BinaryIO, kind: str, fps: float) -> None:
+    images, options = [Image.fromarray(f) for f in frames], {"quality": 80, "method": 2}
+    if kind == "gif":
+        images, options = _share_palette(images), {"optimize": False}
+    images[0].save(file, kind, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0, **options)
 
 
 def video_encoder() -> str:
@@ -109,28 +115,23 @@ def video_encoder() -> str:
     return found
 
 
-def _save_film(frames: np.ndarray, path: Path, fps: float, encoder: str) -> Path:
+def _encode_film(frames: np.ndarray, place: str, name: str, fps: float, encoder: str) -> None:
     # Players want 4:2:0 colour, which needs even sides: repeat the last row or column where one is odd.
     frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
     height, width = frames.shape[1:3]
-    aside = path.with_name(f".{path.stem}.tmp.mp4")
     command = [encoder, "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}",
                "-r", str(fps), "-i", "-", "-an", "-vf", "scale=out_color_matrix=bt709:out_range=tv", "-c:v", "libx264",
                "-preset", "medium", "-crf", "18", "-pix_fmt", "yuv420p", "-colorspace", "bt709",
-               "-color_primaries", "bt709", "-color_trc", "bt709", "-movflags", "+faststart", str(aside)]
+               "-color_primaries", "bt709", "-color_trc", "bt709", "-movflags", "+faststart", "-f", "mp4", place]
     try:
         done = subprocess.run(command, input=frames.tobytes(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
-            raise InputError(f"{path.name} could not be encoded by {encoder} ({said[-1]}): save as .webp, .gif or "
-                             ".html, or install another encoder with `pip install imageio-ffmpeg`.")
-        aside.replace(path)
     except OSError as problem:
-        raise InputError(f"{path.name} could not be encoded, because {encoder} does not run ({problem.strerror}): save "
+        raise InputError(f"{name} could not be encoded, because {encoder} does not run ({problem.strerror}): save "
                          "as .webp, .gif or .html.") from None
-    finally:
-        aside.unlink(missing_ok=True)
-    return path
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
+        raise InputError(f"{name} could not be encoded by {encoder} ({said[-1]}): save as .webp, .gif or "
+                         ".html, or install another encoder with `pip install imageio-ffmpeg`.")
 
 
 def _share_palette(images: list[Image.Image]) -> list[Image.Image]:

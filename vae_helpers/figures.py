@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from vae_helpers.disk import writing
 from vae_helpers.errors import InputError
 from vae_helpers.export import tile
 from vae_helpers.latent import LatentSummary
@@ -156,9 +157,14 @@ def show_histogram(values: np.ndarray, xlabel: str, title: str = "", bins: int =
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as the kind of file `path` ends in; folders are made as needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    """Write a figure as the kind of file `path` ends in; folders are made as needed. InputError where that can't be."""
+    kinds = figure.canvas.get_supported_filetypes()
+    kind = Path(path).suffix[1:].lower()
+    if kind not in kinds:
+        raise InputError(f"{Path(path).name} cannot be written, because {kind or 'no ending'!r} is not a kind of figure: end "
+                         f"the name in .{', .'.join(sorted(kinds))}.")
+    with writing(path) as file:
+        figure.savefig(file, format=kind, dpi=110, bbox_inches="tight")
     return path
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vae_helpers.data import to_uint8
-from vae_helpers.errors import InputError
+from vae_helpers.errors import InputError, printable
 from vae_helpers.explorer import Explorer
 from vae_helpers.export import save_frames
 from vae_helpers.latent import LatentSummary, decode_codes, encode_pictures, frozen_decoder
@@ -142,7 +142,7 @@ class LatentExplorer(Explorer):
 
     def _take_photo(self, name: str, pixels: np.ndarray) -> None:
         index = len(self.pictures) + len(self._own_photos)
-        self._own_photos.append((name, pixels))
+        self._own_photos.append((printable(name), pixels))
         self.start.max = index
         self.start.value = index
 
@@ -281,7 +281,7 @@ class LatentExplorer(Explorer):
         codes = self.code.repeat(steps, 1)
         codes[:, self._swept] = torch.as_tensor(values, dtype=codes.dtype)
         name = f"sweep_{self.start.value}_z{self._swept}{ending}"
-        return save_frames(decode_codes(self._decoder, codes), self.folder / name,
+        return save_frames(decode_codes(self._decoder, codes), self.new_file(name),
                            title=f"Latent {self._swept} of {short(self._start_picture()[0])}",
                            captions=[f"z{self._swept} = {value:.2f}" for value in values])
 

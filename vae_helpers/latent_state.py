@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection
 from typing import NamedTuple
 
 from vae_helpers.errors import InputError
+
+
+_MOST = 1e6  # of a latent's value; a code is float32
 
 
 class LatentState(NamedTuple):
@@ -32,7 +34,7 @@ def parse_state(text: str, pictures: int, latents: Collection[int]) -> LatentSta
         state = json.loads(text)
         index, start, refined = state["picture"], state.get("start", "picture"), state.get("refined", 0)
         z = {int(j): float(value) for j, value in state.get("z", {}).items()}
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise InputError('this state cannot be read: it should look like {"picture": 0, "start": "picture", '
                          '"z": {"17": 1.5}}.') from None
     if type(index) is not int or not 0 <= index < pictures or start not in ("picture", "zero"):
@@ -40,7 +42,7 @@ def parse_state(text: str, pictures: int, latents: Collection[int]) -> LatentSta
                          'start "picture" or "zero".')
     if type(refined) is not int or not 0 <= refined <= 100:
         raise InputError("this state does not fit: its code can be refined by 0 to 100 steps.")
-    if not set(z) <= set(latents) or not all(math.isfinite(value) for value in z.values()):
+    if not set(z) <= set(latents) or not all(abs(value) <= _MOST for value in z.values()):
         raise InputError("this state does not fit: it moves latents that have no slider here "
-                         f"({list(latents)} have one), or to no finite number.")
+                         f"({list(latents)} have one), or not to a number from -{_MOST:g} to {_MOST:g}.")
     return LatentState(index, start == "zero", z, refined)

@@ -14,7 +14,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from vae_helpers.choices import LIKELIHOODS
 from vae_helpers.errors import InputError
@@ -163,6 +162,8 @@ def _ssim(x_hat: Tensor, x: Tensor) -> Tensor:
     if min(x.shape[-2:]) < 16:
         raise InputError(f"pictures of {tuple(x.shape[-2:])} pixels are too small for SSIM's 11-pixel window: use at "
                          "least 16, or another likelihood.")
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     x_hat, x = torch.broadcast_tensors((x_hat + 1) / 2, (x + 1) / 2)
     score = structural_similarity_index_measure(x_hat.reshape(-1, *x.shape[-3:]), x.reshape(-1, *x.shape[-3:]),
                                                 data_range=1.0, reduction="none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import socket
@@ -17,7 +18,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import summary as summaries
 
-from vae_helpers.disk import say
+from vae_helpers.disk import say, write_aside
 from vae_helpers.errors import InputError, printable
 from vae_helpers.export import to_bytes
 
@@ -86,13 +87,13 @@ class Logbook:
                   f'    single_image_dim: {width}\n    single_image_dim: {height}\n  }}\n}}\n')
         with self.or_go_without():
             folder = self.folder / "projector"
-            folder.mkdir(parents=True, exist_ok=True)
-            np.savetxt(folder / "codes.tsv", codes, fmt="%.5g", delimiter="\t")
-            lines = [f"{printable(' '.join(name.split()))}\n" for name in names]
-            (folder / "names.tsv").write_text("".join(lines), "utf-8")
+            numbers = io.StringIO()
+            np.savetxt(numbers, codes, fmt="%.5g", delimiter="\t")
+            write_aside(folder / "codes.tsv", numbers.getvalue())
+            write_aside(folder / "names.tsv", "".join(f"{printable(' '.join(name.split()))}\n" for name in names))
             sheet = sprite.swapaxes(1, 2).reshape(side * height, side * width, 3)
-            (folder / "sprite.png").write_bytes(to_bytes(sheet, "png"))
-            (self.folder / "projector_config.pbtxt").write_text(config, "utf-8")
+            write_aside(folder / "sprite.png", to_bytes(sheet, "png"))
+            write_aside(self.folder / "projector_config.pbtxt", config)
 
     @contextmanager
     def or_go_without(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ import ipywidgets as widgets
 import numpy as np
 from torch import Tensor
 
+from vae_helpers.cells import ShownInCells, claim, inside
 from vae_helpers.errors import InputError
 from vae_helpers.explorer import answer_beside_cells
 from vae_helpers.latent_map import choose_apart, pca_map, tsne_map
@@ -17,7 +18,7 @@ from vae_helpers.widget_parts import button, choice, data_uri, row, save_row, st
 _WIDTH, _HEIGHT, _THUMB, _EDGE = 912, 520, 48, 30  # CSS pixels
 
 
-class MapExplorer(widgets.VBox):
+class MapExplorer(ShownInCells):
     """A map of a pair explorer's pictures by their codes (N, latent_dim): click two, and it walks between them.
 
     PCA shows the path too; t-SNE is computed when first asked for. Pictures that would overlap are dots; *Show others*
@@ -52,6 +53,18 @@ class MapExplorer(widgets.VBox):
         self._act(self._draw)
         pair.on_path(self._show_path)
         answer_beside_cells(self)
+        self.stay()
+
+    def stay(self) -> None:
+        """The pair explorer's controls are on the map's page, so it lives as long as the map."""
+        claim(self)
+        claim(self.pair)
+
+    def close(self) -> None:
+        """Take it off the page; the pair explorer stays where it is shown."""
+        self.pair.forget_path(self._show_path)
+        for widget in inside(self, without=self.pair):
+            widgets.Widget.close(widget)
 
     def __repr__(self) -> str:
         return f"MapExplorer of {len(self._codes)} pictures by {self.kind.value}"

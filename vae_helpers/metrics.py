@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
@@ -62,6 +61,8 @@ def ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
     if drawn.shape != originals.shape or drawn.ndim != 4 or min(drawn.shape[1:3]) < 16:
         raise InputError(f"pictures of shapes {drawn.shape} and {originals.shape} cannot be compared by SSIM: give equal "
                          "shapes (N, H, W, 3) of at least 16 pixels.")
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     scores = [structural_similarity_index_measure(*((to_float(p[i:i + 64]) + 1) / 2 for p in (drawn, originals)),
                                                   data_range=1.0, reduction="none") for i in range(0, len(drawn), 64)]
     return torch.cat([score.reshape(-1) for score in scores]).numpy()

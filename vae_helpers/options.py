@@ -170,6 +170,7 @@ BATCH = Whole(2, 65_536)
 RATE = Number(0, 10, above=True)
 BETA = Number(0, 1e6)
 LIMIT = Whole(1, 1_000_000)
+MINUTES = Number(0, 10_000, above=True)
 LATENTS = Whole(1, 65_536)
 _SHARE = Number(0, 1, below=True)
 

@@ -59,7 +59,7 @@ class OwnPhoto(widgets.HBox):
             try:
                 picture = read_picture(file, self._size)
             except InputError as problem:
-                raise InputError(str(problem).replace(str(file), shown(name))) from None
+                raise InputError(str(problem).replace(str(file), shown(name) or "that was uploaded")) from None
         self._take(name, picture)
 
     def _open_place(self) -> None:

@@ -108,6 +108,10 @@ class PairExplorer(PairPicker):
         """Call this after each new path."""
         self._listeners.append(heard)
 
+    def forget_path(self, heard: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._listeners = [each for each in self._listeners if each != heard]
+
     def _draw_lots(self) -> None:
         self.seed.value = (self.seed.value + 1) % self.seed.max
 
@@ -174,7 +178,7 @@ class PairExplorer(PairPicker):
     def save(self, ending: str) -> Path:
         """Write the frames as this kind of file, such as ".gif", and return where."""
         name = f"path_{self.a.value}_{self.b.value}_{self.method.value}{'_even' * self.even.value}{ending}"
-        return save_frames(self.frames, self.folder / name, captions=self._frame_captions(),
+        return save_frames(self.frames, self.new_file(name), captions=self._frame_captions(),
                            title=f"From {short(self.names[self.a.value])} to {short(self.names[self.b.value])}, "
                                  f"{self.method.value}")
 

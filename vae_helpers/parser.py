@@ -16,6 +16,7 @@ from vae_helpers.options import (
     EPOCHS,
     LATENTS,
     LIMIT,
+    MINUTES,
     RATE,
     RECIPE,
     SEED,
@@ -138,10 +139,6 @@ def _force(sub: Parser) -> None:
     sub.add_argument("--force", action="store_true", help="replace what is there under the name to write to")
 
 
-def _sizes(sub: Parser, size: int = 128) -> None:
-    sub.take("--image-size", kind=image_size, default=size, metavar="PX", help="side of the squares: 64, 128, 256")
-
-
 def _other_pictures(sub: Parser) -> None:
     sub.add_argument("--other-pictures", action="store_true", help="insist on pictures that are not the run's own")
 
@@ -183,7 +180,19 @@ def _training(sub: Parser, limit: int | None = None, decoder_norm: str = "instan
         help="a folder of pictures, or synthetic, animals, butterfly, animal",
     )
     sub.take("--limit", kind=LIMIT, metavar="N", default=limit, help="take at most N pictures")
-    _sizes(sub)
+    sub.take(
+        "--image-size",
+        kind=image_size,
+        metavar="PX",
+        help="side of the squares: 64, 128, 256 (128; what fits, where minutes count)",
+    )
+    sub.take(
+        "--minutes",
+        kind=MINUTES,
+        metavar="M",
+        help="how long the quick recipe may take: this machine is timed, and size, epochs and compiling are chosen by "
+        "that (a tour: 5, and no more epochs than it needs)",
+    )
     # What is not said is not there, so that neither a preset and the user fight, nor a run that goes on and what is usual.
     sub.set_defaults(usual={"latent_dim": 128, "decoder_norm": decoder_norm})
     sub.take("--latent-dim", kind=LATENTS, metavar="Z", default=argparse.SUPPRESS, help="latents (128)")
@@ -285,7 +294,7 @@ def _sweep(sub: Parser) -> None:
     sub.take("--seeds", kind=SEED, nargs="+", default=[0, 1, 2], metavar="S", help="one run of each kind for each")
     sub.take("--epochs", kind=EPOCHS, default=12, metavar="N", help="of each run")
     sub.take("--limit", kind=LIMIT, default=4096, metavar="N", help="take at most N pictures")
-    _sizes(sub, 64)
+    sub.take("--image-size", kind=image_size, default=64, metavar="PX", help="side of the squares")
     sub.take("--latent-dim", kind=LATENTS, default=10, metavar="Z", help="latents")
     _opening(sub)
     _force(sub)

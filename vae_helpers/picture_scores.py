@@ -19,10 +19,6 @@ from urllib.error import URLError
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
-from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
-from torchmetrics.image.kid import KernelInceptionDistance
-from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from tqdm.auto import tqdm
 
 from vae_helpers.data import to_float
@@ -60,6 +56,8 @@ def ms_ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
     still 16 pixels wide, for the 11-pixel window: 4 at 128 pixels, 3 at 64, 2 at 32, with the paper's exponents of the
     finest scales divided by their sum. So compare pictures of one size only.
     """
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
     drawn, originals = _same(drawn, originals, 32, "MS-SSIM")
     scales = min(len(_BETAS), min(drawn.shape[1:3]).bit_length() - 4)
     betas = tuple(beta / sum(_BETAS[:scales]) for beta in _BETAS[:scales])
@@ -91,6 +89,9 @@ def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | N
     pictures resized with anti-aliasing (`load_inception`). Other implementations resize otherwise, so compare numbers
     from here only. KID is the mean over 100 subsets of up to 1,000 pictures, chosen by `seed`.
     """
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance
+
     for pictures in (drawn, originals):
         if np.ndim(pictures) != 4 or pictures.dtype != np.uint8 or len(pictures) < 2:
             raise InputError(f"FID and KID compare two sets of at least 2 uint8 pictures (n, H, W, 3), but one has "
@@ -115,6 +116,8 @@ def distances(drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | N
 
 def load_lpips(device: str | torch.device = "cpu", fetch: bool = True) -> nn.Module:
     """LPIPS 0.1 on AlexNet; its backbone comes from torchvision's server the first time (244 MB), if `fetch`."""
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
     with _or_say_why("LPIPS", "AlexNet's weights"):
         if not fetch:
             from torchvision.models import AlexNet_Weights
@@ -127,12 +130,14 @@ def load_lpips(device: str | torch.device = "cpu", fetch: bool = True) -> nn.Mod
 
 def load_inception(device: str | torch.device = "cpu", fetch: bool = True) -> nn.Module:
     """torch-fidelity's Inception v3, 2048 features; its weights come from GitHub the first time (91 MB), if `fetch`."""
+    from torchmetrics.image import fid
+
     with _or_say_why("FID and KID", "Inception's weights"):
         if not fetch:
             from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
             _require_here("FID and KID", "Inception's weights (91 MB)", URL_INCEPTION_V3)
-        network = NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"])
+        network = fid.NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"])
     with within_limits("Inception, for FID and KID,", _SMALLER):
         return network.to(device)
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from vae_helpers.checkpoint import Run, list_runs, load_run, newest_run, save_checkpoint, why_not_written
-from vae_helpers.disk import require_place, write_aside
+from vae_helpers.disk import as_utf8, require_place, write_aside, writing
 from vae_helpers.engine import hardware
 from vae_helpers.errors import InputError
 from vae_helpers.identity import describe, open_for_run
@@ -109,7 +109,8 @@ def pack(run: Run, folder: Path | None = None, progress: bool = True, data: str 
                   "sides": about["sides"][:count].clone()}
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
     save_checkpoint(folder / _FILES[0], model, data=about, scores=scores.get("validation", {}), **kept)
-    write_aside(folder / _FILES[1], _made(run, model, saved, len(pictures.split.train), scores))
+    with writing(folder / _FILES[1]) as file:
+        file.write(as_utf8(_made(run, model, saved, len(pictures.split.train), scores)))
     return [folder / file for file in _FILES]
 
 

@@ -28,6 +28,7 @@ from vae_helpers.losses import kl_per_dimension
 from vae_helpers.metrics import Scores, evaluate
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.objectives import OBJECTIVES, Codes, Moment, held_out_loss, logged_terms
+from vae_helpers.pace import TimeLeft
 from vae_helpers.recipe import TrainConfig, beta_at, beta_settled, learning_rate, pick_device, pick_half
 from vae_helpers.run_state import (State, claimed, fresh, require_equal, require_same, rescue, resumed, save_best,
                                    save_last, together)
@@ -35,6 +36,8 @@ from vae_helpers.run_state import (State, claimed, fresh, require_equal, require
 __all__ = ["Fit", "TrainConfig", "fit", "learning_rate", "pick_device", "pick_half"]
 
 _SAVE_EVERY = float(os.environ.get("VAE_SAVE_EVERY", 120.0))  # seconds between checkpoints: what a power cut may cost
+# tqdm's own time left knows of steps only; ours, at the end of the line, of scores and sheets too.
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 _LOOK_EVERY = 20  # steps: reading a number back makes a GPU wait, so only now and then
 
 
@@ -110,7 +113,8 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
     held = resident(pictures.pictures, world.device)
     compiled = _compile(state, config, len(train), progress)
     saved = time.monotonic()
-    with Bar(total=total, initial=state.step, unit="step", disable=not progress, mininterval=0.5) as bar:
+    left = TimeLeft(config, per_epoch, len(pictures.split.validation))
+    with Bar(total=total, initial=state.step, unit="step", disable=not progress, mininterval=0.5, bar_format=_BAR) as bar:
         if progress and state.step < total:
             bar.write(describe_engine(config, config.epochs * len(train), world.device, held is not None,
                                       compiled))
@@ -121,11 +125,12 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
                 _step(state, batch, config, state.step / total)
                 state.follow(config.ema)
                 bar.update()
+                left.stepped()
                 asked = due = False
                 if state.step % agree_every == 0:
                     asked, due = world.any(stop.asked, time.monotonic() - saved > _SAVE_EVERY)
                 if state.step == 1 or state.step % _LOOK_EVERY == 0 or asked or due:
-                    _look(bar, guard, state, epoch, per_epoch, config)
+                    _look(bar, guard, left, state, epoch, per_epoch, config)
                 if asked:
                     if world.rank == 0:
                         bar.write(f"Stopped after step {state.step:,} of {total:,}; resume the run {run.name!r} "
@@ -135,9 +140,10 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
                     with stop.saving():
                         save_last(run, state, config, pictures, book)
                     saved = time.monotonic()
-            _look(bar, guard, state, epoch, per_epoch, config)
+            _look(bar, guard, left, state, epoch, per_epoch, config)
             speed = (state.step - first_step) * config.batch_size / (time.monotonic() - began)
             _close_epoch(state, pictures, run, config, book, guard, per_epoch, speed)
+            left.closed(state.epochs_closed)
 
 
 def _compile(state: State, config: TrainConfig, pictures: int, progress: bool) -> bool:
@@ -193,7 +199,7 @@ def _whole_batch(world: World, batch: Batch, mu: Tensor, logvar: Tensor, noise: 
     return Codes(mu, logvar, torch.stack(z))
 
 
-def _look(bar: Bar, guard: Guard, state: State, epoch: int, per_epoch: int, config: TrainConfig) -> None:
+def _look(bar: Bar, guard: Guard, left: TimeLeft, state: State, epoch: int, per_epoch: int, config: TrainConfig) -> None:
     """Put the epoch's mean loss on the bar, and stop a run whose loss is no longer worth following."""
     steps, sums = state.step - epoch * per_epoch, state.totals().tolist()
     loss = guard.look(state.step, state.step / (per_epoch * config.epochs), steps, sums, state.first_loss,
@@ -202,7 +208,8 @@ def _look(bar: Bar, guard: Guard, state: State, epoch: int, per_epoch: int, conf
     if state.first_loss is None:  # an epoch of one step is looked at twice, the second time with β's warm-up seen
         state.first_loss = loss
     bar.set_description(f"epoch {epoch + 1}/{config.epochs}")
-    bar.set_postfix_str(f"reconstruction {sums[0] / steps:,.0f}, KL {sums[1] / steps:,.0f} nats")
+    bar.set_postfix_str(f"reconstruction {sums[0] / steps:,.0f}, KL {sums[1] / steps:,.0f} nats, "
+                        f"{left.words(state.step, epoch)}")
 
 
 def _close_epoch(state: State, pictures: PictureSet, run: Run, config: TrainConfig, book: Logbook, guard: Guard,

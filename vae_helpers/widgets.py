@@ -4,6 +4,7 @@ A cell is just `PairExplorer(model, pictures, names, summary)`. Every control is
 can drive an explorer too: `explorer.frame.value = 3`. How they are built: `explorer` (model, lock, status line), then
 `widget_parts` (thumbnails, captions, looks), then a room per explorer: `pair_picker` under `pair_explorer` and
 `beta_dial`; `latent_row`, `latent_state` and `own_photo` inside `latent_explorer`; `map_explorer` over a pair explorer.
+`cells` closes what a cell showed before it was run again.
 """
 
 from vae_helpers.beta_dial import BetaDial, DialRun, runs_on
