@@ -83,7 +83,7 @@ def test_copies_are_reported_and_kept_on_one_side(folder, tmp_path):
 
 def test_a_held_out_part_of_few_pictures_is_said(folder, tmp_path, capsys):
     assert len(opened(folder, tmp_path).split.validation) < 32
-    assert "Few are held out: of 40 pictures validation has" in capsys.readouterr().err
+    assert "a small part, whose scores say little: of 40 pictures validation has" in capsys.readouterr().err
 
 
 def test_no_file_is_opened_during_training(folder, tmp_path, monkeypatch):

@@ -93,7 +93,8 @@ def test_runs_from_before_fingerprints_are_compared_by_name_and_number_and_split
     saved = save(pictures, "old", prints=None)
     found = as_in_run(pictures, "old", saved["data"])
     assert "before fingerprints" in capsys.readouterr().err
-    assert all((a == b).all() for a, b in zip(found.split, identity.split_by_lowest_hash(pictures.names, pictures.duplicates)))
+    old = identity.split_by_lowest_hash(pictures.names, pictures.duplicates)
+    assert all(np.array_equal(a, b) for a, b in zip(found.split, old))
     fill(photos, [90])
     with pytest.raises(InputError, match="those were 55 of photos, these are 56 of photos"):
         open_for_run("old", saved, progress=False)

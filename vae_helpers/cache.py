@@ -64,8 +64,9 @@ def open_cache(
 
     `stem` must change whenever the pictures would (see `digest`). A second process that asks for the same cache
     waits for the first. Of the caches whose stems begin with `family` only the newest stays. `more` says of the rows'
-    names what the index is to keep, `about` is kept beside it, both in plain types. Raises `InputError` for a full disk, a folder that cannot be written, or more than
-    `allow_bad` (a fraction) of unreadable items.
+    names what the index is to keep, `about` is kept beside it, both in plain types. Raises
+    `InputError` for a full disk, a folder that cannot be written, or more than `allow_bad` (a fraction) of unreadable
+    items.
     """
     final = folder / stem
     with plain_disk_errors(folder, len(names) * size * size * 3):

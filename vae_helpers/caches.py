@@ -55,7 +55,7 @@ def clear_caches(where: Path, everything: bool = False) -> list[Kept]:
 
 
 def newest_of(where: Path, family: str, orphans: str = "") -> Cached | None:
-    """The newest sound cache whose stem begins with `family`, else that of the pattern `orphans` whose pictures are gone."""
+    """The newest sound cache whose stem begins with `family`, else of the pattern `orphans` if its pictures are gone."""
     for stems in filter(None, (f"{family}*", orphans)):
         found = [path.parent for path in where.glob(f"{stems}/index.json") if not path.parent.suffix]
         for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):

@@ -179,10 +179,10 @@ def _clear(everything: bool) -> None:
 
     where = cache_folder()
     cleared, left = clear_caches(where, everything), list_caches(where)
-    for kept in cleared:
-        print(f"  cleared {kept.size / 1e6:8,.1f} MB  {kept.folder.name}  {kept.source}{kept.old and f' ({kept.old})'}")
-    for kept in left:
-        print(f"  kept    {kept.size / 1e6:8,.1f} MB  {kept.folder.name}  {kept.source}{kept.old and f' ({kept.old}, in use)'}")
+    for word, caches in (("cleared", cleared), ("kept   ", left)):
+        for cache in caches:
+            why = cache.old and f" ({cache.old})"
+            print(f"  {word} {cache.size / 1e6:8,.1f} MB  {cache.folder.name}  {cache.source}{why}")
     print(f"{len(cleared):,} caches of decoded pictures cleared ({sum(kept.size for kept in cleared) / 1e6:,.1f} MB), "
           f"{len(left):,} kept ({sum(kept.size for kept in left) / 1e6:,.1f} MB) in {where}"
           f"{'; `--clear all` clears these too, and opening pictures makes them again' if left else ''}.")
@@ -303,7 +303,7 @@ def run_interpolate(options: argparse.Namespace) -> None:
 
 
 def _pictures_and_active(options: argparse.Namespace, run, model, saved: dict):
-    """The run's pictures and its active latents; where they are not to be had and not needed, None twice: all latents."""
+    """The run's pictures and active latents; None twice (all latents) where they are not to be had and not needed."""
     from vae_helpers.disk import say
 
     try:

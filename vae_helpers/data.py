@@ -87,8 +87,8 @@ class PictureSet:
         split = split_by_name(self.names, self.duplicates, self.parts)
         if self.source != "built-in" and (small := small_parts(split)):
             alike = sum(map(len, self.duplicates))
-            say(f"Few are held out: {small}{f' ({alike:,} are nearly the same as others)' if alike else ''}, so scores on "
-                "them say little.")
+            say(f"The split has a small part, whose scores say little: {small}"
+                f"{f' ({alike:,} pictures are nearly the same as others)' if alike else ''}.")
         return split
 
     @cached_property

@@ -59,8 +59,10 @@ def as_in_run(pictures: PictureSet, name: str, data: Mapping[str, Any], other_pi
     if (kept := _kept(data)) is not None:
         return replace(pictures, parts=_known_parts(prints_of(pictures), *kept))
     if pictures.factors is None:
-        say(f"The run {name!r} is from a time before fingerprints, so its pictures are compared by name and number only.")
-    return pictures if differing else replace(pictures, parts=_sides(split_by_lowest_hash(pictures.names, pictures.duplicates)))
+        say(f"The run {name!r} is from a time before fingerprints: its pictures are compared by name and number only.")
+    if differing:
+        return pictures
+    return replace(pictures, parts=_sides(split_by_lowest_hash(pictures.names, pictures.duplicates)))
 
 
 def difference(pictures: PictureSet, data: Mapping[str, Any]) -> str:

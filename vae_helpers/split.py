@@ -58,8 +58,8 @@ def split_by_name(names: Sequence[str], groups: Sequence[Sequence[int]] = (), pa
     _fill(part, group, lowest, free)
     split = Split(*(np.flatnonzero(part == side) for side in range(3)))
     if not (len(split.train) and len(split.validation)):
-        raise InputError("All of these pictures are in one part of the run's own split, so there is nothing to hold out: "
-                         "add pictures.")
+        raise InputError("All of these pictures are in one part of the run's own split, so there is nothing to hold "
+                         "out: add pictures.")
     return split
 
 
@@ -101,7 +101,7 @@ def _by_hash(hashes: np.ndarray) -> np.ndarray:
 
 
 def _fill(part: np.ndarray, group: np.ndarray, lowest: np.ndarray, free: np.ndarray) -> None:
-    """Give each empty part the nearest `free` group of another; training and validation keep at least one themselves."""
+    """Give each empty part the nearest `free` group of another; training and validation keep one at least."""
     train, validation, test = range(3)
     for side, target, givers in (
         (train, 0.0, (test, validation)), (validation, TRAINING, (test, train)), (test, 1.0, (train, validation))
