@@ -137,7 +137,7 @@ def test_launch_trains_in_child_processes(two):
     result = launch(pictures, run, config, VAEConfig(32, 4, (4, 8, 8)), processes=2, device="cpu", progress=False)
     assert result.finished and result.scores.pictures == len(pictures.split.validation)
     assert load_checkpoint(run.last)[1]["step"] == len(pictures.split.train) // 16
-    with pytest.raises(InputError, match="resume it, or choose another name"):
+    with pytest.raises(InputError, match="`resume=True`, or choose another name"):
         launch(pictures, run, config, processes=2, device="cpu")
 
 
