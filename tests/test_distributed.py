@@ -258,7 +258,7 @@ def test_launch_trains_in_child_processes_that_the_network_cannot_reach(two, mon
     assert before is None or seen and all(address.startswith("0100007F:") for address in seen)
     assert result.finished and result.scores.pictures == len(pictures.split.validation)
     assert load_checkpoint(run.last)[1]["step"] == len(pictures.split.train) // 16
-    with pytest.raises(InputError, match="resume it, or choose another name"):
+    with pytest.raises(InputError, match="`resume=True`, or choose another name"):
         launch(pictures, run, config, processes=2, device="cpu")
 
 
