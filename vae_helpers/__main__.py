@@ -120,10 +120,10 @@ def _training_options(sub: argparse.ArgumentParser, limit: int | None = None, de
     sub.add_argument("--data", default="synthetic", metavar="DIR|NAME",
                      help="a folder of pictures, or synthetic, animals, butterfly, animal")
     sub.add_argument("--limit", type=int, metavar="N", default=limit, help="take at most N pictures")
-    sub.add_argument("--image-size", type=int, metavar="PX", help="side of the squares: 64, 128, 256 (128; what fits, where "
-                     "minutes count)")
-    sub.add_argument("--minutes", type=float, metavar="M", help="how long the quick recipe may take: this machine is timed, "
-                     "and size, epochs and compiling are chosen by that (a tour: 5, and no more epochs than it needs)")
+    sub.add_argument("--image-size", type=int, metavar="PX", help="side of the squares: 64, 128, 256 (128; what fits, "
+                     "where minutes count)")
+    sub.add_argument("--minutes", type=float, metavar="M", help="how long the quick recipe may take: this machine is "
+                     "timed, and size, epochs and compiling are chosen by that (a tour: 5, and no more epochs than it needs)")
     sub.add_argument("--latent-dim", type=int, default=128, metavar="Z", help="latents")
     sub.add_argument("--decoder-norm", default=decoder_norm, metavar="KIND", help="instance, adaptive or batch")
     sub.add_argument("--name", metavar="RUN", help="name of the run; default: DATASET_ns_SAMPLES")

@@ -96,7 +96,8 @@ def _epochs(state: State, pictures: PictureSet, run: Run, config: TrainConfig, b
     held = resident(pictures.pictures, world.device)
     saved = time.monotonic()
     left = TimeLeft(config, per_epoch, len(pictures.split.validation))
-    with tqdm(total=total, initial=state.step, unit="step", disable=not progress, mininterval=0.5, bar_format=_BAR) as bar:
+    with tqdm(total=total, initial=state.step, unit="step", disable=not progress, mininterval=0.5,
+              bar_format=_BAR) as bar:
         if progress and state.step < total:
             bar.write(describe_engine(config, config.epochs * len(train), world.device, held is not None))
         while not state.finished(config) and not (stop_after and state.epochs_closed >= stop_after):
@@ -163,7 +164,8 @@ def _whole_batch(world: World, batch: Batch, mu: Tensor, logvar: Tensor, noise: 
     return Codes(mu, logvar, torch.stack(z))
 
 
-def _look(bar: tqdm, guard: Guard, left: TimeLeft, state: State, epoch: int, per_epoch: int, config: TrainConfig) -> None:
+def _look(bar: tqdm, guard: Guard, left: TimeLeft, state: State, epoch: int, per_epoch: int,
+          config: TrainConfig) -> None:
     """Put the epoch's mean loss on the bar, and stop a run whose loss is no longer worth following."""
     steps, sums = state.step - epoch * per_epoch, state.totals().tolist()
     loss = guard.look(state.step, state.step / (per_epoch * config.epochs), steps, sums, state.first_loss,
