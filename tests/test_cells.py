@@ -1,6 +1,7 @@
 """A cell that is run again closes what it showed before, and nothing that another cell still shows."""
 
 import gc
+import sys
 import weakref
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from explorers import NAMES, everything, is_error
 from vae_helpers import cells
 from vae_helpers.beta_dial import BetaDial, DialRun
 from vae_helpers.cells import CellRun, close_forsaken, current_run
+from vae_helpers.errors import InputError
 from vae_helpers.latent import encode_pictures
 from vae_helpers.widgets import LatentExplorer, MapExplorer, PairExplorer
 
@@ -65,7 +67,7 @@ def closed(explorer):
 def make(model, pictures, summary):
     def make(kind):
         if kind is BetaDial:
-            return BetaDial([DialRun("a", 1.0, model, 1.0, 2.0, 20.0), DialRun("b", 2.0, model, 1.0, 2.0, 20.0)], pictures, NAMES)
+            return BetaDial([DialRun(name, 1.0, model, 1.0, 2.0, 20.0) for name in "ab"], pictures, NAMES)
         return kind(model, pictures, NAMES, summary)
     return make
 
@@ -98,6 +100,18 @@ def test_hidden_widgets_are_closed_too(make):
     assert pair.frames is not None
 
 
+def test_one_that_was_refused_is_collected_in_peace(make, model, pictures, monkeypatch):
+    heard = []
+    monkeypatch.setattr(sys, "unraisablehook", heard.append)
+    for refused in (lambda: BetaDial([], pictures, NAMES), lambda: PairExplorer(model, pictures[:0], [], None),
+                    lambda: MapExplorer(make(PairExplorer), encode_pictures(model, pictures)[0][:3])):
+        with pytest.raises(InputError) as problem:
+            refused()
+        problem = None  # noqa: F841 (its traceback holds the explorer)
+        gc.collect()
+    assert not heard
+
+
 def test_explorers_of_other_cells_and_of_the_same_run_stay(notebook, make):
     one = notebook.run("a", lambda: make(PairExplorer))
     two, three = notebook.run("b", lambda: (make(PairExplorer), make(LatentExplorer)))
@@ -128,7 +142,8 @@ def test_a_map_keeps_its_pair_and_a_pair_outlives_its_map(notebook, make, model,
     first = notebook.run("map", lambda: MapExplorer(pair, codes))
     size = len(registry())
     second = notebook.run("map", lambda: MapExplorer(pair, codes))
-    assert closed(first) and not closed(second) and not any(closed(w) for w in everything(pair)) and len(registry()) == size
+    assert closed(first) and not closed(second) and len(registry()) == size
+    assert not any(closed(w) for w in everything(pair))
     assert len(pair._listeners) == 1
     notebook.run("pair", lambda: make(PairExplorer))
     assert not any(closed(w) for w in everything(second))  # the map's page has the old pair's controls

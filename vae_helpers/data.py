@@ -169,7 +169,7 @@ def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str =
 
 
 def name_of(source: str | os.PathLike[str]) -> str:
-    """The name that the set opened from `source` will have. Raises InputError for a folder or file that is not there."""
+    """The name that the set opened from `source` will have. InputError for a folder or file that is not there."""
     if isinstance(source, str) and source in BUILT_IN:
         return BUILT_IN[source]
     path = find_folder(source)

@@ -17,7 +17,8 @@ from vae_helpers.errors import InputError, printable, worded
 
 _ASIDE, _GIVEN_UP = ".aside", 600  # seconds after which a file that nobody went on writing is a dead process's
 _REASONS = {errno.EROFS: "the disk is read-only", errno.EPERM: "that is not allowed",
-            errno.ENOTDIR: "a file stands where a folder should be", errno.EEXIST: "a file stands where a folder should be",
+            errno.ENOTDIR: "a file stands where a folder should be",
+            errno.EEXIST: "a file stands where a folder should be",
             errno.ENAMETOOLONG: "the name is too long", errno.EIO: "the disk does not work"}
 
 
@@ -97,7 +98,7 @@ def write_at(file: int, data: bytes | memoryview, offset: int) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path | str) -> Iterator[BinaryIO]:
-    """A binary file that takes the place of `path` when the block ends well: readers see the old file or the new, whole.
+    """A binary file that takes the place of `path` when the block ends well: readers see the old or the new, whole.
 
     It is written aside in the same folder, which is made as needed, and flushed to disk. A block that raises leaves
     nothing behind; what a killed process left is swept up by a later write to that folder. Raises OSError.

@@ -116,6 +116,8 @@ class Explorer(ShownInCells):
 
     def close(self) -> None:
         """Take it off the page, with all its widgets, and let its copy of the model go; `frames` and the like stay."""
+        if "_guard" not in vars(self):
+            return super().close()  # refused before it was made: the garbage collector asks
         with self._guard:
             for widget in inside(self):
                 widgets.Widget.close(widget)

@@ -161,8 +161,8 @@ def save(figure: Figure, path: Path) -> Path:
     kinds = figure.canvas.get_supported_filetypes()
     kind = Path(path).suffix[1:].lower()
     if kind not in kinds:
-        raise InputError(f"{Path(path).name} cannot be written, because {kind or 'no ending'!r} is not a kind of figure: end "
-                         f"the name in .{', .'.join(sorted(kinds))}.")
+        raise InputError(f"{Path(path).name} cannot be written, because {kind or 'no ending'!r} is not a kind of figure: "
+                         f"end the name in .{', .'.join(sorted(kinds))}.")
     with writing(path) as file:
         figure.savefig(file, format=kind, dpi=110, bbox_inches="tight")
     return path

@@ -62,6 +62,8 @@ class MapExplorer(ShownInCells):
 
     def close(self) -> None:
         """Take it off the page; the pair explorer stays where it is shown."""
+        if "pair" not in vars(self):
+            return super().close()  # refused before it was made: the garbage collector asks
         self.pair.forget_path(self._show_path)
         for widget in inside(self, without=self.pair):
             widgets.Widget.close(widget)

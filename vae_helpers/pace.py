@@ -129,8 +129,8 @@ class Pace:
     def _choose_length(self, train: int, held_out: int, model_config: VAEConfig, settings: dict) -> TrainConfig:
         usual = TrainConfig.quick(train, **settings)
         if self._run.exists():
-            say(f"The run {self._run.name!r} exists and keeps the size and length that were chosen for it; for others take "
-                "another name.")
+            say(f"The run {self._run.name!r} exists and keeps the size and length that were chosen for it; for others "
+                "take another name.")
             return self._own_config(usual)
         speed = self._speed(model_config, usual)
         chosen = self._longest(speed, train, held_out, settings)
