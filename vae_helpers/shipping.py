@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from vae_helpers.checkpoint import Run, list_runs, load_run, newest_run, save_checkpoint, why_not_written
-from vae_helpers.disk import as_utf8, require_place, write_aside, writing
+from vae_helpers.disk import as_utf8, require_place, writing
 from vae_helpers.engine import hardware
 from vae_helpers.errors import InputError
 from vae_helpers.identity import describe, open_for_run
