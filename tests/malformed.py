@@ -210,6 +210,8 @@ def spoiled_files(path):
     yield "something in front", b"x" * 100 + whole
     yield "something behind", whole + b"x" * 100
     yield "deflated", _zip(members.items(), zipfile.ZIP_DEFLATED)
+    for how in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):  # larger than it was, so it claims no more than it has
+        yield f"packed as {how}", _zip([*members.items(), (f"{root}/.pad", os.urandom(20_000))], how)
     yield "no members", _zip([])
     yield "only a description", _zip([(f"{root}/data.pkl", description)])
     yield "a member twice", _zip([*members.items(), (f"{root}/data/1", members[f"{root}/data/1"])])

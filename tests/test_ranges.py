@@ -9,12 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from malformed import some_set
 
+from vae_helpers.distributed import World
 from vae_helpers.errors import InputError
+from vae_helpers.feed import feed
 from vae_helpers.model import VAEConfig
 from vae_helpers.objectives import OBJECTIVES
 from vae_helpers.ranges import MODEL, RECIPE, Range, as_seed, short
 from vae_helpers.recipe import TrainConfig
+from vae_helpers.run_state import fresh
+from vae_helpers.train import _step
 
 JUNK = ("x", "", b"1", [], [1], {}, (), math.nan, math.inf, -math.inf, 1e300, -1, -1e12, 10**400, -10**400, 10**5000, 1j,
         object(), torch.ones(2), torch.tensor(math.nan), np.ones(2), "a\x1b[31m\n" * 1000)
@@ -64,6 +69,15 @@ def test_any_64_bit_seed_makes_a_generator_and_small_ones_are_what_they_were():
         for number in (seed, 2**40 + seed, seed * 1_000_003 + 9):
             torch.Generator().manual_seed(as_seed(number))
     assert [as_seed(n) for n in (-2**63, -1, 0, 2**64 - 1)] == [-2**63, -1, 0, 2**64 - 1] and as_seed(2**64 + 5) == 5
+
+
+@pytest.mark.parametrize("seed", [20_000_000_000_000, 2**63, 2**64 - 1, -2**63])
+def test_any_64_bit_seed_trains(seed):
+    config = TrainConfig(batch_size=8, seed=seed, objective="factor", knobs={"layers": 2.0, "width": 3.0})
+    state = fresh(config, VAEConfig(image_size=8, latent_dim=2, widths=(4,)), World(torch.device("cpu")), 12)
+    batch, = feed(some_set().pictures, np.arange(8), config, 0, 0, state.world)
+    _step(state, batch, config, 0.5)
+    assert state.sums.isfinite().all()
 
 
 def test_a_range_says_itself():

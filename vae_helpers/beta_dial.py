@@ -58,7 +58,8 @@ def runs_on(pictures: PictureSet, out: Path | str = "VAE", device: str | torch.d
         usual = (settings.get("objective", "beta"), settings.get("likelihood", "gaussian"), settings.get("scale"))
         scored = scores and {"kl", "reconstruction", "psnr"} <= set(scores)
         fits = model.config.image_size == pictures.pictures.shape[1]  # a file may say one thing of both
-        if usual == ("beta", "gaussian", None) and scored and fits and not difference(pictures, saved.get("data") or {}):
+        of_this_set = not difference(pictures, saved.get("data") or {})
+        if usual == ("beta", "gaussian", None) and scored and fits and of_this_set:
             found.append(DialRun(name, settings["beta"], model, scores["kl"], scores["reconstruction"],
                                  scores["psnr"]))
     return sorted(found, key=lambda run: (run.beta, run.name))

@@ -31,8 +31,8 @@ class Saved(dict):
         self.path = path
 
     def __missing__(self, name):
-        raise InputError(f"{self.path} lacks {name!r}, so it can be looked at but not used for this: use another checkpoint, "
-                         "or train the run again.")
+        raise InputError(f"{self.path} lacks {name!r}, so it can be looked at but not used for this: use another "
+                         "checkpoint, or train the run again.")
 
     def __reduce__(self):
         return Saved, (self.path, dict(self))
@@ -189,8 +189,8 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tup
     """Rebuild the model of a checkpoint on `device`, in eval mode; also the file's other entries.
 
     The whole file is held to `checkpoint_schema` before a byte of a tensor is read or allocated; a file that carries
-    code is refused, and nothing in it is run. Entries are on the CPU. Raises TornFile for a damaged file, InputError for
-    a missing or foreign one, or a field that cannot be.
+    code is refused, and nothing in it is run. Entries are on the CPU, weights on `device`. Raises TornFile for a
+    damaged file, InputError for a missing or foreign one, or a field that cannot be.
     """
     path = Path(path)
     try:
@@ -201,8 +201,8 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tup
             config = require_fields(content, archive)
             content = read_tensors(content, archive)
     except Misfit as why:
-        raise InputError(f"{path} is refused, because {why}: the file was changed, or is from another version or program; "
-                         "use another checkpoint, or train the run again.") from None
+        raise InputError(f"{path} is refused, because {why}: the file was changed, or is from another version or "
+                         "program; use another checkpoint, or train the run again.") from None
     with torch.random.fork_rng(devices=[]):  # its first weights are thrown away: they must cost the session no dice
         model = BetaVAE(config)
     model.load_state_dict(content.pop("model"))

@@ -23,9 +23,11 @@ from torch import Tensor
 from vae_helpers.errors import InputError
 
 _DTYPES = {"FloatStorage": torch.float32, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
-           "DoubleStorage": torch.float64, "LongStorage": torch.int64, "IntStorage": torch.int32, "BoolStorage": torch.bool}
+           "DoubleStorage": torch.float64, "LongStorage": torch.int64, "IntStorage": torch.int32,
+           "BoolStorage": torch.bool}
 _LARGEST_DESCRIPTION = 16 * 2**20  # bytes; those of a run with 200 tensors are 0.1 MB
-_BROKEN = (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, struct.error, OverflowError, zipfile.BadZipFile)
+_BROKEN = (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, struct.error, OverflowError,
+           zipfile.BadZipFile)
 _KNOWN = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", *(f"torch {name}" for name in _DTYPES)}
 _NUMBERS_AND_TEXT = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE")
 _CODE = "it carries code besides weights, which loading would run"
@@ -96,7 +98,7 @@ class Archive:
             raise Misfit(f"{where} needs other bytes than the {found or 0:,} that the file has for it")
 
     def read(self, tensor: Stored) -> Tensor:
-        """Fetch a tensor whose bytes were required before; raises TornFile where they are not those that were written."""
+        """Fetch a tensor whose bytes were required before; raises TornFile where they are not those written."""
         values = torch.frombuffer(self._read(f"data/{tensor.key}"), dtype=tensor.dtype)
         return values.as_strided(tensor.shape, tensor.stride)
 
@@ -105,7 +107,7 @@ class Archive:
             with open(self.path, "rb") as file:
                 start = file.read(4)
         except OSError as problem:
-            raise InputError(f"{self.path} cannot be read ({problem.strerror}): mend that, or use another checkpoint.") from None
+            raise _closed(self.path, problem.strerror) from None
         if start.strip(b"\0") and not b"PK\3\4".startswith(start):
             raise unreadable(self.path)
         try:
@@ -123,9 +125,10 @@ class Archive:
             raise Misfit("it is a TorchScript archive, a program rather than weights")
         known = all(name in ("data.pkl", "byteorder", "version") or name.startswith((".", "data/")) for name in names)
         if not known or not len(names) == len(members) == len(listed):
-            raise foreign(self.path) if f"{root}/data.pkl" not in members else Misfit("it holds more than torch.save writes")
+            ours = f"{root}/data.pkl" in members
+            raise Misfit("it holds more than torch.save writes") if ours else foreign(self.path)
         if any(member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1 for member in listed):
-            raise Misfit("it was packed by another program than torch.save, so its size tells nothing about what is in it")
+            raise Misfit("another program than torch.save packed it, so its size tells nothing about what is in it")
         if sum(member.file_size for member in listed) > os.path.getsize(self.path):
             raise Misfit("it claims more bytes than the file has")
         return members
@@ -144,14 +147,18 @@ class Archive:
 
 def foreign(path: Path) -> InputError:
     """What to say of a file that may be sound but is none of this project's."""
-    return InputError(f"{path} is not a checkpoint of this project: train a run with notebook 02 or `python -m vae_helpers "
-                      "train`.")
+    return InputError(f"{path} is not a checkpoint of this project: train a run with notebook 02 or "
+                      "`python -m vae_helpers train`.")
 
 
 def unreadable(path: Path, kind: type[InputError] = InputError) -> InputError:
     """What to say of a file that is damaged, or no archive at all."""
     return kind(f"{path} cannot be read as a checkpoint, because the file is damaged, cut short or of another kind: "
                 "use another checkpoint or train the run again.")
+
+
+def _closed(path: Path, why: object) -> InputError:
+    return InputError(f"{path} cannot be read ({why}): mend that, or use another checkpoint.")
 
 
 def _require_regular(path: Path) -> None:
@@ -161,8 +168,7 @@ def _require_regular(path: Path) -> None:
     except (OSError, ValueError) as problem:
         if isinstance(problem, (FileNotFoundError, NotADirectoryError)):
             raise InputError(f"there is no checkpoint {path}: train a run first, or check the name.") from None
-        reason = getattr(problem, "strerror", None) or problem
-        raise InputError(f"{path} cannot be read ({reason}): mend that, or use another checkpoint.") from None
+        raise _closed(path, getattr(problem, "strerror", None) or problem) from None
     if not stat.S_ISREG(state.st_mode) or place.startswith(("/proc/", "/sys/")):
         raise InputError(f"{path} is no regular file, so it is not opened: give a checkpoint that this project wrote.")
 
@@ -243,7 +249,7 @@ def _reduced(function: Any, arguments: Any) -> dict | Stored:
         raise TypeError
     # The elements one after the other, in whatever order of the dimensions: none twice, and nothing in between.
     length = 1
-    for size, step in sorted(((size, step) for size, step in zip(shape, stride) if size != 1), key=lambda pair: pair[1]):
+    for step, size in sorted((step, size) for size, step in zip(shape, stride) if size != 1):
         if step != length:
             raise Misfit("a tensor of it is spread over more bytes than it has, or fewer")
         length *= size
@@ -260,5 +266,6 @@ def _must_be(kind: type, value: Any) -> Any:
 
 _NEW = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "NONE": lambda: None, "NEWTRUE": lambda: True,
         "NEWFALSE": lambda: False}
-_TAKES = dict.fromkeys(_NEW, 0) | {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2, "REDUCE": 2, "BUILD": 1,
-                                   "BINPERSID": 1, "TUPLE": None, "APPENDS": None, "SETITEMS": None}  # None: up to a mark
+_TAKES = dict.fromkeys(_NEW, 0) | {  # values from the stack; None: all since the last mark
+    "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2, "REDUCE": 2, "BUILD": 1, "BINPERSID": 1,
+    "TUPLE": None, "APPENDS": None, "SETITEMS": None}

@@ -1,7 +1,7 @@
 """What a checkpoint of this project may say, field by field; a file is held to all of it before anything is used.
 
-It is asked of an archive's description, in which tensors are shapes: nothing has been read or allocated yet. Fields that
-came later may be missing, and unknown ones of plain types are let through.
+It is asked of an archive's description, in which tensors are shapes: nothing has been read or allocated yet. Fields
+that came later may be missing, and unknown ones of plain types are let through.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _ANY, _COUNT = Range(-math.inf, math.inf), Range(0, 2**53, whole=True)
 _FINITE = Range(-1e300, 1e300)
 _COUNTS = {"step": _COUNT, "epochs_closed": _COUNT, "best_epoch": _COUNT, "best": _ANY,
            "threads": Range(1, 1024, whole=True)}  # 100,000 threads crash the process
-_REQUEST = {"image_size": Range(4, 4096, whole=True), "limit": Range(1, 1_000_000_000, whole=True), "allow_bad": Range(0, 1),
-            "seed": RECIPE["seed"]}
+_REQUEST = {"image_size": Range(4, 4096, whole=True), "limit": Range(1, 1_000_000_000, whole=True),
+            "allow_bad": Range(0, 1), "seed": RECIPE["seed"]}
 _ADAM = {"lr": Range(0, 1e3), "eps": Range(0, 1), "weight_decay": Range(0, 1e3)}
 _SWITCHED_OFF = ("amsgrad", "maximize", "capturable", "differentiable", "decoupled_weight_decay")
 _SCALER = {"scale": Range(0, 1e30, above=True), "growth_factor": Range(1, 1e6, above=True),

@@ -40,8 +40,8 @@ class VAEConfig:
     def __post_init__(self):
         size = self.image_size
         if not isinstance(size, int) or not 8 <= size <= MODEL["image_size"].high or size & (size - 1):
-            raise InputError(f"image_size {short(size)} does not fit: the encoder halves the picture down to 4×4, so use a "
-                             f"power of two from 8 to {MODEL['image_size'].high:,}, such as 64, 128 or 256.")
+            raise InputError(f"image_size {short(size)} does not fit: the encoder halves the picture down to 4×4, so use "
+                             f"a power of two from 8 to {MODEL['image_size'].high:,}, such as 64, 128 or 256.")
         object.__setattr__(self, "latent_dim", MODEL["latent_dim"].take("latent_dim", self.latent_dim))
         blocks = size.bit_length() - 3
         widths = (_WIDTHS + _WIDTHS[-1:] * blocks)[:blocks] if self.widths is None else self.widths

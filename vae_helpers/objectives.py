@@ -170,7 +170,7 @@ class Factor(Objective):
     """
 
     defaults = {"gamma": 6.4, "learning_rate": 1e-4, "layers": 6.0, "width": 1000.0}
-    ranges = {"layers": (1.0, 32.0), "width": (1.0, 4096.0)}  # at most 2.1 GB of weights
+    ranges = {"layers": (1.0, 32.0), "width": (1.0, 4096.0)}  # 2.1 GB at most
     terms = ("total_correlation", "discriminator_loss")
 
     def __init__(self, latent_dim, knobs=None, pictures=0, seed=0, device="cpu"):

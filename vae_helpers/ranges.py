@@ -1,4 +1,4 @@
-"""The ranges of numbers that decide a run, the same for the shell, a notebook and a file; without torch, so quick to ask."""
+"""The ranges of numbers that decide a run, for the shell, a notebook and a file alike; without torch, so quick to ask."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vae_helpers.errors import InputError
 
 
 class Range(NamedTuple):
-    """From `low` to `high`, ends included; `whole` numbers only; without `low` itself (`above`), or `high` (`below`)."""
+    """From `low` to `high`, ends included; `whole` numbers only; without `low` (`above`) or `high` (`below`) itself."""
 
     low: float
     high: float
@@ -29,7 +29,7 @@ class Range(NamedTuple):
         return f"{kind} {start} to {'below ' * self.below}{high}"
 
     def take(self, name: str, value: Any) -> int | float:
-        """`value` as a plain int or float; raises InputError, which calls it `name`, for another type or one outside."""
+        """`value` as a plain int or float; raises InputError, which names it, for another type or one outside."""
         kind = numbers.Integral if self.whole else numbers.Real
         fits = isinstance(value, kind) and not isinstance(value, bool) and self.low <= value <= self.high  # NaN is not
         fits = fits and not (isinstance(value, int) and value.bit_length() > 1000)  # too large for a float
@@ -41,7 +41,8 @@ class Range(NamedTuple):
 RECIPE = {
     "epochs": Range(1, 1_000_000, whole=True), "batch_size": Range(2, 65_536, whole=True),  # BatchNorm needs 2
     "lr": Range(0, 10, above=True), "beta": Range(0, 1e12), "num_samples": Range(1, 1000, whole=True),
-    "seed": Range(-2**63, 2**64 - 1, whole=True), "warmup": Range(0, 1, below=True), "clip": Range(0, math.inf, above=True),
+    "seed": Range(-2**63, 2**64 - 1, whole=True), "warmup": Range(0, 1, below=True),
+    "clip": Range(0, math.inf, above=True),
     "pictures_every": Range(1, 1_000_000, whole=True), "evaluate_every": Range(1, 1_000_000, whole=True),
     "beta_warmup": Range(0, 1, below=True), "beta_cycles": Range(1, 1_000_000, whole=True),
     "early_stop": Range(0, 1_000_000, whole=True), "ema": Range(0, 1, below=True)}

@@ -150,10 +150,10 @@ def _require_place(run: Run, saved: dict, per_epoch: int) -> None:
     """Refuse a step outside of the epoch it should be in, and an epoch begun without its sums, or the reverse."""
     into = saved["step"] - saved["epochs_closed"] * per_epoch
     if not 0 <= into <= per_epoch or (into == 0) != (saved.get("sums") is None):
-        raise InputError(f"the run {run.name!r} cannot go on, because its checkpoint is at step {saved['step']:,} after "
-                         f"{saved['epochs_closed']:,} epochs of {per_epoch:,} steps, "
-                         f"{'without' if saved['sums'] is None else 'with'} sums of an epoch begun, which no run reaches: "
-                         "start a run with another name.")
+        raise InputError(f"the run {run.name!r} cannot go on, because its checkpoint is at step {saved['step']:,} "
+                         f"after {saved['epochs_closed']:,} epochs of {per_epoch:,} steps, "
+                         f"{'without' if saved['sums'] is None else 'with'} sums of an epoch begun, which no run "
+                         "reaches: start a run with another name.")
 
 
 def kept_config(run: Run, saved: dict) -> TrainConfig:
