@@ -24,7 +24,7 @@ from vae_helpers.errors import InputError
 
 _DTYPES = {"FloatStorage": torch.float32, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
            "DoubleStorage": torch.float64, "LongStorage": torch.int64, "IntStorage": torch.int32,
-           "BoolStorage": torch.bool}
+           "ByteStorage": torch.uint8, "BoolStorage": torch.bool}
 _LARGEST_DESCRIPTION = 16 * 2**20  # bytes; those of a run with 200 tensors are 0.1 MB
 _BROKEN = (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, struct.error, OverflowError,
            zipfile.BadZipFile)

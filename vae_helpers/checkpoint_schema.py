@@ -23,7 +23,8 @@ from vae_helpers.ranges import RECIPE, Range, short
 from vae_helpers.recipe import TrainConfig
 
 _DEEPEST, _MOST = 12, 2_000_000  # of a description: levels and values; a list may hold itself, or each twice the next
-_TENSORS = ("model", "ema", "optimizer", "objective", "sums")
+_TENSORS = ("model", "ema", "optimizer", "objective", "sums", "data")
+_PER_PICTURE = {"prints": torch.int64, "sides": torch.uint8}  # in data: fingerprints, and parts of the split
 _NEVER_NEGATIVE = ("running_var", "num_batches_tracked", "step", "exp_avg_sq")
 _ANY, _COUNT = Range(-math.inf, math.inf), Range(0, 2**53, whole=True)
 _FINITE = Range(-1e300, 1e300)
@@ -141,6 +142,11 @@ def _require_data(data: dict) -> None:
     _take(_COUNT, "data['pictures']", data["pictures"])
     if "request" not in data:
         raise Misfit("data lacks 'request'")
+    for where, _ in tensors_in({name: each for name, each in data.items() if name not in _PER_PICTURE}, "data"):
+        raise Misfit(f"there is a tensor in {where} that does not belong there")
+    for name, dtype in _PER_PICTURE.items():
+        if data.get(name) is not None:
+            _require_tensor(data[name], torch.empty(data["pictures"], dtype=dtype, device="meta"), f"data[{name!r}]")
     if data["request"] is None:
         return
     request = _of(dict, data["request"], "data['request']")
