@@ -72,6 +72,21 @@ def test_every_step_has_noise_rate_and_weights_of_its_own(small_set, monkeypatch
     assert state.optimizer.param_groups[0]["betas"] == (0.9, 0.99)
 
 
+def test_each_sample_pays_for_itself_and_the_average_takes_the_statistics_as_they_are(small_set, monkeypatch):
+    config, seen = TrainConfig.quick(96, batch_size=16, num_samples=3, ema=0.9), []
+    state = _state(monkeypatch, config)
+    batch, network = _batch(small_set, config), state.network
+    state.network = lambda *inputs: seen.append((inputs[0], network(*inputs)[0])) or network(*inputs)
+    train._step(state, batch, config, 0.5)
+    state.follow(config.ema)
+    (x, drawn), = seen
+    errors = (drawn - x).square().sum(dim=(-3, -2, -1))
+    assert errors.shape == (3, 16) and state.sums[0].item() == pytest.approx(errors.mean().item(), rel=1e-4)
+    for (name, kept), own in zip(state.average.named_buffers(), state.model.buffers()):
+        assert torch.equal(kept, own), name
+    assert state.average.encoder.blocks[0].norm.num_batches_tracked == 2  # the network was asked twice
+
+
 @pytest.mark.parametrize("half, close", [(torch.float16, 0.995), (torch.bfloat16, 0.98)])
 def test_gradients_in_16_bits_are_those_of_float32(small_set, monkeypatch, half, close):
     """float16 with its scaler: what is clipped, logged and stepped with is unscaled first."""
