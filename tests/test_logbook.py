@@ -59,7 +59,7 @@ def test_odd_files_beside_the_log_disturb_neither_writing_nor_reading(tmp_path, 
 
 def test_a_run_begun_anew_hides_what_the_one_before_wrote(tmp_path):
     for epochs in (4, 2):
-        with Logbook(tmp_path) as book:
+        with Logbook(tmp_path, first_epoch=1) as book:
             for epoch in range(1, epochs + 1):
                 book.scalars(epoch, {"x": epochs})
     assert read_scalars(tmp_path)["x"][1].tolist() == [2, 2]

@@ -20,7 +20,8 @@ from vae_helpers.model import BetaVAE
 from vae_helpers.options import expand, require_run_name
 
 FORMAT = "vae_helpers-1"
-_WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG)
+_WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOENT,
+                errno.ENAMETOOLONG)
 
 
 class Saved(dict):
@@ -246,7 +247,8 @@ def _first_whole(paths: tuple[Path, ...], device: str | torch.device) -> tuple[B
             say(f"{' and '.join(torn)} in {path.parent} cannot be read (cut short or damaged), so {path.name} is used.")
         return found
     if len(torn) > 1:
-        raise TornFile(f"{' and '.join(torn)} in {paths[0].parent} are {'both' if len(torn) == 2 else 'all'} damaged: start a run with another name.")
+        raise TornFile(f"{' and '.join(torn)} in {paths[0].parent} are {'both' if len(torn) == 2 else 'all'} damaged: "
+                       "start a run with another name.")
     raise unreadable(there[0], TornFile) if there else InputError(
         f"there is neither {paths[0].name} nor {paths[-1].name} in {paths[0].parent} to go on from: "
         "start a run with another name.")

@@ -69,7 +69,7 @@ def _own_settings(run, options: argparse.Namespace):
     saved = load_latest(run)[1]
     config = kept_config(run, saved)
     own = vars(config) | {"preset": "quick" if config.schedule == "one-cycle" else "none"} | saved["config"]
-    said = _given(options) | {name: getattr(options, name) for name in ("latent_dim", "decoder_norm") if hasattr(options, name)}
+    said = _given(options) | {name: getattr(options, name) for name in options.usual if hasattr(options, name)}
     if getattr(options, "preset", None):
         said["preset"] = options.preset
     for name, value in said.items():

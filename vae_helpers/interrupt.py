@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a screen that goes, during training: the step in hand ends, a checkpoint is written, nothing is lost."""
+"""Ctrl-C, SIGTERM and a screen that goes: the step in hand ends, a checkpoint is written, nothing is lost."""
 
 from __future__ import annotations
 

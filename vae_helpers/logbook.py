@@ -33,12 +33,12 @@ _SPRITE = 8192  # pixels: the largest picture that browsers take as a texture
 class Logbook:
     """TensorBoard's log of one run; the step is the epoch, counted from 1.
 
-    A resumed run passes the first epoch it is about to write: TensorBoard then hides later ones that the interrupted
-    process had still written, so no step appears twice. A full disk costs lines of the log, said once, never the run:
-    records are written at once and in this thread, where `SummaryWriter`'s would die of it with a traceback.
+    A run passes the first epoch it is about to write: TensorBoard then hides that one and later ones, which an
+    interrupted process had still written, so no step appears twice. Without it records are added. A full disk costs
+    lines of the log, said once, never the run: records are written at once and in this thread, where `SummaryWriter`'s would die of it with a traceback.
     """
 
-    def __init__(self, folder: Path, first_epoch: int = 1):
+    def __init__(self, folder: Path, first_epoch: int | None = None):
         self.folder = Path(folder)
         self._first_epoch = first_epoch
         self._file = None  # opened by the first record, so that a finished run that is resumed leaves no trace
@@ -142,7 +142,7 @@ class Logbook:
         file = open(path, "wb", buffering=0)
         try:
             _append(file, Event(wall_time=time.time(), file_version="brain.Event:2"))
-            if self._first_epoch > 1 or earlier:
+            if self._first_epoch is not None and earlier:
                 start = SessionLog(status=SessionLog.START)  # its step tells a reader what to hide
                 _append(file, Event(wall_time=time.time(), step=self._first_epoch, session_log=start))
         except OSError:

@@ -28,7 +28,7 @@ from vae_helpers.objectives import OBJECTIVES, Objective
 from vae_helpers.recipe import TrainConfig, pick_half
 
 _COUNTS = ("step", "epochs_closed", "best", "best_epoch", "first_loss")
-MAY_CHANGE = ("epochs", "compile", "pictures_every", "evaluate_every")  # of a run that goes on; the last follow the epochs
+MAY_CHANGE = ("epochs", "compile", "pictures_every", "evaluate_every")  # of a run that goes on; two follow the epochs
 
 
 @dataclass
@@ -169,7 +169,8 @@ def _of_another_version(run: Run) -> InputError:
                       "resume it with that version, or start a run with another name.")
 
 
-def require_same(run: Run, kept: TrainConfig, own: VAEConfig, config: TrainConfig | None, model_config: VAEConfig | None) -> None:
+def require_same(run: Run, kept: TrainConfig, own: VAEConfig, config: TrainConfig | None,
+                 model_config: VAEConfig | None) -> None:
     """Refuse to go on with a run under other settings than its own (`kept`, `own`), which it would ignore."""
     pairs = [(asdict(kept), asdict(config))] if config else []
     if model_config:
@@ -200,7 +201,8 @@ def together(world: World, run: Run, rescue: Callable[[], object]) -> Iterator[N
         if not lost(problem):
             raise
         rescue()
-        again = "start it again" if world.rank == 0 and not run.exists() else f"resume the run {run.name!r} from {run.last}"
+        new = world.rank == 0 and not run.exists()
+        again = "start it again" if new else f"resume the run {run.name!r} from {run.last}"
         # Two speak, since one of them may be the one that was lost.
         raise _once(world, f"another process of this training has ended or is silent, so it stopped: look above for what "
                            f"happened, then {again}.", speakers=2) from None

@@ -54,16 +54,17 @@ def fit(pictures: PictureSet, run: Run, config: TrainConfig | None = None, model
         stop_after: int | None = None, other_pictures: bool = False) -> Fit:
     """Train a β-VAE on `pictures`, leaving checkpoints, a TensorBoard log and picture sheets under the run's name.
 
-    A run whose name exists is continued with `resume` (under its own settings: others are refused, but `config.epochs` may
-    raise its length) and otherwise refused: nothing is overwritten. Ctrl-C, SIGTERM and SIGHUP end it after the step in
-    hand, with a checkpoint; `stop_after` ends it after that epoch. In `exact` mode such a run, resumed, equals an uninterrupted one bit for bit.
+    A run whose name exists is continued with `resume` (under its own settings: others are refused, but `config.epochs`
+    may raise its length) and otherwise refused: nothing is overwritten. Ctrl-C, SIGTERM and SIGHUP end it after the step
+    in hand, with a checkpoint; `stop_after` ends it after that epoch. In `exact` mode such a run, resumed, equals an
+    uninterrupted one bit for bit.
     A run goes on with its own pictures only, wherever they lie, unless `other_pictures` insists.
     Raising `epochs` is something else, an extension: the schedules are spread over the new length, and the run goes on
     from where it stands in them, so the learning rate rises again. Under `torchrun` every process calls this.
     Raises InputError for a name or run in use, a set that does not fit, a loss that runs away, a full disk.
     """
     if stop_after is not None and stop_after < 1:
-        raise InputError(f"stop_after is {stop_after}, but must be 1 or above: an epoch is the least a run is stopped after.")
+        raise InputError(f"stop_after is {stop_after}, but must be 1 or above: one epoch is the least.")
     world, state = open_world(device), None
     with (Stop(patient=world.size > 1).listening() as stop, ExitStack() as held,
           together(world, run, lambda: state and rescue(run, state, config, pictures))):
