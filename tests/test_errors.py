@@ -38,6 +38,15 @@ def test_a_sentence_names_what_its_reader_has(said, read):
     assert worded(said) == said
 
 
+def _said(node):
+    """The words of a sentence in the source, without what is filled in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif not isinstance(node, ast.FormattedValue):
+        for child in ast.iter_child_nodes(node):
+            yield from _said(child)
+
+
 def test_every_argument_that_a_sentence_names_is_an_option_of_the_shell():
     """Or can't be met there: names of Python's own, of a file's contents, or of what only notebooks have."""
     known = {"vae_helpers", "open_pictures", "sample_factors", "fit", "page_size", "latents_values"}
@@ -47,11 +56,7 @@ def test_every_argument_that_a_sentence_names_is_an_option_of_the_shell():
     for file in (Path(__file__).parents[1] / "vae_helpers").glob("**/*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InputError", "say"):
-                text = "".join(
-                    part.value
-                    for part in ast.walk(node)
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
-                )
+                text = "".join(_said(node))
                 assert {marked or bare for marked, bare in named.findall(text)} <= known, (file.name, node.lineno)
 
 
