@@ -17,7 +17,7 @@ from vae_helpers.distributed import World
 from vae_helpers.errors import InputError
 from vae_helpers.feed import feed, noise_for, on_device
 from vae_helpers.latent import decode_codes, encode_pictures, sample_fitted, summarise
-from vae_helpers.likelihoods import LIKELIHOODS
+from vae_helpers.choices import LIKELIHOODS
 from vae_helpers.metrics import evaluate
 from vae_helpers.objectives import OBJECTIVES, Factor
 from vae_helpers.picture_scores import distances, lpips_of

@@ -5,7 +5,8 @@ import torch
 from torch.distributions import ContinuousBernoulli, Independent, Laplace, Normal
 
 from vae_helpers.errors import InputError
-from vae_helpers.likelihoods import (LIKELIHOODS, calibrated, distortion, grey_level, log_continuous_constant,
+from vae_helpers.choices import LIKELIHOODS
+from vae_helpers.likelihoods import (calibrated, distortion, grey_level, log_continuous_constant,
                                      log_normaliser, negative_log_likelihood, normalised_nll, output_for,
                                      wants_activation)
 from vae_helpers.losses import kl_per_dimension, squared_error

@@ -12,7 +12,7 @@ from test_train import _same_run
 from vae_helpers.checkpoint import Run, load_checkpoint
 from vae_helpers.errors import InputError
 from vae_helpers.guard import TERMS, Guard
-from vae_helpers.likelihoods import LIKELIHOODS
+from vae_helpers.choices import LIKELIHOODS
 from vae_helpers.logbook import read_scalars
 from vae_helpers.objectives import OBJECTIVES, logged_terms
 from vae_helpers.train import TrainConfig, fit

@@ -9,7 +9,8 @@ from vae_helpers.errors import InputError
 from vae_helpers.losses import kl_per_dimension
 from vae_helpers.mmd import mmd
 from vae_helpers.objectives import (DIP1, DIP2, OBJECTIVES, TC, Beta, Capacity, Codes, Factor, Info, Moment, StratifiedTC,
-                                    held_out_loss, logged_terms, require_objective)
+                                    held_out_loss, logged_terms)
+from vae_helpers.ranges import require_objective
 
 AT = Moment(beta=2.0, progress=0.5, step=3)
 

@@ -15,8 +15,7 @@ from vae_helpers.distributed import World
 from vae_helpers.errors import InputError
 from vae_helpers.feed import feed
 from vae_helpers.model import VAEConfig
-from vae_helpers.objectives import OBJECTIVES
-from vae_helpers.ranges import MODEL, RECIPE, Range, as_seed, short
+from vae_helpers.ranges import KNOBS, MODEL, RECIPE, Range, as_seed, short
 from vae_helpers.recipe import TrainConfig
 from vae_helpers.run_state import fresh
 from vae_helpers.train import _step
@@ -41,7 +40,7 @@ def test_junk_in_any_field_is_taken_or_refused_in_a_sentence(kind, name):
     assert len(taken) <= 3, taken  # {} for knobs, [] for widths, -1 for a seed, inf for a clip
 
 
-@pytest.mark.parametrize("knob", [(name, knob) for name, kind in OBJECTIVES.items() for knob in kind.defaults])
+@pytest.mark.parametrize("knob", [(name, knob) for name, knobs in KNOBS.items() for knob in knobs])
 def test_junk_in_any_knob_is_refused_in_a_sentence(knob):
     taken = [value for value in JUNK if _settles(lambda: TrainConfig(objective=knob[0], knobs={knob[1]: value}))]
     assert all(isinstance(value, (int, float)) and math.isfinite(value) for value in taken)

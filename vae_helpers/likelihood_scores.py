@@ -17,9 +17,10 @@ from tqdm.auto import tqdm
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
 from vae_helpers.latent import encode_pictures, frozen_decoder
-from vae_helpers.likelihoods import distortion, log_normaliser, require_likelihood, wants_activation
+from vae_helpers.likelihoods import distortion, log_normaliser, wants_activation
 from vae_helpers.losses import kl_per_dimension, squared_error
 from vae_helpers.model import BetaVAE, Decoder
+from vae_helpers.ranges import require_likelihood
 
 _VALUES_AT_ONCE = 32 * 3 * 128 * 128  # of decoded pictures: more at once is no faster on a CPU
 _STEP = 2 / 255  # between two values of an 8-bit picture

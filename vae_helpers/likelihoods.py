@@ -15,29 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vae_helpers.choices import LIKELIHOODS
 from vae_helpers.errors import InputError
 from vae_helpers.losses import squared_error
-from vae_helpers.ranges import Range, one_of, short
+from vae_helpers.ranges import SCALES, require_likelihood
 
 # s² = ½ makes the Gaussian the plain Σ(x-x̂)²; b = ½ gives the Laplace that same variance, 2b². For ssim the scale is
 # its weight: at a usual 16 dB, mean squared error 0.1 and 1-SSIM 0.6 a value, both parts then weigh about the same.
-_SCALES = {"gaussian": 0.5**0.5, "laplace": 0.5, "ssim": 0.1}
 # The variance that rounding to 8 bits adds by itself, step²/12 with step 2/255: a better fit cannot be seen in the
 # data, and log s² would otherwise reward it without end (Rybkin's code bounds s from below as well).
 _LEAST_VARIANCE = (2 / 255) ** 2 / 12
 _PIXELS = (-3, -2, -1)
-
-
-def require_likelihood(name: str, scale: float | None = None) -> None:
-    """Refuse an unknown name, and a scale that is impossible or that this likelihood does not have."""
-    one_of("likelihood", name, LIKELIHOODS)
-    if scale is None:
-        return
-    if name not in _SCALES:
-        raise InputError(f"likelihood {name!r} takes no scale, but {short(scale)} was given: leave it out, or choose one of "
-                         f"{', '.join(_SCALES)}.")
-    Range(1e-6, 1.0 if name == "ssim" else 1e6).take("scale", scale)
 
 
 def wants_activation(name: str) -> bool:
@@ -80,13 +67,13 @@ def distortion(name: str, drawn: Tensor, x: Tensor, scale: float | None = None,
     if wants_activation(name):
         return _bernoulli(drawn.float(), x.float(), continuous=name == "continuous-bernoulli")
     if name == "laplace":
-        return (drawn.float() - x.float()).abs().sum(dim=_PIXELS) / (scale or _SCALES[name])
+        return (drawn.float() - x.float()).abs().sum(dim=_PIXELS) / (scale or SCALES[name])
     errors = squared_error(drawn, x)
     if name == "gaussian":
         return errors if scale is None else errors / (2 * scale**2)
     values = x.shape[-3:].numel()
     if name == "ssim":
-        weight = scale or _SCALES[name]
+        weight = scale or SCALES[name]
         return (1 - weight) * errors + weight * values * (1 - _ssim(drawn.float(), x.float()))
     if name == "calibrated-each":
         return calibrated(errors, errors / values, values)
@@ -108,7 +95,7 @@ def log_normaliser(name: str, values: int, scale: float | None = None) -> float:
     to [-1, 1]). Raises InputError for "bernoulli" and "ssim".
     """
     require_likelihood(name, scale)
-    scale = scale or _SCALES.get(name)
+    scale = scale or SCALES.get(name)
     if name == "gaussian":
         return 0.5 * values * math.log(2 * math.pi * scale**2)
     if name.startswith("calibrated"):
@@ -131,7 +118,7 @@ def normalised_nll(name: str, a: Tensor, x: Tensor, scale: float | None = None) 
 
 def grey_level(name: str, values: int, scale: float | None = None) -> float:
     """A positive number of nats that a mid-grey picture cannot exceed: beyond many times that, nothing is learnt."""
-    scale = scale or _SCALES.get(name)
+    scale = scale or SCALES.get(name)
     worst = {"gaussian": lambda: 0.5 / scale**2, "laplace": lambda: 1 / scale, "ssim": lambda: 1 + scale}
     return values * worst.get(name, lambda: 1.0)()
 

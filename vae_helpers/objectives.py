@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from vae_helpers.dice import own_dice
-from vae_helpers.errors import InputError
 from vae_helpers.mmd import mmd
-from vae_helpers.ranges import Range, as_seed, one_of, short
+from vae_helpers.ranges import as_seed, default_knobs, require_objective
 from vae_helpers.total_correlation import (Discriminator, decompose, minibatch_weights, permute_latents,
                                            stratified_weights)
 
@@ -42,14 +41,13 @@ class Moment(NamedTuple):
 class Objective:
     """What all have in common. `pictures` is the size N of the training set; `knobs` replaces some of the defaults."""
 
-    defaults: dict[str, float] = {}
-    ranges: dict[str, tuple[float, float]] = {}  # of a knob, ends included; 0 to 10¹² unless said
+    name: str  # as settings call it, see `ranges.KNOBS`
     terms: tuple[str, ...] = ()  # what it logs besides reconstruction and KL: those of `penalty`, then those of `learn`
     mixes = True  # whether a picture's loss depends on the others of its batch, which processes must then share
 
     def __init__(self, latent_dim: int, knobs: Mapping[str, float] | None = None, pictures: int = 0, seed: int = 0,
                  device: str | torch.device = "cpu"):
-        self.knobs = self.defaults | dict(knobs or {})
+        self.knobs = default_knobs(self.name) | dict(knobs or {})
         self.pictures, self.seed, self.device = pictures, seed, torch.device(device)
 
     def penalty(self, codes: Codes | None, kl: Tensor, at: Moment) -> tuple[Tensor, list[Tensor]]:
@@ -91,6 +89,7 @@ class Objective:
 class Beta(Objective):
     """β-VAE-H: `β·KL` (Higgins 2017, eq. 4)."""
 
+    name = "beta"
     mixes = False
 
     def penalty(self, codes, kl, at):
@@ -108,8 +107,7 @@ class Capacity(Objective):
     the paper's for dSprites (γ 1000, 25 nats; a third of the run as in disentanglement_lib): photos need more nats.
     """
 
-    defaults = {"gamma": 1000.0, "capacity": 25.0, "rise": 1 / 3}
-    ranges = {"rise": (0.0, 1.0)}
+    name = "capacity"
     terms = ("capacity", "capacity_gap")
 
     def capacity(self, progress: float) -> float:
@@ -137,7 +135,7 @@ class TC(Objective):
     the logged TC of 128 latents; so I(x; z) is at most ln B here, and what it lacks stands in the other two parts.
     """
 
-    defaults = {"alpha": 1.0, "gamma": 1.0}
+    name = "tc"
     terms = ("mutual_information", "total_correlation", "dimension_wise_kl")
 
     _uploaded: Tensor | None = None  # on the device; all batches of a run have one size
@@ -157,6 +155,7 @@ class TC(Objective):
 class StratifiedTC(TC):
     """β-TCVAE as `tc`, with the weights that make q(z) unbiased (Chen 2018, App. C.2), so I(x; z) is at most ln N."""
 
+    name = "tc-stratified"
     def weights(self, batch: int) -> Tensor:
         return stratified_weights(batch, max(self.pictures, batch))
 
@@ -169,8 +168,7 @@ class Factor(Objective):
     `learning_rate` and Adam's moments are the paper's. Its loss begins at ln 2 = 0.69 nats: it knows nothing.
     """
 
-    defaults = {"gamma": 6.4, "learning_rate": 1e-4, "layers": 6.0, "width": 1000.0}
-    ranges = {"layers": (1.0, 32.0), "width": (1.0, 4096.0)}  # 2.1 GB at most
+    name = "factor"
     terms = ("total_correlation", "discriminator_loss")
 
     def __init__(self, latent_dim, knobs=None, pictures=0, seed=0, device="cpu"):
@@ -218,7 +216,7 @@ class DIP1(Objective):
     covariances, not nats.
     """
 
-    defaults = {"off_diagonal": 10.0, "diagonal": 100.0}
+    name = "dip-1"
     terms = ("covariance_off_diagonal", "covariance_diagonal")
 
     def covariance(self, codes: Codes) -> Tensor:
@@ -237,7 +235,7 @@ class DIP1(Objective):
 class DIP2(DIP1):
     """DIP-VAE-II: the same with `Cov_q(z) = E[diag(σ²)] + Cov(μ)`, the codes' own covariance (Kumar 2018, eq. 7)."""
 
-    defaults = {"off_diagonal": 10.0, "diagonal": 10.0}
+    name = "dip-2"
 
     def covariance(self, codes: Codes) -> Tensor:
         return super().covariance(codes) + torch.diag_embed(codes.logvar.float().exp()).mean(dim=0)
@@ -250,8 +248,7 @@ class Info(Objective):
     kernel is Gaussian, or the inverse multiquadric with `imq` = 1 (Tolstikhin 2018); see `mmd` for `bandwidth`.
     """
 
-    defaults = {"alpha": 0.0, "lambda": 1000.0, "imq": 0.0, "bandwidth": 1.0}
-    ranges = {"alpha": (-1e12, 1.0), "imq": (0.0, 1.0), "bandwidth": (1e-3, 1e3)}
+    name = "info"
     terms = ("mmd",)
 
     def penalty(self, codes, kl, at):
@@ -263,24 +260,9 @@ class Info(Objective):
 
 
 OBJECTIVES: dict[str, type[Objective]] = {
-    "beta": Beta, "capacity": Capacity, "tc": TC, "tc-stratified": StratifiedTC, "factor": Factor, "dip-1": DIP1,
-    "dip-2": DIP2, "info": Info}
+    kind.name: kind for kind in (Beta, Capacity, TC, StratifiedTC, Factor, DIP1, DIP2, Info)}
 
 TERMS = ("reconstruction", "KL", "gradient norm of the encoder", "gradient norm of the decoder")  # then logged_terms
-
-
-def require_objective(name: str, knobs: Mapping[str, float] | None = None) -> type[Objective]:
-    """The class of an objective; refuses an unknown name, an unknown knob, and a value that a knob cannot have."""
-    one_of("objective", name, tuple(OBJECTIVES))
-    kind = OBJECTIVES[name]
-    if knobs is not None and not isinstance(knobs, Mapping):
-        raise InputError(f"knobs are {short(knobs)}, but must be numbers by name, such as {{'gamma': 10.0}}.")
-    for knob, value in (knobs or {}).items():
-        if knob not in kind.defaults:
-            known = f"choose one of {', '.join(kind.defaults)}" if kind.defaults else "leave knobs out, for it has none"
-            raise InputError(f"objective {name!r} has no knob {short(knob)}: {known}.")
-        Range(*kind.ranges.get(knob, (0.0, 1e12))).take(f"knob {knob} of objective {name!r}", value)
-    return kind
 
 
 def logged_terms(name: str) -> tuple[str, ...]:
@@ -290,8 +272,9 @@ def logged_terms(name: str) -> tuple[str, ...]:
 
 def held_out_loss(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Keyword arguments by which `metrics.evaluate` scores a run, from its settings; older ones lack some defaults."""
-    kind = require_objective(settings.get("objective", "beta"), settings.get("knobs"))
-    knobs = kind.defaults | (settings.get("knobs") or {})
-    weight, capacity = kind.held_out(knobs, settings["beta"])
+    name = settings.get("objective", "beta")
+    require_objective(name, settings.get("knobs"))
+    knobs = default_knobs(name) | (settings.get("knobs") or {})
+    weight, capacity = OBJECTIVES[name].held_out(knobs, settings["beta"])
     return dict(beta=weight, capacity=capacity, likelihood=settings.get("likelihood", "gaussian"),
                 scale=settings.get("scale"))

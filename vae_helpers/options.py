@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from vae_helpers.choices import BETA_SCHEDULES, ENDINGS, LIKELIHOODS, OBJECTIVES, SCHEDULES
 from vae_helpers.errors import InputError, quoted
+from vae_helpers.ranges import RECIPE as RANGES
 
 LONGEST_NAME = 200  # bytes of a run's name: file systems take 255, of which what is written aside needs some
 _LONGEST_PART, _LONGEST_PATH = 255, 4096  # bytes, on every system this runs on
@@ -164,15 +165,17 @@ class Setting(NamedTuple):
     help: str
 
 
-SEED = Whole(0, 2**32 - 1)
-EPOCHS = Whole(1, 100_000)
-BATCH = Whole(2, 65_536)
-RATE = Number(0, 10, above=True)
-BETA = Number(0, 1e6)
+def _as(name: str) -> Whole | Number:
+    """The range that a field of `TrainConfig` has, for its words on the command line."""
+    allowed = RANGES[name]
+    return Whole(*allowed[:2]) if allowed.whole else Number(*allowed[:2], allowed.above, allowed.below)
+
+
+SEED = Whole(0, 2**32 - 1)  # fewer than Python takes: what an environment may hold as well
+EPOCHS, BATCH, RATE, BETA = _as("epochs"), _as("batch_size"), _as("lr"), _as("beta")
 LIMIT = Whole(1, 1_000_000)
 MINUTES = Number(0, 10_000, above=True)
 LATENTS = Whole(1, 65_536)
-_SHARE = Number(0, 1, below=True)
 
 RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
     "epochs": Setting(EPOCHS, "N", "passes over the training pictures (250; quick: enough to see 20,000)"),
@@ -191,28 +194,28 @@ RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
         Number(0, 1e6, above=True), "S", "of that likelihood (gaussian: 0.707, so that it is the plain squared error)"
     ),
     "beta": Setting(BETA, "B", "weight of the KL, or of what the objective has in its place (1)"),
-    "num_samples": Setting(Whole(1, 1000), "K", "latent samples a picture (1)"),
+    "num_samples": Setting(_as("num_samples"), "K", "latent samples a picture (1)"),
     "seed": Setting(SEED, "S", "decides weights, order and noise (0)"),
     "schedule": Setting(
         OneOf(SCHEDULES), "KIND", "of the learning rate: thirds or one-cycle (thirds; quick: one-cycle)"
     ),
-    "warmup": Setting(_SHARE, "SHARE", "of the run over which learning rate and β rise (0.04)"),
-    "clip": Setting(Number(0, 1e9, above=True), "NORM", "gradient norm of each half of the model, at most (1)"),
+    "warmup": Setting(_as("warmup"), "SHARE", "of the run over which learning rate and β rise (0.04)"),
+    "clip": Setting(_as("clip"), "NORM", "gradient norm of each half of the model, at most (1)"),
     "flip": Setting(
         None,
         None,
         "mirror every other training picture (on); off where left and right differ, as by the "
         "built-in butterflies' shadow",
     ),
-    "pictures_every": Setting(EPOCHS, "N", "epochs between sheets of samples and reconstructions (10)"),
-    "evaluate_every": Setting(EPOCHS, "N", "epochs between scores on held-out pictures (1)"),
+    "pictures_every": Setting(_as("pictures_every"), "N", "epochs between sheets of samples and reconstructions (10)"),
+    "evaluate_every": Setting(_as("evaluate_every"), "N", "epochs between scores on held-out pictures (1)"),
     "beta_schedule": Setting(
         OneOf(BETA_SCHEDULES), "KIND", f"{', '.join(BETA_SCHEDULES[:-1])} or {BETA_SCHEDULES[-1]} (linear)"
     ),
-    "beta_warmup": Setting(_SHARE, "SHARE", "of the run over which β rises, where it is not that of the learning rate"),
-    "beta_cycles": Setting(Whole(1, 1000), "N", "of the cyclical schedule (4)"),
-    "early_stop": Setting(Whole(0, 100_000), "N", "end after N epochs without a lower held-out loss (0: never)"),
-    "ema": Setting(_SHARE, "D", "keep an average of the weights with this decay, e.g. 0.999 (0: none)"),
+    "beta_warmup": Setting(_as("beta_warmup"), "SHARE", "of the run over which β rises, where it is not that of the learning rate"),
+    "beta_cycles": Setting(_as("beta_cycles"), "N", "of the cyclical schedule (4)"),
+    "early_stop": Setting(_as("early_stop"), "N", "end after N epochs without a lower held-out loss (0: never)"),
+    "ema": Setting(_as("ema"), "D", "keep an average of the weights with this decay, e.g. 0.999 (0: none)"),
     "compile": Setting(None, None, "torch.compile (where the run is long enough to earn it back)"),
     "exact": Setting(None, None, "a resumed run equals an uninterrupted one bit for bit (on the CPU)"),
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import numbers
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from vae_helpers.choices import LIKELIHOODS, OBJECTIVES
 from vae_helpers.errors import InputError
 
 
@@ -39,15 +40,59 @@ class Range(NamedTuple):
 
 
 RECIPE = {
-    "epochs": Range(1, 1_000_000, whole=True), "batch_size": Range(2, 65_536, whole=True),  # BatchNorm needs 2
+    "epochs": Range(1, 100_000, whole=True), "batch_size": Range(2, 65_536, whole=True),  # BatchNorm needs 2
     "lr": Range(0, 10, above=True), "beta": Range(0, 1e12), "num_samples": Range(1, 1000, whole=True),
     "seed": Range(-2**63, 2**64 - 1, whole=True), "warmup": Range(0, 1, below=True),
-    "clip": Range(0, math.inf, above=True),
+    "clip": Range(0, 1e9, above=True),
     "pictures_every": Range(1, 1_000_000, whole=True), "evaluate_every": Range(1, 1_000_000, whole=True),
     "beta_warmup": Range(0, 1, below=True), "beta_cycles": Range(1, 1_000_000, whole=True),
     "early_stop": Range(0, 1_000_000, whole=True), "ema": Range(0, 1, below=True)}
 MODEL = {"image_size": Range(8, 4096, whole=True), "latent_dim": Range(1, 16_384, whole=True),
          "widths": Range(1, 8192, whole=True)}
+
+
+_WEIGHT = Range(0.0, 1e12)
+# An objective's own numbers, each with its default and range; what they do is told by the classes in `objectives`.
+KNOBS: dict[str, dict[str, tuple[float, Range]]] = {
+    "beta": {},
+    "capacity": {"gamma": (1000.0, _WEIGHT), "capacity": (25.0, _WEIGHT), "rise": (1 / 3, Range(0, 1))},
+    "tc": {"alpha": (1.0, _WEIGHT), "gamma": (1.0, _WEIGHT)},
+    "tc-stratified": {"alpha": (1.0, _WEIGHT), "gamma": (1.0, _WEIGHT)},
+    "factor": {"gamma": (6.4, _WEIGHT), "learning_rate": (1e-4, _WEIGHT), "layers": (6.0, Range(1, 32)),
+               "width": (1000.0, Range(1, 4096))},  # 2.1 GB at most
+    "dip-1": {"off_diagonal": (10.0, _WEIGHT), "diagonal": (100.0, _WEIGHT)},
+    "dip-2": {"off_diagonal": (10.0, _WEIGHT), "diagonal": (10.0, _WEIGHT)},
+    "info": {"alpha": (0.0, Range(-1e12, 1)), "lambda": (1000.0, _WEIGHT), "imq": (0.0, Range(0, 1)),
+             "bandwidth": (1.0, Range(1e-3, 1e3))}}
+SCALES = {"gaussian": 0.5**0.5, "laplace": 0.5, "ssim": 0.1}  # of the likelihoods that have one, unless said
+
+
+def default_knobs(name: str) -> dict[str, float]:
+    """The knobs of an objective with their defaults."""
+    return {knob: default for knob, (default, _) in KNOBS[name].items()}
+
+
+def require_objective(name: str, knobs: Mapping[str, float] | None = None) -> None:
+    """Refuse an unknown objective, an unknown knob, and a value that a knob cannot have."""
+    one_of("objective", name, OBJECTIVES)
+    if knobs is not None and not isinstance(knobs, Mapping):
+        raise InputError(f"knobs are {short(knobs)}, but must be numbers by name, such as {{'gamma': 10.0}}.")
+    for knob, value in (knobs or {}).items():
+        if knob not in KNOBS[name]:
+            known = f"choose one of {', '.join(KNOBS[name])}" if KNOBS[name] else "leave knobs out, for it has none"
+            raise InputError(f"objective {name!r} has no knob {short(knob)}: {known}.")
+        KNOBS[name][knob][1].take(f"knob {knob} of objective {name!r}", value)
+
+
+def require_likelihood(name: str, scale: float | None = None) -> None:
+    """Refuse an unknown name, and a scale that is impossible or that this likelihood does not have."""
+    one_of("likelihood", name, LIKELIHOODS)
+    if scale is None:
+        return
+    if name not in SCALES:
+        raise InputError(f"likelihood {name!r} takes no scale, but {short(scale)} was given: leave it out, or choose one of "
+                         f"{', '.join(SCALES)}.")
+    Range(1e-6, 1.0 if name == "ssim" else 1e6).take("scale", scale)
 
 
 def one_of(name: str, value: Any, known: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vae_helpers.choices import BETA_SCHEDULES, SCHEDULES
 from vae_helpers.errors import InputError
-from vae_helpers.ranges import RECIPE, one_of, short
+from vae_helpers.ranges import RECIPE, one_of, require_likelihood, require_objective, short
 
 if TYPE_CHECKING:  # the shell's options are those of TrainConfig, and refusing one must not wait for torch
     import torch
@@ -48,9 +48,6 @@ class TrainConfig:
     exact: bool | None = None  # a resumed run equals an uninterrupted one bit for bit; None: yes on the CPU
 
     def __post_init__(self):
-        from vae_helpers.likelihoods import require_likelihood
-        from vae_helpers.objectives import require_objective
-
         for name, known in (("schedule", SCHEDULES), ("beta_schedule", BETA_SCHEDULES)):
             one_of(name, getattr(self, name), known)
         for name in ("flip", "compile", "exact"):
