@@ -13,7 +13,7 @@ from vae_helpers.attributes import Attribute
 _DEGREES = (5, 3, 2, 1)  # of a number's Legendre polynomials, the first that the number of codes bears
 _PAIRED = 3              # products are made of polynomials up to this degree
 _MOST = 320              # features: more gained nothing with 3,000 codes of 13 factors
-_PER_CODE = 8            # codes for each feature, at least, where products are concerned
+_PER_CODE = 3            # codes for each feature, at least, where products are concerned
 _SCREENED = 12_000       # products that are looked at, at most; else those of straight lines only
 
 
@@ -26,6 +26,13 @@ class Features:
 
     def __init__(self, table: Sequence[Attribute], degrees: np.ndarray, pairs: np.ndarray):
         self.table, self.degrees, self.pairs = tuple(table), np.asarray(degrees, int), np.asarray(pairs, int)
+        starts = np.cumsum([0, *(a.width for a in table)])
+        kinds = np.array([a.kind for a in table])
+        self._numbers = np.flatnonzero(kinds == "number")
+        self._others = np.flatnonzero(kinds != "number")
+        self._places = [slice(*ends) for ends in zip(starts[:-1], starts[1:])]
+        self._scalars = starts[self._numbers]
+        self._used = np.arange(1, max(self.degrees, default=1) + 1) <= self.degrees[self._numbers][:, None]
 
     @classmethod
     def chosen(cls, table: Sequence[Attribute], embedded: np.ndarray, codes: np.ndarray) -> Features:
@@ -56,14 +63,14 @@ class Features:
         return len(self.owners()[0]) + len(self.pairs)
 
     def owners(self) -> tuple[np.ndarray, np.ndarray]:
-        """For each function of one attribute: which attribute, and of what degree."""
-        owner, degree = [], []
-        for i, (attribute, highest) in enumerate(zip(self.table, self.degrees)):
-            own = {"number": range(1, highest + 1), "circular": np.repeat(range(1, highest + 1), 2)}.get(
-                attribute.kind, [1] * attribute.width)
-            owner += [i] * len(own)
-            degree += list(own)
-        return np.array(owner, int), np.array(degree, int)
+        """For each function of one attribute: which attribute, and of what degree; numbers come first."""
+        number, power = np.nonzero(self._used)
+        owner, degree = [self._numbers[number]], [power + 1]
+        for i in self._others:
+            harmonics = np.repeat(np.arange(self.degrees[i]), 2) + 1
+            degree.append(harmonics if self.table[i].kind == "circular" else np.ones(self.table[i].width, int))
+            owner.append(np.full(len(degree[-1]), i))
+        return np.concatenate(owner), np.concatenate(degree)
 
     def __call__(self, embedded: np.ndarray) -> np.ndarray:
         """(N, E) => (N, width)."""
@@ -71,16 +78,13 @@ class Features:
         return np.concatenate([own, own[:, self.pairs[:, 0]] * own[:, self.pairs[:, 1]]], axis=1)
 
     def _own(self, embedded: np.ndarray) -> np.ndarray:
-        parts, start = [], 0
-        for attribute, degree in zip(self.table, self.degrees):
-            part = embedded[:, start:start + attribute.width]
-            start += attribute.width
-            if attribute.kind == "number":
-                part = legendre.legvander(part[:, 0], degree)[:, 1:]
-            elif attribute.kind == "circular":
-                turn = part[:, 0] + 1j * part[:, 1]
-                part = np.concatenate([np.stack([(turn**k).real, (turn**k).imag], axis=1)
-                                       for k in range(1, degree + 1)], axis=1)
+        powers = legendre.legvander(embedded[:, self._scalars], self._used.shape[1])[..., 1:]
+        parts = [powers[:, self._used]]
+        for i in self._others:
+            part = embedded[:, self._places[i]]
+            if self.table[i].kind == "circular":
+                turn = part @ [1, 1j]
+                part = np.stack([turn**k for k in range(1, self.degrees[i] + 1)], axis=1).view(np.float64)
             parts.append(part)
         return np.concatenate(parts, axis=1)
 
