@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_helpers.attributes import Attribute, Attributes, ranged
+from vae_helpers.attribute_table import Attribute, Attributes, ranged
 from vae_helpers.disk import say
 from vae_helpers.errors import InputError
 

@@ -14,7 +14,8 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
-from vae_helpers.attributes import Attribute, Attributes, canonical_correlation, embed, find_name, unembed
+from vae_helpers.attribute_table import (Attribute, Attributes, canonical_correlation, embed, embed_all, find_name,
+                                         split_embedded, unembed_all)
 from vae_helpers.chart_features import Features
 from vae_helpers.code_reader import VectorReader, ridge
 from vae_helpers.errors import InputError
@@ -65,7 +66,7 @@ class Chart:
             why = "; ".join(f"{name} {reason}" for name, reason in list(left_out.items())[:3]) or "none was given"
             raise InputError(f"no chart can be made of {len(active)} active latents and {len(attributes.table)} "
                              f"attributes ({why}): it needs codes that differ, and attributes that do.")
-        embedded = embed_all(attributes)
+        embedded = embed_all(attributes.values, attributes.table)
         reader = VectorReader.fit(z[:, active], embedded, seed)
         embedded = _filled(embedded, reader.read(z[:, active]), attributes.table)
         features = Features.chosen(attributes.table, embedded, z[:, active])
@@ -74,7 +75,7 @@ class Chart:
         kept = np.unique(np.linspace(0, len(z) - 1, _KEPT).astype(int))
         residues = (z[:, active] - made @ weights - offset)[kept]
         seen = np.concatenate([e.any(axis=0) if a.choices else np.ones(a.width, bool)
-                               for a, e in zip(attributes.table, _split(embedded, attributes.table))])
+                               for a, e in zip(attributes.table, split_embedded(embedded, attributes.table))])
         return cls(attributes.table, left_out, z.mean(axis=0), active, features, weights, offset, reader,
                    _covariance(embedded, attributes.table), seen, embedded[kept], residues)
 
@@ -90,13 +91,19 @@ class Chart:
                              f"{', '.join(self.names)}.")
         return find_name(name, self.names)
 
+    def choices(self, name: str) -> list[int]:
+        """The numbers of a category's choices that training pictures have; empty for a number or a circle."""
+        k = self.column(name)
+        seen = split_embedded(self.seen, self.table)[k]
+        return np.flatnonzero(seen).tolist() if self.table[k].choices else []
+
     def read(self, codes: Tensor, known: np.ndarray | None = None) -> np.ndarray:
         """The attributes at codes (n, latent_dim), float64 (n, A) within their ranges; `known` (n, A) cells stay."""
-        return self._values(self._start(self._matrix(codes), known))
+        return unembed_all(self._start(self._matrix(codes), known), self.table)
 
     def expected(self, values: np.ndarray) -> Tensor:
         """g: the mean code of pictures with attributes (n, A), none unknown: (n, latent_dim)."""
-        embedded = embed_all(Attributes(values, self.table))
+        embedded = embed_all(values, self.table)
         full = np.tile(self.mean, (len(embedded), 1))
         full[:, self.active] = self.features(embedded) @ self.weights + self.offset
         return torch.from_numpy(full).float()
@@ -125,7 +132,7 @@ class Chart:
               known: np.ndarray | None = None) -> np.ndarray:
         """What `move` means all attributes to be at each of `values` (n,): (n, A)."""
         start = self._start(self._matrix(code[None]), None if known is None else known[None])
-        return self._values(self._targets(start, {name: np.asarray(values, np.float64)}, way))
+        return unembed_all(self._targets(start, {name: np.asarray(values, np.float64)}, way), self.table)
 
     def path(self, a: Tensor, b: Tensor, steps: int | Tensor, known: np.ndarray | None = None) -> Tensor:
         """From code a to code b: (steps, latent_dim), whose ends are a and b bit for bit.
@@ -139,7 +146,7 @@ class Chart:
         ends = self._start(self._matrix(torch.stack([a, b])), known)
         share = t.numpy()[:, None]
         between = np.concatenate([_between(part, attribute, share)
-                                  for part, attribute in zip(_split(ends, self.table), self.table)], axis=1)
+                                  for part, attribute in zip(split_embedded(ends, self.table), self.table)], axis=1)
         first, last = self.features(ends)
         bend = (self.features(between) - (1 - share) * first - share * last) @ self.weights
         path = (1 - t[:, None]) * a.double() + t[:, None] * b.double()
@@ -180,10 +187,7 @@ class Chart:
         read = self.reader.read(active)
         if known is None:
             return _filled(np.full_like(read, np.nan), read, self.table)
-        return _filled(embed_all(Attributes(known, self.table)), read, self.table)
-
-    def _values(self, embedded: np.ndarray) -> np.ndarray:
-        return np.stack([unembed(part, a) for part, a in zip(_split(embedded, self.table), self.table)], axis=1)
+        return _filled(embed_all(known, self.table), read, self.table)
 
     def _moved(self, code: Tensor, wanted: Mapping[str, np.ndarray], way: str, known: np.ndarray | None) -> Tensor:
         start = self._start(self._matrix(code[None]), None if known is None else np.asarray(known)[None])
@@ -214,19 +218,9 @@ class Chart:
         return target
 
 
-def embed_all(attributes: Attributes) -> np.ndarray:
-    """Every attribute embedded, (N, E)."""
-    return np.concatenate([embed(column, a) for column, a in zip(attributes.values.T, attributes.table)], axis=1)
-
-
-def _split(embedded: np.ndarray, table: tuple[Attribute, ...]) -> list[np.ndarray]:
-    return np.split(embedded, np.cumsum([a.width for a in table])[:-1], axis=-1)
-
-
 def _filled(embedded: np.ndarray, read: np.ndarray, table: tuple[Attribute, ...]) -> np.ndarray:
     """Unknown cells become what was read, as an embedding that a value can have."""
-    valid = np.concatenate([embed(unembed(part, a), a) for part, a in zip(_split(read, table), table)], axis=1)
-    return np.where(np.isnan(embedded), valid, embedded)
+    return np.where(np.isnan(embedded), embed_all(unembed_all(read, table), table), embedded)
 
 
 def _within(embedded: np.ndarray, attribute: Attribute) -> np.ndarray:

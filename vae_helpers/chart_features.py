@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.polynomial import legendre
 from sklearn.linear_model import Ridge
 
-from vae_helpers.attributes import Attribute
+from vae_helpers.attribute_table import Attribute
 
 _DEGREES = (5, 3, 2, 1)  # of a number's Legendre polynomials, the first that the number of codes bears
 _PAIRED = 3              # products are made of polynomials up to this degree
@@ -30,7 +31,7 @@ class Features:
         kinds = np.array([a.kind for a in table])
         self._numbers = np.flatnonzero(kinds == "number")
         self._others = np.flatnonzero(kinds != "number")
-        self._places = [slice(*ends) for ends in zip(starts[:-1], starts[1:])]
+        self._places = [slice(*ends) for ends in pairwise(starts)]
         self._scalars = starts[self._numbers]
         self._used = np.arange(1, max(self.degrees, default=1) + 1) <= self.degrees[self._numbers][:, None]
 

@@ -75,11 +75,11 @@ def write_at(file: int, data: bytes | memoryview, offset: int) -> None:
         data = data[os.write(file, data):]
 
 
-def write_aside(path: Path, text: str) -> None:
-    """Replace `path` by `text` in one step: readers see the old file or the new one, whole."""
+def write_aside(path: Path, content: str | bytes) -> None:
+    """Replace `path` by `content` in one step: readers see the old file or the new one, whole."""
     aside = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(aside, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
+    with open(aside, "wb") as file:
+        file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(aside, path)
