@@ -77,7 +77,8 @@ class Chart:
         seen = np.concatenate([e.any(axis=0) if a.choices else np.ones(a.width, bool)
                                for a, e in zip(attributes.table, split_embedded(embedded, attributes.table))])
         return cls(attributes.table, left_out, z.mean(axis=0), active, features, weights, offset, reader,
-                   _covariance(embedded, attributes.table), seen, embedded[kept], residues)
+                   _covariance(embedded, attributes.table), seen, embedded[kept].astype(np.float32),
+                   residues.astype(np.float32))
 
     @property
     def names(self) -> tuple[str, ...]:

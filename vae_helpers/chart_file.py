@@ -81,8 +81,6 @@ def save_chart(path: Path, chart: Chart, stamp: str, trust: list[Trust] | None =
     """Write a chart, what it was made of and its trust table, all or nothing. InputError where the disk won't."""
     parts = chart_as_dict(chart)
     arrays = {name: part for name, part in parts.items() if isinstance(part, np.ndarray)}
-    for name in ("embedded", "residues"):  # for samples only
-        arrays[name] = arrays[name].astype(np.float32)
     about = {name: part for name, part in parts.items() if name not in arrays}
     about |= {"format": CHART_FORMAT, "stamp": stamp, "trust": None if trust is None else [list(t) for t in trust]}
     file = io.BytesIO()

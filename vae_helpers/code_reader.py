@@ -13,6 +13,7 @@ RIDGES = tuple(np.logspace(-2, 3, 6))
 _CENTRES = 500   # training codes that the kernel is measured to
 _WIDTH = 2.0     # of the kernel, in units of the vectors' own spread
 _FEWEST = 8
+_KINDS, _GAPS, _ROUNDS = 4, 0.34, 4
 
 
 class VectorReader(NamedTuple):
@@ -33,10 +34,7 @@ class VectorReader(NamedTuple):
         scaled = (vectors - centre) * scale
         kernel = Nystroem(gamma=_gamma(), n_components=min(_CENTRES, len(vectors)), random_state=seed).fit(scaled)
         features = np.concatenate([kernel.transform(scaled), scaled], axis=1) * 10
-        weights, offset = np.zeros((features.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
-        for known, columns in same_rows(targets):
-            if known.sum() >= _FEWEST:
-                weights[:, columns], offset[columns] = ridge(features[known], targets[np.ix_(known, columns)])
+        weights, offset = _ridge_with_gaps(features, targets)
         count = len(kernel.components_)
         weights = 10 * np.concatenate([kernel.normalization_.T @ weights[:count], weights[count:]])
         return cls(centre, scale, kernel.components_, weights, offset)
@@ -50,6 +48,28 @@ class VectorReader(NamedTuple):
 
 def _gamma() -> float:
     return 1 / (2 * _WIDTH**2)
+
+
+def _ridge_with_gaps(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `ridge`, each target from the rows that know it.
+
+    Where many targets have gaps of their own, those with few are learnt together, their gaps filled by what is read
+    of them, again and again: for least squares that ends at the same weights.
+    """
+    weights, offset = np.zeros((features.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
+    kinds = same_rows(targets)
+    if len(kinds) > _KINDS:
+        gaps = np.isnan(targets)
+        some = np.flatnonzero(gaps.mean(axis=0) < _GAPS)
+        filled = np.where(gaps, np.nanmean(targets, axis=0), targets)[:, some]
+        for _ in range(_ROUNDS if len(some) else 0):
+            weights[:, some], offset[some] = ridge(features, filled)
+            filled = np.where(gaps[:, some], features @ weights[:, some] + offset[some], targets[:, some])
+        kinds = [(known, columns) for known, columns in kinds if columns[0] not in some]
+    for known, columns in kinds:
+        if known.sum() >= _FEWEST:
+            weights[:, columns], offset[columns] = ridge(features[known], targets[np.ix_(known, columns)])
+    return weights, offset
 
 
 def same_rows(targets: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
