@@ -205,7 +205,8 @@ class Chart:
         target = np.repeat(start, max(len(values) for values in columns.values()), axis=0)
         places = np.split(np.arange(start.shape[1]), np.cumsum([a.width for a in self.table])[:-1])
         for k, values in columns.items():
-            target[:, places[k]] = embed(values, self.table[k])
+            asked, own = embed(values, self.table[k]), start[:, places[k]]
+            target[:, places[k]] = np.where(np.isclose(asked, own, 0, 1e-9).all(axis=1, keepdims=True), own, asked)
             if self.table[k].choices and not self.seen[places[k]][values.astype(int)].all():
                 unseen = self.table[k].choices[int(values[~self.seen[places[k]][values.astype(int)]][0])]
                 raise InputError(f"no training picture's {self.table[k].name} is {unseen!r}, so nothing was learnt of it.")

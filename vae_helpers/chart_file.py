@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_helpers.attribute_table import Attribute, Attributes
+from vae_helpers.attribute_table import KINDS, Attribute, Attributes
 from vae_helpers.chart import Chart
 from vae_helpers.chart_features import Features
 from vae_helpers.code_reader import VectorReader
@@ -51,15 +51,17 @@ def chart_from_dict(content: dict) -> Chart:
         arrays = {name: np.asarray(content[name]) for name in _OWN}
         reader = VectorReader(*(np.asarray(content[f"reader_{name}"], np.float64) for name in _READER))
         left_out = {str(name): str(why) for name, why in content["left_out"].items()}
+        _require_fitting(table, features, arrays, reader)
     except (KeyError, TypeError, AttributeError, IndexError) as problem:
         raise ValueError(f"not a chart: {problem}") from None
-    _require_fitting(table, features, arrays, reader)
     return Chart(table, left_out, arrays["mean"], arrays["active"], features, arrays["weights"], arrays["offset"],
                  reader, arrays["covariance"], arrays["seen"], arrays["embedded"], arrays["residues"])
 
 
 def _require_fitting(table: tuple[Attribute, ...], features: Features, arrays: dict[str, np.ndarray],
                      reader: VectorReader) -> None:
+    if len(features.degrees) != len(table) or any(a.kind not in KINDS for a in table):
+        raise ValueError("a chart whose table does not fit")
     width, active = sum(a.width for a in table), len(arrays["active"])
     count, kept = len(reader.places), len(arrays["embedded"])
     shapes = {"weights": (features.width, active), "offset": (active,), "covariance": (width, width),

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import RidgeCV
 
-RIDGES = tuple(np.logspace(-2, 3, 6))
+RIDGES = tuple(np.logspace(-2, 4, 6))
 _CENTRES = 500   # training codes that the kernel is measured to
 _WIDTH = 2.0     # of the kernel, in units of the vectors' own spread
 _FEWEST = 8

@@ -14,7 +14,7 @@ PIXELS_VERSION = 1
 _SIDE = 32     # pictures are shrunk to this many pixels a side, for all but detail
 _AT_ONCE = 128
 _GREY = 2.0    # levels: a mean colour nearer to grey has no hue
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 class Pixel(NamedTuple):
@@ -48,7 +48,7 @@ def measure_pixels(frames: np.ndarray) -> np.ndarray:
     Warmth: red - blue; green: green - (red + blue) / 2. Hue: the angle of the mean colour on the colour circle, so that
     vivid pixels count more. Subject: the same of the middle (half the width and height) less that of the border; its
     hue is the middle's. Position and size: centre and root mean square distance of what differs from the border's
-    colour, weighted by how much. Detail: mean difference of neighbouring pixels' luma.
+    median colour, weighted by how much. Detail: mean difference of neighbouring pixels' luma.
     """
     frames = np.asarray(frames)
     if frames.ndim != 4 or frames.dtype != np.uint8 or frames.shape[3] != 3:
@@ -60,18 +60,18 @@ def measure_pixels(frames: np.ndarray) -> np.ndarray:
 
 def _measure(frames: np.ndarray) -> np.ndarray:
     full = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float()
-    small = adaptive_avg_pool2d(full, (min(_SIDE, full.shape[2]), min(_SIDE, full.shape[3]))).numpy()
+    small = adaptive_avg_pool2d(full, (min(_SIDE, full.shape[2]), min(_SIDE, full.shape[3]))).double().numpy()
     height, width = small.shape[2:]
     y, x = (1 - (2 * np.arange(height) + 1) / height)[:, None], (2 * np.arange(width) + 1) / width - 1
     middle = (np.abs(x) < 0.5) & (np.abs(y) < 0.5)
     colours = small.reshape(len(small), 3, -1)
     inside, outside = colours[:, :, middle.ravel()], colours[:, :, ~middle.ravel()]
     whole, subject, border = (_colour(part) for part in (colours, inside, outside))
-    luma = torch.einsum("ncyx,c->nyx", full, torch.from_numpy(_LUMA))
+    luma = torch.einsum("ncyx,c->nyx", full, torch.from_numpy(_LUMA).float())
     detail = [luma.diff(dim=dim).abs().mean(dim=(1, 2)) if luma.shape[dim] > 1 else torch.zeros(len(luma))
               for dim in (1, 2)]
     return np.column_stack([whole, _hue(colours), subject - border, _hue(inside),
-                            _place(colours, outside, x, y), (detail[0] + detail[1]).numpy() / 2]).astype(np.float64)
+                            _place(colours, outside, x, y), (detail[0] + detail[1]).numpy() / 2])
 
 
 def _colour(pixels: np.ndarray) -> np.ndarray:
@@ -87,14 +87,14 @@ def _colour(pixels: np.ndarray) -> np.ndarray:
 
 def _hue(pixels: np.ndarray) -> np.ndarray:
     """Degrees on the colour circle of the mean of pixels (N, 3, P), red 0, green 120, blue 240: (N,)."""
-    red, green, blue = pixels.mean(axis=2, dtype=np.float64).T
+    red, green, blue = pixels.mean(axis=2).T
     across, up = red - (green + blue) / 2, np.sqrt(3) / 2 * (green - blue)
     return np.where(np.hypot(across, up) < _GREY, np.nan, np.degrees(np.arctan2(up, across)) % 360)
 
 
 def _place(pixels: np.ndarray, border: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Centre (x, y) and size of what stands out of the border's colour: (N, 3)."""
-    apart = np.square(pixels - border.mean(axis=2, keepdims=True)).sum(axis=1)
+    """Centre (x, y) and size of what stands out of the border's median colour: (N, 3)."""
+    apart = np.square(pixels - np.median(border, axis=2, keepdims=True)).sum(axis=1)
     weight = (apart + 1e-6).reshape(len(pixels), len(y), len(x))  # where nothing stands out, everything does
     weight /= weight.sum(axis=(1, 2), keepdims=True)
     at_x, at_y = (weight * x).sum(axis=(1, 2)), (weight * y).sum(axis=(1, 2))
