@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,13 +99,16 @@ def remove_direction(folder: Path, name: str) -> None:
         _write(folder, left)
 
 
-def _alone(folder: Path):
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
     """Two explorers may keep directions at the same time; neither may lose the other's."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return only_builder(folder / f".{DIRECTIONS}.lock", progress=False)
-    except OSError as problem:
-        raise _unwritable(folder, problem) from None
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(only_builder(folder / f".{DIRECTIONS}.lock", progress=False))
+        except OSError as problem:
+            raise _unwritable(folder, problem) from None
+        yield
 
 
 def _write(folder: Path, kept: Sequence[KeptDirection]) -> None:
