@@ -122,7 +122,7 @@ def component_axes(codes: Tensor, count: int = 8) -> list[LineAxis]:
         raise InputError(f"principal components need at least 3 codes (N, latent_dim), but got {tuple(codes.shape)}.")
     pca = PCA(min(count, len(codes) - 1, codes.shape[1]), svd_solver="full").fit(np.asarray(codes.detach().cpu(), np.float64))
     spread = np.sqrt(pca.explained_variance_)
-    return [LineAxis(f"component {i}", "standard deviations", -_REACH, _REACH, vector=vector * size, origin=pca.mean_)
+    return [LineAxis(f"component {i}", "standard deviations", -_REACH, _REACH, vector=vector, origin=pca.mean_)
             for i, (vector, size) in enumerate(zip(pca.components_, spread), 1) if size > 0]
 
 

@@ -15,6 +15,8 @@ _DEGREES = (5, 3, 2, 1)  # of a number's Legendre polynomials, the first that th
 _PAIRED = 3              # products are made of polynomials up to this degree
 _MOST = 320              # features: more gained nothing with 3,000 codes of 13 factors
 _PER_CODE = 3            # codes for each feature, at least, where products are concerned
+_SHARES, _FOLDS, _RIDGES = (0, 1 / 8, 1 / 4, 1 / 2, 1), 5, (3.0, 100.0)  # of the products tried; one row of so many tests
+_ENOUGH = 1.01           # the fewest whose error is at most so many times the least
 _SCREENED = 12_000       # products that are looked at, at most; else those of straight lines only
 
 
@@ -40,7 +42,8 @@ class Features:
         """Choose by budget for training rows: first each attribute's own functions, as smooth as need be.
 
         Then the products that explain most of what those leave of the codes (N, L): all pairs are looked at one by one,
-        those with the largest squared correlations, summed over latents, are taken.
+        those with the largest squared correlations, summed over latents, are candidates; every fifth code decides how many
+        of them help.
         """
         budget = min(_MOST, max(len(embedded) // _PER_CODE, 1))
         columns = np.split(embedded, np.cumsum([a.width for a in table])[:-1], axis=1)
@@ -52,11 +55,12 @@ class Features:
                 break
         if alone.width >= budget:
             return alone
-        functions = alone(embedded)
-        functions -= functions.mean(axis=0)
-        left = codes - codes.mean(axis=0)
-        left = left - Ridge(1.0).fit(functions, left).predict(functions)
-        return cls(table, degrees, _best_products(alone, embedded, left, budget - alone.width))
+        test = np.arange(len(codes)) % _FOLDS == _FOLDS - 1
+        ranked = _ranked_products(alone, embedded[~test], codes[~test], budget - alone.width)
+        counts = sorted({round(share * len(ranked)) for share in _SHARES})
+        errors = np.array([_error(cls(table, degrees, ranked[:count])(embedded), codes, test) for count in counts])
+        enough = int(np.flatnonzero(errors <= _ENOUGH * errors.min())[0])
+        return cls(table, degrees, ranked[:counts[enough]])
 
     @property
     def width(self) -> int:
@@ -96,10 +100,19 @@ def _degree(attribute: Attribute, degree: int, different: int) -> int:
     return min(2, degree) if attribute.kind == "circular" else 1
 
 
-def _best_products(alone: Features, embedded: np.ndarray, left: np.ndarray, count: int) -> np.ndarray:
-    """The `count` products of functions of different attributes with the largest share of `left` (N, L)."""
+def _error(features: np.ndarray, codes: np.ndarray, test: np.ndarray) -> float:
+    """Squared error of the codes of the `test` rows, learnt from the others; the better of a weak and a strong ridge."""
+    features, codes = features - features[~test].mean(axis=0), codes - codes[~test].mean(axis=0)
+    fits = [Ridge(ridge, fit_intercept=False).fit(features[~test], codes[~test]) for ridge in _RIDGES]
+    return min(float(np.square(fit.predict(features[test]) - codes[test]).sum()) for fit in fits)
+
+
+def _ranked_products(alone: Features, embedded: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray:
+    """The `count` products of functions of different attributes that explain most of what those alone leave."""
     owner, degree = alone.owners()
     own = alone(embedded)
+    left = codes - codes.mean(axis=0)
+    left = left - Ridge(1.0).fit(own, left).predict(own)
     for highest in (_PAIRED, 1):
         used = np.flatnonzero(degree <= highest)
         if len(used)**2 / 2 <= _SCREENED:
@@ -117,4 +130,4 @@ def _best_products(alone: Features, embedded: np.ndarray, left: np.ndarray, coun
     if not pairs:
         return np.empty((0, 2), int)
     best = np.argsort(-np.concatenate(gains), kind="stable")[:count]
-    return np.concatenate(pairs)[np.sort(best)]
+    return np.concatenate(pairs)[best]

@@ -58,7 +58,7 @@ def _ridge_with_gaps(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndar
     """
     weights, offset = np.zeros((features.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
     kinds = same_rows(targets)
-    if len(kinds) > _KINDS:
+    if len(kinds) > _KINDS and len(features) >= 2 * features.shape[1]:  # else fills would only repeat themselves
         gaps = np.isnan(targets)
         some = np.flatnonzero(gaps.mean(axis=0) < _GAPS)
         filled = np.where(gaps, np.nanmean(targets, axis=0), targets)[:, some]

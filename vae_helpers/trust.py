@@ -47,7 +47,7 @@ class Trust(NamedTuple):
 
 
 def trust_of(model: BetaVAE, chart: Chart, pictures: PictureSet, attributes: Attributes,
-             way: str = "marginal") -> list[Trust]:
+             way: str = "conditional") -> list[Trust]:
     """The trust table of a chart on the held-out pictures of its set, one entry per attribute of the chart.
 
     Learns a `Judge` from the training pictures and measures by `measure_trust`.
@@ -61,7 +61,7 @@ def trust_of(model: BetaVAE, chart: Chart, pictures: PictureSet, attributes: Att
 
 
 def measure_trust(decode: Callable[[Tensor], np.ndarray], chart: Chart, codes: Tensor, attributes: Attributes,
-                  judge: Judge, way: str = "marginal") -> list[Trust]:
+                  judge: Judge, way: str = "conditional") -> list[Trust]:
     """Read-out, steering slope and leak of each attribute of a chart, on held-out codes (n, latent_dim).
 
     Of at most 24 codes each attribute is asked for several values, and `judge` reads the decoded pictures. Slope: of
