@@ -23,7 +23,8 @@ def _values(table):
 
 
 def test_numbers_words_and_what_is_missing(read, capsys):
-    table = read("file,age,smile,kind\nday/1.jpg,31,-1,red\nday/2.jpg,,1,blue\nnight/3.jpg,7.5,1,\nnobody.jpg,1,1,red\n")
+    table = read("file,age,smile,kind\nday/1.jpg,31,-1,red\nday/2.jpg,,1,blue\nnight/3.jpg,7.5,1,\n"
+                 "nobody.jpg,1,1,red\n")
     assert table.names == ("age", "smile", "kind") and [a.kind for a in table.table] == ["number", "number", "category"]
     assert np.array_equal(table.values, [[31, -1, 1], [np.nan, 1, 0], [7.5, 1, np.nan], [np.nan] * 3], equal_nan=True)
     assert (table.table[0].low, table.table[0].high) == (7.5, 31) and table.table[1].low == -1
@@ -45,7 +46,8 @@ def test_any_delimiter_and_celebas_own_form(read, text):
 
 def test_celebas_lists_open_as_they_are(read):
     names = ("000001.jpg", "000002.jpg")
-    attr = read("2\n5_o_Clock_Shadow Arched_Eyebrows \n000001.jpg -1  1\n000002.jpg  1 -1\n", "list_attr_celeba.txt", names)
+    attr = read("2\n5_o_Clock_Shadow Arched_Eyebrows \n000001.jpg -1  1\n000002.jpg  1 -1\n", "list_attr_celeba.txt",
+                names)
     assert attr.names == ("5_o_Clock_Shadow", "Arched_Eyebrows") and _values(attr) == [[-1, 1], [1, -1]]
     box = read("2\nimage_id x_1 y_1\n000001.jpg    95  71\n000002.jpg    72  94\n", "list_bbox_celeba.txt", names)
     assert box.names == ("x_1", "y_1") and _values(box) == [[95, 71], [72, 94]]
@@ -56,7 +58,8 @@ def test_celebas_lists_open_as_they_are(read):
 
 
 def test_pictures_are_named_in_any_usual_way(read):
-    for given in ("night/3.jpg", "./night/3.jpg", "C:\\data\\night\\3.jpg", "/home/me/night/3.jpg", "3.jpg", "3", "night/3"):
+    for given in ("night/3.jpg", "./night/3.jpg",
+                  "C:\\data\\night\\3.jpg", "/home/me/night/3.jpg", "3.jpg", "3", "night/3"):
         assert read(f"f,a\n{given},5\n").values[2, 0] == 5, given
     with pytest.raises(InputError, match="None of the 1 rows"):
         read("f,a\nday/3.jpg,5\n")

@@ -1,8 +1,7 @@
-import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from dataclasses import replace
 
 from vae_helpers import attributes as module
 from vae_helpers.attribute_table import Attribute, Attributes, embed, embed_all, find_name, ranged, unembed, unembed_all
@@ -46,7 +45,7 @@ def test_correlations_by_hand():
     r = Attributes(values, table).correlation()
     assert np.allclose(r, r.T) and np.allclose(np.diag(r), 1)
     assert np.isclose(r[0, 1], -np.sqrt(0.5), atol=0.03)
-    assert np.isclose(r[2, 3], np.sqrt(8) / np.pi, atol=0.02)  # a square wave holds 8/π² of its power in its first wave
+    assert np.isclose(r[2, 3], np.sqrt(8) / np.pi, atol=0.02)  # 8/π² of a square wave's power
     means = [a[kind == k].mean() for k in range(3)]
     share = np.sqrt(sum((kind == k).mean() * m**2 for k, m in enumerate(means)))
     assert np.isclose(r[0, 4], share, atol=0.03) and abs(r[0, 2]) < 0.06
@@ -58,7 +57,8 @@ def test_correlations_by_hand():
     (lambda: Attributes(np.full((3, 1), np.inf), (NUMBER,)), "neither finite nor NaN"),
     (lambda: Attributes(np.full((3, 1), 3.0), (KIND,)), "number of no choice"),
     (lambda: Attributes(np.zeros((3, 1)), (NUMBER,)).select(["sizes"]), "did you mean 'size'"),
-    (lambda: Attributes(np.zeros((3, 1)), (NUMBER,)).with_more(Attributes(np.zeros((2, 1)), (CIRCLE,))), "same pictures"),
+    (lambda: Attributes(np.zeros((3, 1)), (NUMBER,)).with_more(Attributes(np.zeros((2, 1)), (CIRCLE,))),
+     "same pictures"),
     (lambda: from_marks({"smile": {"c.png": True}}, ["a.png"]), "'c.png'")])
 def test_bad_input_gets_a_sentence(wrong, word):
     with pytest.raises(InputError, match=word):
@@ -116,7 +116,6 @@ def test_a_folder_has_pixels_and_labels_and_what_is_added(folder):
 
 def test_pixels_are_measured_once(folder, monkeypatch):
     first = attributes_of(folder)
-    assert json.loads((folder.cache / "duplicates.json").read_text()) if (folder.cache / "duplicates.json").exists() else 1
     monkeypatch.setattr(module, "measure_pixels", lambda pictures: pytest.fail("measured again"))
     assert np.array_equal(attributes_of(folder).values, first.values, equal_nan=True)
     kept = folder.cache / "pixels.npy"

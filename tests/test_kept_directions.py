@@ -54,7 +54,8 @@ def _changed(**change):
 
 @pytest.mark.parametrize("spoil", [
     _changed(vector=[1.0]), _changed(vector=["a"] * 5), _changed(origin=[float("nan")] * 5), _changed(p_value=2),
-    _changed(p_value=float("nan")), _changed(name=3), _changed(has=None), lambda c: c.update(format="other"), lambda c: c.pop("directions"),
+    _changed(p_value=float("nan")), _changed(name=3), _changed(has=None), lambda c: c.update(format="other"),
+    lambda c: c.pop("directions"),
     lambda c: c["directions"].append(c["directions"][0])])
 def test_a_damaged_file_gets_a_sentence_and_stays(tmp_path, spoil):
     keep_direction(tmp_path, _made())

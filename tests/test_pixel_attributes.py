@@ -17,7 +17,8 @@ def _measured(picture):
 
 def test_flat_colours_by_hand():
     red = _measured(_flat(200, 40, 40))
-    assert np.isclose(red["brightness"], 0.299 * 200 + 0.701 * 40, atol=1e-3) and np.isclose(red["contrast"], 0, atol=1e-3)
+    assert np.isclose(red["brightness"], 0.299 * 200 + 0.701 * 40, atol=1e-3)
+    assert np.isclose(red["contrast"], 0, atol=1e-3)
     assert np.isclose(red["warmth"], 160) and np.isclose(red["green"], -80) and np.isclose(red["hue"], 0)
     assert np.isclose(red["colourfulness"], 0.3 * np.hypot(160, 80), atol=1e-3)
     for name in ("subject brightness", "subject warmth", "subject green", "subject x", "subject y", "detail"):
@@ -43,7 +44,8 @@ def test_a_patch_is_found_and_measured_against_the_border():
     picture = _flat(50, 50, 50)
     picture[0, 4:20, 36:52] = (250, 130, 10)  # upper right; centre at x = 44, y = 12 of 64
     found = _measured(picture)
-    assert np.isclose(found["subject x"], 44 / 32 - 1, atol=0.02) and np.isclose(found["subject y"], 1 - 12 / 32, atol=0.02)
+    assert np.isclose(found["subject x"], 44 / 32 - 1, atol=0.02)
+    assert np.isclose(found["subject y"], 1 - 12 / 32, atol=0.02)
     assert np.isclose(found["subject size"], np.sqrt(2 * (0.5**2 / 12)), atol=0.02)  # a square of side 0.5
     middle = _flat(50, 50, 50)
     middle[0, 16:48, 16:48] = (10, 130, 250)

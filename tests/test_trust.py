@@ -52,7 +52,7 @@ def test_slope_and_leak_by_hand():
     assert np.isclose(b.slope, 1, atol=0.05) and b.leak < 0.03
     assert np.isclose(a.value, a.slope * (1 - a.leak)) and Trust("", 1, 2.0, 0.0, "").value == 0.5
     halved = measure_trust(decode, chart, codes[500:], rest, _judge(lambda frames: 0.5 * frames, 3, gain=0.5))
-    assert np.allclose([t.slope for t in halved], [a.slope, b.slope, c.slope])  # the judge's own shrinking is made up for
+    assert np.allclose([t.slope for t in halved], [a.slope, b.slope, c.slope])  # made up for
 
 
 def test_what_follows_as_asked_is_no_leak():

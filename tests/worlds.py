@@ -56,4 +56,5 @@ def linear_world(n, seed, correlation=0.0):
     a, own, c = rng.uniform(-1, 1, (3, n))
     values = np.stack([a, correlation * a + np.sqrt(1 - correlation**2) * own, c], axis=1).clip(-1.4, 1.4)
     table = tuple(Attribute(name, "", "number", -1.5, 1.5) for name in "abc")
-    return torch.from_numpy(np.concatenate([values, rng.normal(size=(n, 3))], axis=1)).float(), Attributes(values, table)
+    codes = np.concatenate([values, rng.normal(size=(n, 3))], axis=1)
+    return torch.from_numpy(codes).float(), Attributes(values, table)

@@ -131,8 +131,8 @@ def _column(path: Path, name: str, cells: list[tuple[int, str]]) -> tuple[np.nda
         return np.array(numbers, np.float64), ()
     line, wrong = next(cell for cell, number in zip(cells, numbers) if number is None)
     if any(number is not None and not math.isnan(number) for number in numbers):
-        raise InputError(f"Line {line} of {path.name} has {wrong!r} for {name!r}, where other rows have numbers: correct "
-                         "it, or leave the cell empty.")
+        raise InputError(f"Line {line} of {path.name} has {wrong!r} for {name!r}, where other rows have numbers: "
+                         "correct it, or leave the cell empty.")
     if len(words) > _MOST_CHOICES:
         raise InputError(f"The column {name!r} of {path.name} has {len(words):,} different words (the first is "
                          f"{wrong!r}): give numbers or at most {_MOST_CHOICES} categories, or remove it.")

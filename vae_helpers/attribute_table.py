@@ -47,14 +47,15 @@ class Attribute(NamedTuple):
         except (TypeError, ValueError):
             number = np.nan
         if not np.isfinite(number) or (self.choices and number not in range(len(self.choices))):
-            wanted = f"one of {', '.join(self.choices[:8])}" if self.choices else f"a number from {self.low:g} to {self.high:g}"
+            wanted = f"a number from {self.low:g} to {self.high:g}"
+            wanted = f"one of {', '.join(self.choices[:8])}" if self.choices else wanted
             raise InputError(f"{value!r} is no value of {self.name!r}: give {wanted}.")
         return number
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """`values` float64 (N, A), categories as their choice's number, NaN = unknown; `table` says what the columns are."""
+    """`values` float64 (N, A), categories as their choice's number, NaN = unknown; `table` says what columns are."""
 
     values: np.ndarray
     table: tuple[Attribute, ...]
@@ -66,12 +67,13 @@ class Attributes:
                              f"but these have shape {values.shape}.")
         twice = [name for i, name in enumerate(self.names) if name in self.names[:i]]
         if twice:
-            raise InputError(f"two attributes are called {twice[0]!r}: rename one, so that a slider can be found by name.")
+            raise InputError(f"two attributes are called {twice[0]!r}: rename one, so that each slider has a name "
+                             "of its own.")
         for column, attribute in zip(values.T, self.table):
             known = column[~np.isnan(column)]
             if np.isinf(known).any() or (attribute.choices and not np.isin(known, range(len(attribute.choices))).all()):
-                raise InputError(f"{attribute.name!r} holds a value that is neither finite nor NaN, or the number of no "
-                                 "choice: correct it, or leave it unknown.")
+                raise InputError(f"{attribute.name!r} holds a value that is neither finite nor NaN, or the number of "
+                                 "no choice: correct it, or leave it unknown.")
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "table", tuple(self.table))
 

@@ -53,7 +53,8 @@ def from_labels(labels: Sequence[str], name: str = "label") -> Attributes | None
         return None
     number = {choice: float(i) for i, choice in enumerate(choices)}
     values = np.array([[number.get(label, np.nan)] for label in labels])
-    return Attributes(values, (Attribute(name, "folder", "category", 0.0, len(choices) - 1.0, choices, "folder names"),))
+    made = Attribute(name, "folder", "category", 0.0, len(choices) - 1.0, choices, "folder names")
+    return Attributes(values, (made,))
 
 
 def from_marks(marks: Mapping[str, Mapping[str, bool]], names: Sequence[str]) -> Attributes:

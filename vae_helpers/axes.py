@@ -109,7 +109,8 @@ def attribute_axes(chart: Chart, trust: Sequence[Trust] = (), way: str = "condit
 def latent_axes(summary: LatentSummary) -> list[LatentAxis]:
     """An axis for each active latent, the one with the highest KL first; mean ± 3 spreads."""
     reach = _REACH * summary.spread
-    return [LatentAxis(f"latent {j}", "", float(summary.mean[j] - reach[j]), float(summary.mean[j] + reach[j]), latent=j)
+    low, high = (summary.mean - reach).tolist(), (summary.mean + reach).tolist()
+    return [LatentAxis(f"latent {j}", "", low[j], high[j], latent=j)
             for j in summary.active.tolist()]
 
 
@@ -120,16 +121,18 @@ def component_axes(codes: Tensor, count: int = 8) -> list[LineAxis]:
     """
     if codes.dim() != 2 or len(codes) < 3:
         raise InputError(f"principal components need at least 3 codes (N, latent_dim), but got {tuple(codes.shape)}.")
-    pca = PCA(min(count, len(codes) - 1, codes.shape[1]), svd_solver="full").fit(np.asarray(codes.detach().cpu(), np.float64))
+    count = min(count, len(codes) - 1, codes.shape[1])
+    pca = PCA(count, svd_solver="full").fit(np.asarray(codes.detach().cpu(), np.float64))
     spread = np.sqrt(pca.explained_variance_)
-    return [LineAxis(f"component {i}", "standard deviations", -_REACH, _REACH, vector=vector, origin=pca.mean_)
+    return [LineAxis(f"component {i}", "standard deviations", -_REACH, _REACH, vector=vector * size, origin=pca.mean_)
             for i, (vector, size) in enumerate(zip(pca.components_, spread), 1) if size > 0]
 
 
 def direction_axis(kept: KeptDirection) -> LineAxis:
     """A direction made by hand: 0 where the pictures without it lie, 1 where those with it do."""
-    return LineAxis(kept.name, "0 has it not, 1 has it", -1.0, 2.0, kept.cosine, vector=np.asarray(kept.vector, np.float64),
-                    origin=np.asarray(kept.origin, np.float64), kind="direction")
+    vector, origin = np.asarray(kept.vector, np.float64), np.asarray(kept.origin, np.float64)
+    return LineAxis(kept.name, "0 has it not, 1 has it", -1.0, 2.0, kept.cosine, vector=vector, origin=origin,
+                    kind="direction")
 
 
 def by_trust(axes: Sequence[Axis]) -> list[Axis]:
@@ -158,7 +161,8 @@ def move_together(code: Tensor, wanted: Sequence[tuple[Axis, float]]) -> Tensor:
     return (start + sum(each.double() - start for each in moved)).to(code.dtype)
 
 
-def sound_range(axis: Axis, code: Tensor, sound: Callable[[Tensor], np.ndarray], steps: int = 16) -> tuple[float, float]:
+def sound_range(axis: Axis, code: Tensor, sound: Callable[[Tensor], np.ndarray],
+                steps: int = 16) -> tuple[float, float]:
     """The part of an axis's range around a code's own value in which all codes are sound: `(low, high)`.
 
     `sound` takes codes (n, latent_dim) to bool (n,); it is asked once, at `steps` even places of the range.

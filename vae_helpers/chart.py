@@ -115,7 +115,7 @@ class Chart:
 
         `way` "conditional": attributes that are correlated with it follow by their conditional expectation, so that the
         picture stays one of the set; "marginal": all others stay. A number beyond its range counts as its end. `known`
-        (A,) are the code's attributes where they are known, else they are read. Returns (latent_dim,) or (n, latent_dim).
+        (A,) are the code's attributes where they are known, else they are read. Gives (latent_dim,) or (n, latent_dim).
         """
         attribute = self.table[self.column(name)]
         several = not isinstance(value, str) and np.ndim(value) > 0
@@ -209,7 +209,8 @@ class Chart:
             target[:, places[k]] = np.where(np.isclose(asked, own, 0, 1e-9).all(axis=1, keepdims=True), own, asked)
             if self.table[k].choices and not self.seen[places[k]][values.astype(int)].all():
                 unseen = self.table[k].choices[int(values[~self.seen[places[k]][values.astype(int)]][0])]
-                raise InputError(f"no training picture's {self.table[k].name} is {unseen!r}, so nothing was learnt of it.")
+                raise InputError(f"no training picture's {self.table[k].name} is {unseen!r}, so nothing was learnt "
+                                 "of it.")
         if way == "conditional":
             moved = np.concatenate([places[k] for k in columns])
             slopes = np.linalg.pinv(self.covariance[np.ix_(moved, moved)], 1e-6) @ self.covariance[moved]

@@ -15,7 +15,8 @@ _DEGREES = (5, 3, 2, 1)  # of a number's Legendre polynomials, the first that th
 _PAIRED = 3              # products are made of polynomials up to this degree
 _MOST = 320              # features: more gained nothing with 3,000 codes of 13 factors
 _PER_CODE = 3            # codes for each feature, at least, where products are concerned
-_SHARES, _FOLDS, _RIDGES = (0, 1 / 8, 1 / 4, 1 / 2, 1), 5, (3.0, 100.0)  # of the products tried; one row of so many tests
+_SHARES = (0, 1 / 8, 1 / 4, 1 / 2, 1)  # of the candidate products, tried on one code of so many, with these ridges
+_FOLDS, _RIDGES = 5, (3.0, 100.0)
 _ENOUGH = 1.01           # the fewest whose error is at most so many times the least
 _SCREENED = 12_000       # products that are looked at, at most; else those of straight lines only
 
@@ -42,8 +43,8 @@ class Features:
         """Choose by budget for training rows: first each attribute's own functions, as smooth as need be.
 
         Then the products that explain most of what those leave of the codes (N, L): all pairs are looked at one by one,
-        those with the largest squared correlations, summed over latents, are candidates; every fifth code decides how many
-        of them help.
+        those with the largest squared correlations, summed over latents, are candidates; every fifth code decides how
+        many of them help.
         """
         budget = min(_MOST, max(len(embedded) // _PER_CODE, 1))
         columns = np.split(embedded, np.cumsum([a.width for a in table])[:-1], axis=1)
@@ -101,7 +102,7 @@ def _degree(attribute: Attribute, degree: int, different: int) -> int:
 
 
 def _error(features: np.ndarray, codes: np.ndarray, test: np.ndarray) -> float:
-    """Squared error of the codes of the `test` rows, learnt from the others; the better of a weak and a strong ridge."""
+    """Squared error of the codes of the `test` rows, learnt from the others, with the better ridge."""
     features, codes = features - features[~test].mean(axis=0), codes - codes[~test].mean(axis=0)
     fits = [Ridge(ridge, fit_intercept=False).fit(features[~test], codes[~test]) for ridge in _RIDGES]
     return min(float(np.square(fit.predict(features[test]) - codes[test]).sum()) for fit in fits)

@@ -84,7 +84,7 @@ class Judge(NamedTuple):
 
 
 def score_of(read: np.ndarray, truth: np.ndarray, attribute: Attribute) -> float:
-    """R² of what was read (n,) of an attribute against the truth, where that is known; of a category the share right."""
+    """R² of what was read (n,) of an attribute against the truth, where known; of a category the share right."""
     known = ~(np.isnan(truth) | np.isnan(read))
     read, truth = read[known], truth[known]
     if not len(truth):

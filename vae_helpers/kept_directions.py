@@ -65,14 +65,15 @@ def list_directions(folder: Path, latents: int | None = None) -> list[KeptDirect
     except FileNotFoundError:
         return []
     except OSError as problem:
-        raise InputError(f"The directions in {path} cannot be read ({problem.strerror}): make the file readable.") from None
+        raise InputError(f"The directions in {path} cannot be read ({problem.strerror}): make the file "
+                         "readable.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{path} does not hold directions, or it is damaged: move it away, and mark the pictures "
                          "again.") from None
     wrong = [kept for kept in found if latents is not None and len(kept.vector) != latents]
     if wrong:
-        raise InputError(f"The direction {wrong[0].name!r} in {path} has {len(wrong[0].vector)} latents, but this model "
-                         f"has {latents}: it was made with another model; move the file away.")
+        raise InputError(f"The direction {wrong[0].name!r} in {path} has {len(wrong[0].vector)} latents, but this "
+                         f"model has {latents}: it was made with another model; move the file away.")
     return found
 
 
