@@ -68,8 +68,8 @@ def measure_trust(decode: Callable[[Tensor], np.ndarray], chart: Chart, codes: T
     what is read against what is asked, per picture, by least squares. Leak: the mean over the others of |slope| beyond
     what they were asked, too. Both are in standard deviations of the set, medians over pictures, and made up for what
     the judge itself misses on real pictures (its gain). For a circle the slope is the mean cosine of what is missed;
-    for a category the share read as asked, 0 for chance; their leak is the others' standard deviation. Into a category it
-    is the share of frames where that changes.
+    for a category the share read as asked, 0 for chance; their leak is the others' standard deviation. Into a category
+    it is the share of frames where that changes.
     """
     attributes = attributes.select(chart.names)
     read = chart.read(codes)
