@@ -26,7 +26,7 @@ def test_stays_within_its_evaluations_and_never_ends_worse(evaluations):
 
     start = torch.full((4,), 2.0)
     found = minimise(function, start, evaluations)
-    assert len(calls) == evaluations
+    assert 1 <= len(calls) <= evaluations
     assert function(found) <= function(start)
     assert torch.equal(start, torch.full((4,), 2.0))
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from vae_helpers.latent import lerp
-from vae_helpers.losses import squared_error
 from vae_helpers.minimise import minimise
 from vae_helpers.model import Decoder
 
@@ -22,7 +21,7 @@ _STRAY = 8.0
 
 def geodesic_curve(decoder: Decoder, a: Tensor, b: Tensor, active: np.ndarray | None = None,
                    remoteness: Callable[[Tensor], Tensor] | None = None,
-                   evaluations: int = 30) -> Callable[[Tensor], Tensor]:
+                   evaluations: int = 30, features: Callable[[Tensor], Tensor] | None = None) -> Callable[[Tensor], Tensor]:
     """The geodesic from code a to code b under the decoder's pull-back metric (Shao 2018; Arvanitidis 2018).
 
     Minimises `Σ ‖g(z_{i+1}) - g(z_i)‖²` with the ends fixed, from the straight line on, over the `active` latents
@@ -36,7 +35,7 @@ def geodesic_curve(decoder: Decoder, a: Tensor, b: Tensor, active: np.ndarray | 
     dims = torch.arange(len(a)) if active is None else torch.as_tensor(np.ascontiguousarray(active))
     bend = torch.zeros(_WAVES, len(a))
     if len(dims) and not torch.equal(a, b):
-        bend[:, dims] = _least_energy(decoder, a, b, dims, remoteness, evaluations)
+        bend[:, dims] = _least_energy(decoder, a, b, dims, remoteness, evaluations, features or (lambda x: x))
     return lambda t: lerp(a, b, t) + _waves(t) @ bend
 
 
@@ -48,7 +47,7 @@ def _waves(t: Tensor) -> Tensor:
 
 
 def _least_energy(decoder: Decoder, a: Tensor, b: Tensor, dims: Tensor,
-                  remoteness: Callable[[Tensor], Tensor] | None, evaluations: int) -> Tensor:
+                  remoteness: Callable[[Tensor], Tensor] | None, evaluations: int, features) -> Tensor:
     """Amplitudes (waves, len(dims)) of the bend with the least energy found."""
     device = next(decoder.parameters()).device
     with torch.inference_mode(False):  # tensors made in inference mode are not for learning
@@ -56,21 +55,25 @@ def _least_energy(decoder: Decoder, a: Tensor, b: Tensor, dims: Tensor,
         t = torch.linspace(0, 1, _POINTS)
         straight, waves = lerp(a, b, t.to(device)), _waves(t)[1:-1].to(device)
         with torch.no_grad():
-            ends = decoder(straight[[0, -1]])
+            ends = features(decoder(straight[[0, -1]]))
             if remoteness:
                 allowed = remoteness(straight[1:-1]).clamp_min(1)
         # In these units a typical latent's stiffness is about 1, so that the first step has a sensible length.
-        unit = max(squared_error(ends[1], ends[0]).item() / (b - a).square().sum().item(), 1e-12)
+        unit = max(_squared(ends[1:] - ends[:1]).item() / (b - a).square().sum().item(), 1e-12)
         # One point that strays by 1 costs several times the least energy there can be, that of a straight film.
         stray = _STRAY * (b - a).square().sum()
 
         def energy(bend: Tensor) -> Tensor:
             offset = torch.zeros(len(waves), len(a), device=device).index_copy(1, dims, waves @ bend)
             codes = straight[1:-1] + offset
-            frames = torch.cat([ends[:1], decoder(codes), ends[1:]])
-            length = squared_error(frames[1:], frames[:-1]).sum() * (_POINTS - 1) / unit
+            frames = torch.cat([ends[:1], features(decoder(codes)), ends[1:]])
+            length = _squared(frames[1:] - frames[:-1]).sum() * (_POINTS - 1) / unit
             if not remoteness:
                 return length
             return length + stray * (remoteness(codes) - allowed).clamp_min(0).square().sum()
 
         return minimise(energy, torch.zeros(_WAVES, len(dims), device=device), evaluations).cpu()
+
+
+def _squared(change: Tensor) -> Tensor:
+    return change.flatten(1).square().sum(dim=1)

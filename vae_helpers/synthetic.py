@@ -11,7 +11,7 @@ from vae_helpers import synthetic_animals, synthetic_butterflies
 from vae_helpers.errors import InputError
 from vae_helpers.synthetic_shapes import Factor
 
-__all__ = ["SETS", "Factor", "render", "sample_factors"]
+__all__ = ["SETS", "Factor", "paint", "render", "sample_factors"]
 
 _ARTISTS = {"butterflies": synthetic_butterflies, "animals": synthetic_animals}
 SETS: dict[str, tuple[Factor, ...]] = {name: artist.FACTORS for name, artist in _ARTISTS.items()}
@@ -89,10 +89,20 @@ def render(factors: np.ndarray, size: int = 128, set_name: str = "butterflies") 
     np.empty(1 << 24, dtype=np.uint8)
     chunk = max(1, _PIXELS_AT_ONCE // (size * size))
     for first in range(0, len(rows), chunk):
-        part = rows[first : first + chunk]
-        columns = {factor.name: part[:, j] for j, factor in enumerate(table)}
-        canvas = _ARTISTS[set_name].paint(columns, size)
+        canvas = _painted(rows[first : first + chunk], size, set_name)
         canvas *= np.float32(255)
         canvas += np.float32(0.5)
         pictures[first : first + chunk] = canvas.transpose(0, 2, 3, 1)
     return pictures
+
+
+def paint(factors: np.ndarray, size: int = 128, set_name: str = "butterflies") -> np.ndarray:
+    """Like `render`, before rounding: float32 (n, 3, size, size) in [0, 1], n at least 1."""
+    rows = _checked(factors, _table(set_name), set_name)
+    chunk = max(1, _PIXELS_AT_ONCE // (size * size))
+    return np.concatenate([_painted(rows[first:first + chunk], size, set_name) for first in range(0, len(rows), chunk)])
+
+
+def _painted(rows: np.ndarray, size: int, set_name: str) -> np.ndarray:
+    columns = {factor.name: rows[:, j] for j, factor in enumerate(_table(set_name))}
+    return _ARTISTS[set_name].paint(columns, size)
