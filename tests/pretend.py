@@ -9,7 +9,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 _WAITS = {Tensor.item, Tensor.tolist, Tensor.cpu, Tensor.__bool__, Tensor.__float__, Tensor.nonzero, torch.nonzero}
 _FROM_HOST = {torch.tensor, torch.as_tensor, Tensor.new_tensor}
@@ -25,7 +25,7 @@ class Pretend(TorchFunctionMode):
     def __init__(self, kind: str, monkeypatch):
         super().__init__()
         self.kind, self.copies, self.waits = kind, Counter(), Counter()
-        generator, autocast, move, load = torch.Generator, torch.autocast, torch.nn.Module.to, torch.load
+        generator, autocast, move, load, save = torch.Generator, torch.autocast, torch.nn.Module.to, torch.load, torch.save
         deepcopy = torch.nn.Parameter.__deepcopy__
 
         @functools.wraps(autocast, updated=())
@@ -46,6 +46,10 @@ class Pretend(TorchFunctionMode):
             self._mark(content if torch.device(map_location).type == kind else ())
             return content
 
+        def saving(content, file, **settings):
+            with torch._C.DisableTorchFunction():  # the marks are no part of a tensor
+                save(tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, content), file, **settings)
+
         def copying(parameter, memo):
             copied = deepcopy(parameter, memo)
             copied.there = _lies_there(parameter)
@@ -56,6 +60,7 @@ class Pretend(TorchFunctionMode):
         monkeypatch.setattr(torch, "autocast", old_autocast)
         monkeypatch.setattr(torch.nn.Module, "to", marking)
         monkeypatch.setattr(torch, "load", loading)
+        monkeypatch.setattr(torch, "save", saving)
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs, name = dict(kwargs or {}), getattr(function, "__name__", str(function))

@@ -254,7 +254,7 @@ def test_a_checkpoint_holds_plain_types_and_cpu_readable_tensors_only(trained):
         assert len(names) == 1
         content = zipfile.ZipFile(path).read(names.pop())
         used = {f"{a} {b}" for a, b in _globals(content)}
-        assert used <= {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch FloatStorage",
+        assert used <= {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch FloatStorage", "torch ByteStorage",
                         "torch LongStorage"}
 
 

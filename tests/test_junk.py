@@ -51,7 +51,7 @@ def said_by(*words):
 
 def _options(command: str):
     sub = build_parser()._subparsers._group_actions[0].choices[command]
-    return [action.option_strings[0] for action in sub._actions if action.option_strings and action.nargs != 0]
+    return [action.option_strings[0] for action in sub._actions if action.option_strings and action.nargs not in (0, "?")]
 
 
 COMMANDS = ("data", "train", "reconstruct", "interpolate", "traverse", "evaluate", "sweep", "benchmark", "pack")

@@ -136,7 +136,7 @@ def test_an_existing_run_asks_for_resume(capsys):
     assert status == 2 and "started with objective beta" in error
 
 
-@pytest.mark.parametrize("said, own", [(("--latent-dim", 4), "latent_dim 8"), (("--decoder-norm", "batch"), "decoder_norm instance"),
+@pytest.mark.parametrize("said, own", [(("--latent-dim", 4), "--latent-dim 8"), (("--decoder-norm", "batch"), "--decoder-norm instance"),
                                        (("--preset", "quick"), "preset none"), (("--likelihood", "laplace"), "likelihood gaussian")])
 def test_a_run_that_goes_on_refuses_other_settings_than_its_own(capsys, monkeypatch, small_model, said, own):
     saved = {"train_config": asdict(TrainConfig(epochs=1)), "step": 3}

@@ -6,6 +6,7 @@ from profiles import wide_rgb
 
 from vae_helpers import data
 from vae_helpers import decode as decoding
+from vae_helpers import folder as folder_cache
 from vae_helpers.__main__ import main
 from vae_helpers.data import open_pictures
 from vae_helpers.notes import read_notes, write_notes
@@ -35,16 +36,16 @@ def test_the_data_command_counts_what_was_done_and_left_out(folder, capsys):
 
 
 def test_notes_survive_an_interruption(folder, monkeypatch):
-    real = data.decode_blocks
+    real = folder_cache.decode_blocks
 
     def cut(*given):
         yield from real(*given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(data, "decode_blocks", cut)
+    monkeypatch.setattr(folder_cache, "decode_blocks", cut)
     with pytest.raises(KeyboardInterrupt):
         opened(folder)
-    monkeypatch.setattr(data, "decode_blocks", real)
+    monkeypatch.setattr(folder_cache, "decode_blocks", real)
     assert set(opened(folder).notes) == {"0.png", "1.png"}
 
 
@@ -77,5 +78,5 @@ def test_what_was_left_out_for_a_passing_reason_is_tried_again(folder, monkeypat
 def test_what_is_damaged_is_not_tried_again(folder, monkeypatch):
     (folder / "3.png").write_bytes(b"words")
     first = opened(folder, allow_bad=0.5)
-    monkeypatch.setattr(data, "decode_blocks", lambda *_: pytest.fail("it was decoded again"))
+    monkeypatch.setattr(folder_cache, "decode_blocks", lambda *_: pytest.fail("it was decoded again"))
     assert opened(folder, allow_bad=0.5).skipped == first.skipped == (("3.png", first.skipped[0][1]),)

@@ -50,7 +50,7 @@ def test_each_trains_and_logs_its_terms(small_set, tmp_path, objective, likeliho
 def test_one_picture_is_too_few_for_an_objective_of_batches(small_set, tmp_path):
     rows = [small_set.split.train[0], *small_set.split.validation]
     alone = replace(small_set, pictures=small_set.pictures[rows], names=tuple(small_set.names[r] for r in rows),
-                    labels=("",) * len(rows), factors=None)
+                    labels=("",) * len(rows), factors=None, prints=None)
     assert len(alone.split.train) == 1
     for objective in ("tc-stratified", "info"):  # both divide by the number of the batch's other pictures
         with pytest.raises(InputError, match="looks at a batch as a whole, but there is 1 picture"):

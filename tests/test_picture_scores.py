@@ -178,8 +178,8 @@ def test_no_memory_for_a_network_is_not_called_a_missing_download(monkeypatch):
 
 
 @pytest.mark.parametrize("problem, words", [
-    (MemoryError(), "not enough memory to load Inception's weights"),
-    (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
+    (MemoryError(), "FID and KID needs more memory than there is"),
+    (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), "needs more memory"),
     (OSError(28, "No space left on device", "/here/x.pth"), "could not be kept: /here/x.pth cannot be used .No space"),
     (RuntimeError("invalid hash value"), "could not be loaded .invalid hash value.*delete")])
 def test_only_a_network_that_fails_is_called_one(monkeypatch, problem, words):

@@ -180,7 +180,7 @@ def test_folders_of_the_projects_names_are_no_project(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("source", ["", " ", "~nosuchuser/pictures"])
 def test_a_source_that_names_nothing_is_one_sentence(source):
-    with pytest.raises(InputError, match="no name|no home folder"):
+    with pytest.raises(InputError, match="no name|home folder of a user"):
         find_folder(source)
 
 

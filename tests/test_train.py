@@ -81,7 +81,7 @@ def test_an_existing_run_is_never_overwritten(small_set, tmp_path):
     run = Run("a", tmp_path)
     _fit(small_set, run)
     before = run.last.read_bytes()
-    with pytest.raises(InputError, match="resume it, or choose another name"):
+    with pytest.raises(InputError, match="go on with it by .*or choose another name"):
         _fit(small_set, run)
     assert run.last.read_bytes() == before
 
@@ -410,7 +410,7 @@ def test_a_run_of_which_only_the_best_is_left_goes_on_from_there(small_set, tmp_
     run.last.unlink()
     run.previous.unlink()
     best = run.best.read_bytes()
-    with pytest.raises(InputError, match="resume it, or choose another name"):
+    with pytest.raises(InputError, match="go on with it by .*or choose another name"):
         _fit(small_set, run)
     assert run.best.read_bytes() == best
     assert _fit(small_set, run, resume=True).finished

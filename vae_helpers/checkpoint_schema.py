@@ -143,7 +143,7 @@ def _require_data(data: dict) -> None:
     if "request" not in data:
         raise Misfit("data lacks 'request'")
     for where, _ in tensors_in({name: each for name, each in data.items() if name not in _PER_PICTURE}, "data"):
-        raise Misfit(f"there is a tensor in {where} that does not belong there")
+        raise Misfit(f"there is a tensor in {short(where)} that does not belong there")
     for name, dtype in _PER_PICTURE.items():
         if data.get(name) is not None:
             _require_tensor(data[name], torch.empty(data["pictures"], dtype=dtype, device="meta"), f"data[{name!r}]")

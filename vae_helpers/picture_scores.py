@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from vae_helpers.data import to_float
 from vae_helpers.dice import own_dice
-from vae_helpers.errors import InputError, explain, ran_out_of_memory, within_limits
+from vae_helpers.errors import InputError, explain, within_limits
 
 _BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first (Wang et al. 2003, sec. 3.2)
 _AT_ONCE = 64  # pictures
@@ -163,7 +163,7 @@ def _or_say_why(score: str, weights: str) -> Iterator[None]:
         package = "torch-fidelity" if "fidelity" in str(problem).lower() else problem.name or "torchvision"
         raise InputError(f"{score} cannot be computed, because the package {package} is not installed: "
                          f"`pip install {package}`.") from None
-    except (OSError, RuntimeError, MemoryError) as problem:
+    except (OSError, RuntimeError) as problem:
         raise InputError(f"{score} cannot be computed, because {_why(problem, weights)}.") from None
     finally:
         socket.setdefaulttimeout(before)
@@ -171,8 +171,6 @@ def _or_say_why(score: str, weights: str) -> Iterator[None]:
 
 def _why(problem: Exception, weights: str) -> str:
     """What happened to these weights, and what to do."""
-    if ran_out_of_memory(problem):
-        return f"there is not enough memory to load {weights}: close other programs, or leave this score out"
     if isinstance(problem, (URLError, HTTPException, TimeoutError, ConnectionError)):
         return (f"{weights} could not be fetched ({getattr(problem, 'reason', None) or problem}): run it once where "
                 f"there is internet, and its cache ({torch.hub.get_dir()}) serves from then on")

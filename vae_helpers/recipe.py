@@ -120,7 +120,7 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
         device = torch.device(name)
         if device.type != "cuda":
             torch.empty(1, device=device).cpu()  # "meta" holds no numbers that could be read back
-        elif (device.index or 0) >= torch.cuda.device_count():
+        elif not 0 <= (device.index or 0) < torch.cuda.device_count():  # 999 comes out as -25
             raise RuntimeError
     except (RuntimeError, AssertionError):
         raise InputError(f"device {str(name)!r} is not available on this machine: use 'cpu', or leave it out.") from None
