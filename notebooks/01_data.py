@@ -54,10 +54,10 @@ import timeit
 
 import numpy as np
 
-from vae_helpers import figures
+from vae_helpers.show import figures
 from vae_helpers.data import batches, open_pictures, plan, read_picture, to_float, to_uint8
-from vae_helpers.fetch import fetch
-from vae_helpers.synthetic import SETS, render, sample_factors
+from vae_helpers.data import fetch
+from vae_helpers.data import SETS, render, sample_factors
 
 # %% [markdown]
 # **Parameters.** `DATASET` is where pictures come from. `"synthetic"` draws butterflies on the spot, so nothing needs
@@ -148,6 +148,7 @@ figures.show_rows([pictures.pictures[list(group[:8])] for group in groups], labe
 #
 # ![One factor a row, from one end to the other](figures/factors.webp)
 
+
 # %%
 def sweep(set_name: str, column: int, steps: int = 8) -> np.ndarray:
     """One picture with one factor changed from end to end: uint8 (steps, H, W, 3)."""
@@ -156,6 +157,7 @@ def sweep(set_name: str, column: int, steps: int = 8) -> np.ndarray:
     even = np.linspace(factor.low, factor.high, steps)
     rows[:, column] = np.arange(steps) % len(factor.choices) if factor.choices else even
     return render(rows, IMAGE_SIZE, set_name)
+
 
 # %% [markdown]
 # The butterflies first:
@@ -216,12 +218,14 @@ figures.show_grid(batch.numpy(), columns=8, title=f"One batch, {tuple(batch.shap
 # ## What augmentation does
 # The same pictures in three epochs: another order, other pictures mirrored. Here they are put back in order to compare.
 
+
 # %%
 def seen_in(epoch: int) -> np.ndarray:
     """The first eight training pictures as this epoch shows them, mirrored or not."""
     turns = plan(pictures.split.train, size, seed=0, epoch=epoch)
     mirrored = {row for rows, flips in turns for row in rows[flips]}
-    return np.stack([pictures.pictures[row][:, ::-1 if row in mirrored else 1] for row in pictures.split.train[:8]])
+    return np.stack([pictures.pictures[row][:, :: -1 if row in mirrored else 1] for row in pictures.split.train[:8]])
+
 
 figures.show_rows([seen_in(epoch) for epoch in range(3)], ["epoch 1", "epoch 2", "epoch 3"])
 
@@ -235,11 +239,13 @@ figures.show_rows([seen_in(epoch) for epoch in range(3)], ["epoch 1", "epoch 2",
 # %%
 rows = pictures.split.train[:64]
 
+
 def make_again() -> np.ndarray:
     """The same pictures without the cache: drawn from their factors, or decoded from their files."""
     if pictures.factors is not None:
         return render(pictures.factors[rows], IMAGE_SIZE, pictures.name)
     return np.stack([read_picture(Path(pictures.source) / pictures.names[row], IMAGE_SIZE) for row in rows])
+
 
 seconds = [min(timeit.repeat(work, number=1, repeat=5)) for work in (make_again, lambda: pictures.pictures[rows])]
 assert np.array_equal(make_again(), pictures.pictures[rows])

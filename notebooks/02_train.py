@@ -55,15 +55,17 @@ import inspect
 
 import torch
 
-from vae_helpers import figures, losses
-from vae_helpers.checkpoint import Run, load_checkpoint, run_name
+from vae_helpers.model import losses
+from vae_helpers.show import figures
+from vae_helpers.runs import Run, load_checkpoint, run_name
 from vae_helpers.data import name_of, open_pictures
-from vae_helpers.distributed import open_world
+from vae_helpers.train import open_world
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_prior
-from vae_helpers.logbook import read_scalars
+from vae_helpers.runs import read_scalars
 from vae_helpers.model import BetaVAE, VAEConfig
-from vae_helpers.pace import Pace
-from vae_helpers.train import TrainConfig, fit, learning_rate
+from vae_helpers.train import Pace
+from vae_helpers.settings import TrainConfig, learning_rate
+from vae_helpers.train import fit
 
 # %% [markdown]
 # **Parameters.** With `QUICK` the run takes about `MINUTES`: this machine is timed, and the pictures' size and the number of
@@ -192,8 +194,10 @@ figures.show_curves({"rate": (progress, rates)}, "share of the run", "learning r
 
 # %%
 result = fit(pictures, run, config, model.config, resume=run.exists())
-print(f"{run.name}: held-out PSNR {result.scores.psnr:.2f} dB, KL {result.scores.kl:.0f} nats, "
-      f"{result.scores.active_units} of {model.config.latent_dim} latents active")
+print(
+    f"{run.name}: held-out PSNR {result.scores.psnr:.2f} dB, KL {result.scores.kl:.0f} nats, "
+    f"{result.scores.active_units} of {model.config.latent_dim} latents active"
+)
 
 # %% [markdown]
 # PSNR says how close reconstructions of held-out pictures come, in decibels: +6 dB halves the error, and 20 dB is where

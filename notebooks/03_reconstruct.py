@@ -53,14 +53,15 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers import figures
-from vae_helpers.checkpoint import load_run
-from vae_helpers.identity import open_for_run
+from vae_helpers.show import figures
+from vae_helpers.runs import load_run
+from vae_helpers.runs import open_for_run
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_posterior, sample_prior
-from vae_helpers.metrics import evaluate, psnr_of, ssim_of
-from vae_helpers.shipping import choose_run
-from vae_helpers.support import Support
-from vae_helpers.synthetic import render, sample_factors
+from vae_helpers.model import psnr_of
+from vae_helpers.scores import evaluate, ssim_of
+from vae_helpers.runs import choose_run
+from vae_helpers.latent import Support
+from vae_helpers.data import render, sample_factors
 
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
@@ -247,8 +248,14 @@ mu, _ = encode_pictures(model, held_out)
 support = Support(known_mu, known_logvar, mu, scores.summary.active, known)
 other = "butterflies" if pictures.name == "animals" else "animals"
 drawn = render(sample_factors(other, 32), size, other)
-groups = {"held-out": held_out[:64], "upside down": held_out[:64, ::-1], "blue for red": held_out[:64, ..., ::-1],
-          f"built-in {other}": drawn, "noise": noise, "plain colours": plain}
+groups = {
+    "held-out": held_out[:64],
+    "upside down": held_out[:64, ::-1],
+    "blue for red": held_out[:64, ..., ::-1],
+    f"built-in {other}": drawn,
+    "noise": noise,
+    "plain colours": plain,
+}
 
 # %% [markdown]
 # The median of each group in both measures, and the share of it that lies further out than 95 of 100 held-out

@@ -53,19 +53,26 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers import figures, inspector
-from vae_helpers.checkpoint import load_run
-from vae_helpers.directions import analogy, direction_between
-from vae_helpers.export import save_frames
-from vae_helpers.factor_reader import FactorReader
-from vae_helpers.identity import open_for_run
+from vae_helpers.show import figures, path_figures as inspector
+from vae_helpers.runs import load_run
+from vae_helpers.latent import analogy, direction_between
+from vae_helpers.show import save_frames
+from vae_helpers.latent import FactorReader
+from vae_helpers.runs import open_for_run
 from vae_helpers.latent import (
-    decode_codes, encode_pictures, pick_pairs, reconstruct, summarise, traversal_range, traverse)
-from vae_helpers.latent_map import pca_map
-from vae_helpers.path_report import compare_paths
-from vae_helpers.paths import chain, four_corners, walk
-from vae_helpers.shipping import choose_run
-from vae_helpers.support import Support
+    decode_codes,
+    encode_pictures,
+    pick_pairs,
+    reconstruct,
+    summarise,
+    traversal_range,
+    traverse,
+)
+from vae_helpers.latent import pca_map
+from vae_helpers.latent import compare_paths
+from vae_helpers.latent import chain, four_corners, walk
+from vae_helpers.runs import choose_run
+from vae_helpers.latent import Support
 from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]
@@ -117,7 +124,7 @@ print(f"{len(summary.active)} of {mu.shape[1]} latents are active")
 # %%
 pairs = pick_pairs(model, held_out[:SHOWN], count=4)
 rows = [walk(model, mu[a], mu[b], steps=10).frames for a, b in pairs]
-assert all((row[0] == reconstruct(model, held_out[a:a + 1])[0]).all() for row, (a, b) in zip(rows, pairs))
+assert all((row[0] == reconstruct(model, held_out[a : a + 1])[0]).all() for row, (a, b) in zip(rows, pairs))
 figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths between held-out pictures")
 
 # %% [markdown]
@@ -132,7 +139,8 @@ figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths
 shown = min(len(held_out), SHOWN)
 names = [pictures.names[row] for row in pictures.split.validation[:shown]]
 explorer = PairExplorer(
-    model, held_out[:shown], names, summary, support, pictures.pictures, folder=run.plots, pair=pairs[0])
+    model, held_out[:shown], names, summary, support, pictures.pictures, folder=run.plots, pair=pairs[0]
+)
 explorer
 
 # %% [markdown]

@@ -53,14 +53,14 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers import factor_figures, figures
-from vae_helpers.checkpoint import Run, load_run
+from vae_helpers.show import figures, score_figures as factor_figures
+from vae_helpers.runs import Run, load_run
 from vae_helpers.data import open_pictures
-from vae_helpers.disentanglement import concentration, dci, mig
-from vae_helpers.evaluation import Effort
+from vae_helpers.scores import concentration, dci, mig
+from vae_helpers.scores import Effort
 from vae_helpers.latent import encode_pictures, summarise, traversal_range, traverse
-from vae_helpers.losses import translate_beta
-from vae_helpers.sweep import EFFORT, OBJECTIVES, betas, by_score, medians, rate_distortion, sweep
+from vae_helpers.model import translate_beta
+from vae_helpers.experiments import EFFORT, OBJECTIVES, betas, by_score, medians, rate_distortion, sweep
 from vae_helpers.widgets import LatentExplorer
 
 # %% [markdown]
@@ -128,8 +128,14 @@ for beta in BETAS:
 # ![Scores by β](figures/scores_by_beta.webp)
 
 # %%
-asked = {"mig": "MIG", "dci_disentanglement": "DCI disentanglement", "sap": "SAP", "factor_vae": "FactorVAE score",
-         "modularity": "modularity", "psnr": "PSNR, dB"}
+asked = {
+    "mig": "MIG",
+    "dci_disentanglement": "DCI disentanglement",
+    "sap": "SAP",
+    "factor_vae": "FactorVAE score",
+    "modularity": "modularity",
+    "psnr": "PSNR, dB",
+}
 figure = factor_figures.show_scores(by_score(rows, asked), columns=3)
 figures.save(figure, Run("sweep", OUT).plots / "scores_by_beta.png")
 figure
@@ -253,8 +259,12 @@ factor_figures.show_factor_map(forest.importance, names, order, unit="share", ti
 # each is read from held-out codes, R² for numbers and the share right for categories:
 
 # %%
-print("\n".join(f"{name:<18} {read:.2f}   (chance {chance:.2f})" for name, read, chance in
-                zip(names, forest.read, forest.chance)))
+print(
+    "\n".join(
+        f"{name:<18} {read:.2f}   (chance {chance:.2f})"
+        for name, read, chance in zip(names, forest.read, forest.chance)
+    )
+)
 
 # %% [markdown]
 # Small things (the size of a spot, the width of a band) move few pixels, earn few squared errors, and are not in the

@@ -19,10 +19,23 @@ from pathlib import Path
 from vae_helpers.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-          "--disable-component-update", "--disable-sync"]
-_PRIVATE = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_SETTINGS_DIR",
-            "JUPYTERLAB_WORKSPACES_DIR")
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_PRIVATE = (
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_DATA_DIR",
+    "JUPYTER_RUNTIME_DIR",
+    "IPYTHONDIR",
+    "JUPYTERLAB_SETTINGS_DIR",
+    "JUPYTERLAB_WORKSPACES_DIR",
+)
 
 _IDLE = """() => { const p = window.jupyterapp && window.jupyterapp.shell.currentWidget;
   const s = p && p.sessionContext && p.sessionContext.session;
@@ -37,9 +50,13 @@ _RUNNING = """() => {
 _FIND = """const e = document.querySelector('.' + name);
   const img = e && (e.matches('img') ? e : e.querySelector('img'));"""
 # Inside the page: from keydown until the picture's new bytes have loaded.
-_WATCH = "name => { " + _FIND + """ window.began = null;
+_WATCH = (
+    "name => { "
+    + _FIND
+    + """ window.began = null;
   window.loaded = new Promise(done => img.addEventListener('load', () => done(performance.now()), {once: true}));
   document.addEventListener('keydown', () => { window.began = performance.now(); }, {once: true, capture: true}); }"""
+)
 _WAIT = """() => Promise.race([window.loaded.then(t => t - window.began),
   new Promise(r => setTimeout(() => r(-1), 5000))])"""
 
@@ -66,20 +83,36 @@ def server(root: Path, app: str = "jupyterlab", **environment: str):
     paths = {name: str(root / name.lower()) for name in _PRIVATE}
     quiet = Path(paths["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab"
     # No news pop-up; and every cell drawn at once, so that nothing depends on what is scrolled into view.
-    for plugin, settings in (("apputils-extension/notification", {"fetchNews": "false", "checkForUpdates": False}),
-                             ("notebook-extension/tracker", {"windowingMode": "none"})):
+    for plugin, settings in (
+        ("apputils-extension/notification", {"fetchNews": "false", "checkForUpdates": False}),
+        ("notebook-extension/tracker", {"windowingMode": "none"}),
+    ):
         file = quiet / f"{plugin}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings))
     (root / "work").mkdir(exist_ok=True)
     title = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}[app]
-    command = [sys.executable, "-m", app, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
-               f"--ServerApp.port={port}", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root / 'work'}",
-               f"--{title}.expose_app_in_browser=True"]
+    command = [
+        sys.executable,
+        "-m",
+        app,
+        "--no-browser",
+        "--allow-root",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={root / 'work'}",
+        f"--{title}.expose_app_in_browser=True",
+    ]
     search = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with open(root / "server.log", "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True,
-                                   env={**os.environ, **paths, "PYTHONPATH": search, **environment})
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, **paths, "PYTHONPATH": search, **environment},
+        )
     try:
         _wait_for(f"http://127.0.0.1:{port}/api?token={token}", process, root / "server.log")
         folder = "lab/tree" if app == "jupyterlab" else "notebooks"
@@ -99,6 +132,8 @@ def _wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
                 break
             time.sleep(0.25)
     raise InputError(f"the server did not start: {log.read_text()[-2000:]}")
+
+
 # Inside the film: from keydown until the next frame that the browser draws with the new picture.
 _FILM = """() => { const img = document.getElementById('picture'); let began = null;
   document.addEventListener('keydown', () => { began = performance.now(); }, {once: true, capture: true});
@@ -179,8 +214,11 @@ class Notebook:
         """Do something and wait until the picture changes; fails if it does not within five seconds."""
         before = self.source(picture)
         action()
-        self.page.wait_for_function("([name, before]) => { " + _FIND + " return img && img.src !== before; }",
-                                    arg=[picture, before], timeout=5000)
+        self.page.wait_for_function(
+            "([name, before]) => { " + _FIND + " return img && img.src !== before; }",
+            arg=[picture, before],
+            timeout=5000,
+        )
 
     def upload(self, explorer: str, file: Path) -> None:
         """Give a file to the upload button inside."""

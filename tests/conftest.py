@@ -6,10 +6,11 @@ import torch
 from explorers import NAMES, some_model, some_pictures, some_summary
 from small import SMALL
 
-from vae_helpers.checkpoint import Run
 from vae_helpers.data import open_pictures
 from vae_helpers.model import BetaVAE
-from vae_helpers.train import TrainConfig, fit
+from vae_helpers.runs import Run
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train import fit
 from vae_helpers.widgets import LatentExplorer, PairExplorer
 
 

@@ -25,7 +25,13 @@ class Pretend(TorchFunctionMode):
     def __init__(self, kind: str, monkeypatch):
         super().__init__()
         self.kind, self.copies, self.waits = kind, Counter(), Counter()
-        generator, autocast, move, load, save = torch.Generator, torch.autocast, torch.nn.Module.to, torch.load, torch.save
+        generator, autocast, move, load, save = (
+            torch.Generator,
+            torch.autocast,
+            torch.nn.Module.to,
+            torch.load,
+            torch.save,
+        )
         deepcopy = torch.nn.Parameter.__deepcopy__
 
         @functools.wraps(autocast, updated=())
@@ -48,7 +54,11 @@ class Pretend(TorchFunctionMode):
 
         def saving(content, file, **settings):
             with torch._C.DisableTorchFunction():  # the marks are no part of a tensor
-                save(tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, content), file, **settings)
+                save(
+                    tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, content),
+                    file,
+                    **settings,
+                )
 
         def copying(parameter, memo):
             copied = deepcopy(parameter, memo)
@@ -64,7 +74,11 @@ class Pretend(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs, name = dict(kwargs or {}), getattr(function, "__name__", str(function))
-        tensors = [leaf for leaf in tree_leaves(args[:1] if name == "__deepcopy__" else (args, kwargs)) if isinstance(leaf, Tensor)]
+        tensors = [
+            leaf
+            for leaf in tree_leaves(args[:1] if name == "__deepcopy__" else (args, kwargs))
+            if isinstance(leaf, Tensor)
+        ]
         there = any(map(_lies_there, tensors))
         if function == Tensor.device.__get__:
             return torch.device(self.kind, 0) if there else function(*args)

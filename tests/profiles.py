@@ -1,4 +1,5 @@
 """Small ICC profiles (version 2) for the tests: wide RGB primaries with a plain gamma, and four inks."""
+
 import itertools
 import struct
 
@@ -11,8 +12,12 @@ def xyz(values):
 
 def profile(kind, space, connection, tags):
     """An ICC profile of these tags."""
-    tags = {b"desc": b"desc\0\0\0\0" + struct.pack(">I", 6) + b"trial\0" + bytes(80), b"wtpt": xyz(D50),
-            b"cprt": b"text\0\0\0\0none\0\0\0\0", **tags}
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 6) + b"trial\0" + bytes(80),
+        b"wtpt": xyz(D50),
+        b"cprt": b"text\0\0\0\0none\0\0\0\0",
+        **tags,
+    }
     table, data, at = b"", b"", 132 + 12 * len(tags)
     for name, body in tags.items():
         body += bytes(-len(body) % 4)
@@ -28,8 +33,11 @@ def gamma(power):
 
 def wide_rgb():
     """Primaries as those of Adobe RGB."""
-    primaries = {b"rXYZ": (0.6097, 0.3111, 0.0195), b"gXYZ": (0.2053, 0.6257, 0.0609),
-                 b"bXYZ": (0.1492, 0.0632, 0.7446)}
+    primaries = {
+        b"rXYZ": (0.6097, 0.3111, 0.0195),
+        b"gXYZ": (0.2053, 0.6257, 0.0609),
+        b"bXYZ": (0.1492, 0.0632, 0.7446),
+    }
     curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma(2.2))
     return profile(b"mntr", b"RGB ", b"XYZ ", {name: xyz(values) for name, values in primaries.items()} | curves)
 

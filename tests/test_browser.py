@@ -6,19 +6,20 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from browser import ROOT, Notebook, browser, chromium, server, spread
 from PIL import Image
 
-from browser import ROOT, Notebook, browser, chromium, server, spread
-from vae_helpers.checkpoint import Run
-from vae_helpers.data import open_pictures
+from vae_helpers.data import open_pictures, render, sample_factors
 from vae_helpers.model import VAEConfig
-from vae_helpers.synthetic import render, sample_factors
-from vae_helpers.train import TrainConfig, fit
+from vae_helpers.runs import Run
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train import fit
 
 pytest.importorskip("playwright", reason="the browser tests need the package playwright")
 CHROMIUM = chromium()
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium, or playwright install "
-                                "chromium")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium: apt-get install chromium, or playwright install chromium"
+)
 
 # A cell below the explorers that trains the very model they were given: a moment the first time, long the second.
 TRAINING = """import time, torch
@@ -34,8 +35,14 @@ def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("browser")
     cache = root / "work" / "data" / "cache"  # where the notebook will look for it
     pictures = open_pictures("butterflies", 128, limit=160, cache_dir=cache, progress=False)
-    fit(pictures, Run("small", root / "VAE"), TrainConfig.quick(128, epochs=1, batch_size=16, pictures_every=2),
-        VAEConfig(latent_dim=64), device="cpu", progress=False)
+    fit(
+        pictures,
+        Run("small", root / "VAE"),
+        TrainConfig.quick(128, epochs=1, batch_size=16, pictures_every=2),
+        VAEConfig(latent_dim=64),
+        device="cpu",
+        progress=False,
+    )
     notebook = nbformat.read(ROOT / "notebooks" / "04_traverse.ipynb", as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell(TRAINING))
     nbformat.write(notebook, root / "work" / "04_traverse.ipynb")
@@ -53,9 +60,11 @@ def shots():
 @pytest.fixture
 def say(capsys):
     """Print past pytest's capture: the latencies are to be read, not judged."""
+
     def out_loud(text):
         with capsys.disabled():
             print(f"\n  {text}", end="")
+
     return out_loud
 
 

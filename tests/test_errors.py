@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vae_helpers.errors import explain, printable, quoted, ran_out_of_memory, said_with, worded
-from vae_helpers.parser import build_parser
+from vae_helpers.shell import build_parser
 
 WORDS = {
     "allow_bad": "--allow-bad",

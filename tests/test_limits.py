@@ -5,18 +5,25 @@ import errno
 import numpy as np
 import pytest
 import torch
-
 from small import SMALL
-from vae_helpers import batching, decode, train
-from vae_helpers.checkpoint import Run
-from vae_helpers.errors import InputError, within_limits
-from vae_helpers.train import TrainConfig, fit
 
-MEMORY = [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-          RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried 99 bytes."),
-          RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), RuntimeError("cuBLAS: CUBLAS_STATUS_ALLOC_FAILED"),
-          RuntimeError("std::bad_alloc"),
-          OSError(errno.ENOMEM, "Cannot allocate memory")]
+from vae_helpers.data import batches as batching
+from vae_helpers.data import decode
+from vae_helpers.errors import InputError, within_limits
+from vae_helpers.runs import Run
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train import fit
+from vae_helpers.train import loop as train
+
+MEMORY = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried 99 bytes."),
+    RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+    RuntimeError("cuBLAS: CUBLAS_STATUS_ALLOC_FAILED"),
+    RuntimeError("std::bad_alloc"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+]
 
 
 @pytest.mark.parametrize("problem", MEMORY, ids=lambda problem: str(problem)[:20])
@@ -26,8 +33,15 @@ def test_out_of_memory_is_one_sentence_on_every_device(problem):
             raise problem
 
 
-@pytest.mark.parametrize("problem", [RuntimeError("CUDA error: an illegal memory access was encountered"), KeyError("out of memory"),
-                                     OSError(errno.ENOSPC, "No space left on device"), InputError("a smaller batch")])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        KeyError("out of memory"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        InputError("a smaller batch"),
+    ],
+)
 def test_other_errors_stay_what_they_are(problem):
     with pytest.raises(type(problem)) as caught:
         with within_limits("training", "use a smaller batch"):

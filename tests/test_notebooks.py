@@ -11,7 +11,7 @@ from jupytext.compare import compare_notebooks
 from nbclient import NotebookClient
 from PIL import Image
 
-from vae_helpers.shipping import SHIPPED
+from vae_helpers.runs import SHIPPED
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("[0-9]*.py"))
 
@@ -24,7 +24,9 @@ def test_all_five_are_there():
 def test_pair_agrees_and_is_stripped(source):
     derived = jupytext.read(source.with_suffix(".ipynb"))
     compare_notebooks(derived, jupytext.read(source), fmt="py:percent")
-    assert [c.metadata.get("tags") for c in derived.cells] == [c.metadata.get("tags") for c in jupytext.read(source).cells]
+    assert [c.metadata.get("tags") for c in derived.cells] == [
+        c.metadata.get("tags") for c in jupytext.read(source).cells
+    ]
     assert "widgets" not in derived.metadata  # GitHub refuses to show such a notebook
     for cell in derived.cells:
         if cell.cell_type == "code":
@@ -37,7 +39,9 @@ def test_rhythm(source):
     lengths = [sum(bool(line.strip()) for line in c.source.splitlines()) for c in cells if c.cell_type == "code"]
     assert statistics.median(lengths) <= 6 and max(lengths) <= 20
     kinds = [c.cell_type for c in cells]
-    assert kinds[0] == kinds[-1] == "markdown" and "code code" not in " ".join(kinds)  # every cell is announced and read back
+    assert kinds[0] == kinds[-1] == "markdown" and "code code" not in " ".join(
+        kinds
+    )  # every cell is announced and read back
 
 
 @pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda p: p.stem)
@@ -50,7 +54,9 @@ def test_set_up_is_the_same_everywhere(source):
 
 @pytest.mark.parametrize("page", [*NOTEBOOKS, NOTEBOOKS[0].parents[1] / "README.md"], ids=lambda p: p.stem)
 def test_every_picture_in_the_prose_is_there_and_small(page):
-    pictures = [page.parent / name for name in re.findall(r"!\[[^\]]*\]\(((?!https?:)[^)]+)\)", page.read_text("utf-8"))]
+    pictures = [
+        page.parent / name for name in re.findall(r"!\[[^\]]*\]\(((?!https?:)[^)]+)\)", page.read_text("utf-8"))
+    ]
     assert len(pictures) >= 2
     for picture in pictures:
         assert picture.is_file() and picture.stat().st_size <= 2**20, picture
@@ -64,6 +70,8 @@ def test_notebooks_open_with_the_shipped_weights_at_full_size(name, tmp_path, mo
     monkeypatch.setenv("VAE_OUT", str(tmp_path))
     notebook = nbformat.read(NOTEBOOKS[0].with_name(f"{name}.ipynb"), 4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOKS[0].parent)}}).execute()
-    said = "".join(output.get("text", "") for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs)
+    said = "".join(
+        output.get("text", "") for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    )
     assert said.count("No run of your own") == 1 and "128×128 pictures" in said
     assert (tmp_path / "plots" / SHIPPED).is_dir()

@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_helpers import figures
-from vae_helpers.album import draw
-from vae_helpers.disk import write_aside, writing
 from vae_helpers.errors import InputError
-from vae_helpers.evaluation import save_scores
-from vae_helpers.export import save_frames, save_png
-from vae_helpers.logbook import Logbook
+from vae_helpers.files import write_aside, writing
+from vae_helpers.runs import Logbook, draw
+from vae_helpers.scores import save_scores
+from vae_helpers.show import figures, save_frames, save_png
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 WRITERS = {
@@ -24,7 +22,8 @@ WRITERS = {
     "figure.png": lambda place: figures.save(figures.show_grid(FRAMES), place),
     "figure.svg": lambda place: figures.save(figures.show_grid(FRAMES), place),
     "scores.json": lambda place: save_scores({"psnr": list(range(2000))}, place),
-    "names.csv": lambda place: write_aside(place, "a name\n" * 2000)}
+    "names.csv": lambda place: write_aside(place, "a name\n" * 2000),
+}
 PROJECTOR = ("projector/codes.tsv", "projector/names.tsv", "projector/sprite.png", "projector_config.pbtxt")
 can_fork = pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="the writer is forked")
 
@@ -75,19 +74,27 @@ def test_cut_in_the_middle_the_file_before_is_whole(tmp_path, name, killed):
 def test_a_projector_is_never_torn(tmp_path):
     def write(book=None):
         Logbook(tmp_path).projector(np.zeros((4, 9000)), ["x" * 2000] * 4, FRAMES[:4])
+
     write()
     before = {name: (tmp_path / name).read_bytes() for name in PROJECTOR}
     assert write_beyond(1000, write, killed=True) == -signal.SIGXFSZ
     assert before == {name: (tmp_path / name).read_bytes() for name in PROJECTOR}
 
 
-@pytest.mark.parametrize("code, words", [
-    (errno.ENOSPC, "because the disk is full: free some space"), (errno.EROFS, "because the disk is read-only: save it elsewhere"),
-    (errno.EIO, "the disk does not work"), (errno.EINVAL, "Invalid argument")])
+@pytest.mark.parametrize(
+    "code, words",
+    [
+        (errno.ENOSPC, "because the disk is full: free some space"),
+        (errno.EROFS, "because the disk is read-only: save it elsewhere"),
+        (errno.EIO, "the disk does not work"),
+        (errno.EINVAL, "Invalid argument"),
+    ],
+)
 @pytest.mark.parametrize("name", [name for name in WRITERS if name != "names.csv"])
 def test_a_disk_that_fails_gets_one_sentence(tmp_path, monkeypatch, name, code, words):
     def fails(*_):
         raise OSError(code, os.strerror(code))
+
     (tmp_path / name).write_text("the old one")
     monkeypatch.setattr(os, "fsync", fails)
     with pytest.raises(InputError, match=f"{name} cannot be written, {words if 'because' in words else ''}") as problem:
@@ -101,9 +108,13 @@ def test_places_that_hold_no_file_are_refused(tmp_path, name):
     ending = Path(name).suffix
     (tmp_path / f"folder{ending}").mkdir()
     (tmp_path / "file").touch()
-    for place, words in ((f"folder{ending}", "it is a folder"), (f"file/x{ending}", "a file stands where a folder"),
-                         (f"file/y/x{ending}", "a file stands where a folder"), ("x" * 300 + ending, "the name is too long"),
-                         (f"\ud800{ending}", "characters that this system cannot store")):
+    for place, words in (
+        (f"folder{ending}", "it is a folder"),
+        (f"file/x{ending}", "a file stands where a folder"),
+        (f"file/y/x{ending}", "a file stands where a folder"),
+        ("x" * 300 + ending, "the name is too long"),
+        (f"\ud800{ending}", "characters that this system cannot store"),
+    ):
         with pytest.raises(InputError, match=f"cannot be written, because .*{words}.*: save it elsewhere"):
             WRITERS[name](tmp_path / place)
     assert names_in(tmp_path) == ["file"]
@@ -148,10 +159,11 @@ def test_names_that_are_not_utf8_are_written(tmp_path, small_model):
 
 
 def test_a_full_disk_does_not_stop_an_album(tmp_path, small_model, monkeypatch, capsys):
-    from vae_helpers.checkpoint import Run
+    from vae_helpers.runs import Run
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
+
     run = Run("a", tmp_path)
     with Logbook(run.tensorboard) as book:
         monkeypatch.setattr(os, "fsync", full)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from vae_helpers.attribute_table import Attribute, Attributes
+from vae_helpers.data import Attribute, Attributes
 
 LATENTS = 12
 SIZE = Attribute("size", "cm", "number", 10.0, 30.0)
@@ -34,8 +34,9 @@ def curved_read(codes):
     both = np.stack([bend, np.where(bend >= 0, np.pi - bend, -np.pi - bend)], axis=1)
     miss = np.abs(2 * np.cos(both) + 0.5 * s[:, None] * both - middle[:, :2])
     bend = both[np.arange(len(z)), miss.argmin(axis=1)]
-    corner = np.stack([np.zeros((len(z), 2)), np.stack([np.ones(len(z)), 0.4 * s], axis=1),
-                       np.tile([0.0, 1.0], (len(z), 1))], axis=1)
+    corner = np.stack(
+        [np.zeros((len(z), 2)), np.stack([np.ones(len(z)), 0.4 * s], axis=1), np.tile([0.0, 1.0], (len(z), 1))], axis=1
+    )
     kind = np.square(z[:, None, 5:7] - corner).sum(axis=2).argmin(axis=1)
     return np.stack([20 + 10 * s, bend, np.degrees(np.arctan2(z[:, 4], z[:, 3])) % 360, kind], axis=1)
 
@@ -43,8 +44,9 @@ def curved_read(codes):
 def curved_world(n, seed, noise=0.3):
     """Codes float32 (n, 12) with a residue in latent 7, and their attributes."""
     rng = np.random.default_rng(seed)
-    values = np.stack([rng.uniform(10, 30, n), rng.uniform(-2, 2, n), rng.uniform(0, 360, n),
-                       rng.integers(0, 3, n)], axis=1)
+    values = np.stack(
+        [rng.uniform(10, 30, n), rng.uniform(-2, 2, n), rng.uniform(0, 360, n), rng.integers(0, 3, n)], axis=1
+    )
     codes = curved_codes(values)
     codes[:, 7] = noise * rng.normal(size=n)
     return torch.from_numpy(codes).float(), Attributes(values, CURVED)

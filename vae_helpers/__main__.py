@@ -9,10 +9,8 @@ import sys
 import traceback
 from collections.abc import Iterator
 
-from vae_helpers.commands import require_places
 from vae_helpers.errors import InputError, explain, printable, said_with, worded
-from vae_helpers.options import processes
-from vae_helpers.parser import build_parser
+from vae_helpers.shell import build_parser, processes, require_places
 
 _SEVERAL = ("train", "tour")  # what several processes may do together
 _LARGE = (

@@ -25,7 +25,14 @@ _ADVICE = {
     errno.EIO: "that disk may be failing: copy the file elsewhere and try again",
 }
 # What PyTorch (CPU, CUDA, cuDNN, cuBLAS, MPS), C++ and Python say, in errors whose class means other things too.
-_MEMORY = ("out of memory", "allocate memory", "not enough memory", "bad_alloc", "alloc_failed", "size calculation overflowed")
+_MEMORY = (
+    "out of memory",
+    "allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "alloc_failed",
+    "size calculation overflowed",
+)
 _THREADS = ("start new thread", "resource temporarily unavailable")
 # `name` or `name=value`; or the same without marks, where an underscore tells it from an English word.
 _NAMED = re.compile(
@@ -88,7 +95,9 @@ def worded(text: str) -> str:
 
 def ran_out_of_memory(problem: BaseException) -> bool:
     """Whether memory ran out, the machine's or the GPU's."""
-    return isinstance(problem, MemoryError) or getattr(problem, "errno", None) == errno.ENOMEM or _says(problem, _MEMORY)
+    return (
+        isinstance(problem, MemoryError) or getattr(problem, "errno", None) == errno.ENOMEM or _says(problem, _MEMORY)
+    )
 
 
 def ran_out_of_threads(problem: BaseException) -> bool:
@@ -112,8 +121,10 @@ def within_limits(work: str, advice: str) -> Iterator[None]:
         if ran_out_of_memory(problem):
             raise InputError(f"{work} needs more memory than there is: {advice}.") from None
         if ran_out_of_threads(problem):
-            raise InputError(f"{work} needs another thread, but this machine starts no more: end other programs, or "
-                             "raise the limit on threads (ulimit -u).") from None
+            raise InputError(
+                f"{work} needs another thread, but this machine starts no more: end other programs, or "
+                "raise the limit on threads (ulimit -u)."
+            ) from None
         raise
 
 

@@ -6,21 +6,29 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_helpers import figures
-from vae_helpers.checkpoint import Run
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
-from vae_helpers.export import save_frames
-from vae_helpers.latent import (LatentSummary, encode_pictures, interpolate, pick_pairs,
-                                reconstruct, sample_fitted, sample_prior, traversal_range, traverse)
-from vae_helpers.logbook import read_scalars
-from vae_helpers.metrics import Scores, psnr_of
-from vae_helpers.model import BetaVAE
-from vae_helpers.paths import chain
+from vae_helpers.latent import (
+    LatentSummary,
+    chain,
+    encode_pictures,
+    interpolate,
+    pick_pairs,
+    reconstruct,
+    sample_fitted,
+    sample_prior,
+    traversal_range,
+    traverse,
+)
+from vae_helpers.model import BetaVAE, psnr_of
+from vae_helpers.runs import Run, read_scalars
+from vae_helpers.scores import Scores
+from vae_helpers.show import figures, save_frames
 
 
-def save_reconstructions(model: BetaVAE, pictures: np.ndarray, run: Run, count: int = 10,
-                         path: Path | None = None) -> Path:
+def save_reconstructions(
+    model: BetaVAE, pictures: np.ndarray, run: Run, count: int = 10, path: Path | None = None
+) -> Path:
     """Originals over reconstructions over differences of the first `count` uint8 pictures (N, H, W, 3)."""
     originals = pictures[:count]
     drawn = reconstruct(model, originals)
@@ -32,13 +40,17 @@ def save_samples(model: BetaVAE, pictures: np.ndarray, run: Run) -> Path:
     """Samples from the prior, and from a Gaussian fitted to the codes of uint8 training pictures (N, H, W, 3)."""
     prior, fitted = sample_prior(model, 20), sample_fitted(model, *encode_pictures(model, pictures), 20)
     rows = [prior[:10], prior[10:], fitted[:10], fitted[10:]]
-    return figures.save(figures.show_rows(rows, ["prior", "N(0, 1)", "fitted", "to the codes"]), run.plots / "samples.png")
+    return figures.save(
+        figures.show_rows(rows, ["prior", "N(0, 1)", "fitted", "to the codes"]), run.plots / "samples.png"
+    )
 
 
 def save_paths(model: BetaVAE, pictures: np.ndarray, run: Run, active: np.ndarray, steps: int = 10) -> list[Path]:
     """Straight paths between four pairs of pictures, one pair both ways, and an animation through all of them."""
     pairs = pick_pairs(model, pictures, 4)
-    paths = {f"pair {i + 1}": interpolate(model, pictures[a], pictures[b], steps).frames for i, (a, b) in enumerate(pairs)}
+    paths = {
+        f"pair {i + 1}": interpolate(model, pictures[a], pictures[b], steps).frames for i, (a, b) in enumerate(pairs)
+    }
     written = [figures.save(figures.show_rows(list(paths.values()), list(paths)), run.plots / "interpolations.png")]
     a, b = pictures[pairs[0][0]], pictures[pairs[0][1]]
     both = {method: interpolate(model, a, b, steps, method, active).frames for method in ("lerp", "slerp")}
@@ -49,8 +61,15 @@ def save_paths(model: BetaVAE, pictures: np.ndarray, run: Run, active: np.ndarra
     return written + [save_frames(loop.frames, run.plots / name, ping_pong=False) for name in names]
 
 
-def save_traversals(model: BetaVAE, picture: np.ndarray, run: Run, summary: LatentSummary, path: Path | None = None,
-                    rows: int = 8, steps: int = 9) -> Path:
+def save_traversals(
+    model: BetaVAE,
+    picture: np.ndarray,
+    run: Run,
+    summary: LatentSummary,
+    path: Path | None = None,
+    rows: int = 8,
+    steps: int = 9,
+) -> Path:
     """Sweeps of the `rows` latents with the highest KL, starting from one uint8 picture (H, W, 3)."""
     code = encode_pictures(model, picture[None])[0][0]
     if rows < 1:
@@ -68,11 +87,13 @@ def save_traversals(model: BetaVAE, picture: np.ndarray, run: Run, summary: Late
 def save_all(model: BetaVAE, pictures: PictureSet, run: Run, scores: Scores) -> list[Path]:
     """Every still and animation of a trained run, from its held-out pictures; returns the files written."""
     held_out = pictures.pictures[pictures.split.validation]
-    written = [figures.save(figures.show_grid(pictures.pictures[pictures.split.train[:32]]), run.plots / "pictures.png"),
-               figures.save(figures.show_losses(read_scalars(run.tensorboard)), run.plots / "losses.png"),
-               save_reconstructions(model, held_out, run),
-               save_samples(model, pictures.pictures[pictures.split.train[:2048]], run),
-               figures.save(figures.show_latent_use(scores.summary), run.plots / "latent_use.png")]
+    written = [
+        figures.save(figures.show_grid(pictures.pictures[pictures.split.train[:32]]), run.plots / "pictures.png"),
+        figures.save(figures.show_losses(read_scalars(run.tensorboard)), run.plots / "losses.png"),
+        save_reconstructions(model, held_out, run),
+        save_samples(model, pictures.pictures[pictures.split.train[:2048]], run),
+        figures.save(figures.show_latent_use(scores.summary), run.plots / "latent_use.png"),
+    ]
     if len(held_out) > 1:
         written += save_paths(model, held_out[:64], run, scores.summary.active)
     if len(scores.summary.active):

@@ -1,0 +1,144 @@
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from vae_helpers.data import open_pictures
+from vae_helpers.errors import InputError
+from vae_helpers.experiments import command_of, pack
+from vae_helpers.runs import SHIPPED, Run, choose_run, load_checkpoint, load_run
+from vae_helpers.runs import shipped as shipping
+from vae_helpers.scores import evaluate
+from vae_helpers.settings import TrainConfig
+from vae_helpers.shell import build_parser, config_of
+
+
+@pytest.fixture(scope="module")
+def packed(trained, tmp_path_factory):
+    """The folder that a packed small run lies in."""
+    folder = tmp_path_factory.mktemp("shipped")
+    pack(trained[0], folder, progress=False)
+    return folder
+
+
+def test_packed_weights_are_half_the_bytes_and_nearly_the_same(trained, packed, small_set):
+    run, result = trained
+    weights = sum(p.numel() for p in result.model.parameters())
+    assert (packed / "best.pt").stat().st_size < 2 * weights + 40_000
+    model, saved = load_checkpoint(packed / "best.pt")
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    rows = small_set.split.validation
+    assert evaluate(model, small_set.pictures, rows).psnr == pytest.approx(result.scores.psnr, abs=0.05)
+    assert saved["scores"]["psnr"] == pytest.approx(evaluate(model, small_set.pictures, rows).psnr, abs=1e-4)
+    assert "optimizer" not in saved and saved["train_config"] == load_run(run)[1]["train_config"]
+
+
+def test_how_they_were_made_stands_beside_them(packed, trained):
+    text = (packed / "made.txt").read_text()
+    assert "python -m vae_helpers train --data butterflies --limit 120" in text and "seed 0" in text
+    assert (
+        "test part" in text and "psnr" in text and torch.__version__ in text and f"pack --run {trained[0].name}" in text
+    )
+
+
+def test_a_packed_run_opens_fewer_pictures_with_the_same_parts(monkeypatch, trained, tmp_path):
+    monkeypatch.setattr(shipping, "PICTURES", 60)
+    pack(trained[0], tmp_path, progress=False)
+    request = load_checkpoint(tmp_path / "best.pt")[1]["data"]["request"]
+    few, many = open_pictures(**request), open_pictures(**request | {"limit": 120})
+    assert len(few) == 60
+    for part, whole in zip(few.split, many.split):
+        assert set(part) == {row for row in whole if row < 60}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TrainConfig.quick(96, epochs=3, flip=False, beta=4.0),
+        TrainConfig(epochs=7, lr=0.001, ema=0.99, num_samples=2, exact=False),
+    ],
+)
+def test_the_command_asks_for_the_same_run(config):
+    saved = {
+        "train_config": vars(config),
+        "config": {"latent_dim": 10, "decoder_norm": "batch"},
+        "data": {"request": {"source": "synthetic", "limit": 120, "image_size": 64}},
+    }
+    command = command_of(saved)
+    options = build_parser().parse_args(shlex.split(command)[3:])
+    assert config_of(options, options.preset == "quick", 96) == config
+    assert (options.data, options.limit, options.image_size, options.latent_dim, options.decoder_norm) == (
+        "synthetic",
+        120,
+        64,
+        10,
+        "batch",
+    )
+
+
+def test_a_run_of_ones_own_comes_before_the_shipped_one(monkeypatch, packed, small_model, capsys, tmp_path):
+    monkeypatch.setattr(shipping, "_places", lambda: [tmp_path / "nowhere", packed])
+    run = choose_run("", tmp_path / "VAE")
+    said = capsys.readouterr().out
+    assert run.name == SHIPPED and load_run(run)[0] and said.count("\n") == 1 and "No run of your own" in said
+    assert choose_run(SHIPPED, tmp_path / "VAE") == run and capsys.readouterr().out == ""
+    shipping.save_checkpoint(Run("sweep_butterflies_beta-1_0", tmp_path / "VAE").best, small_model)
+    assert choose_run("", tmp_path / "VAE").name == SHIPPED and capsys.readouterr().out
+    shipping.save_checkpoint(Run("mine", tmp_path / "VAE").best, small_model)
+    assert choose_run("", tmp_path / "VAE").name == "mine" and capsys.readouterr().out == ""
+
+
+def test_a_copy_that_is_cut_is_made_again(monkeypatch, packed, tmp_path):
+    monkeypatch.setattr(shipping, "_places", lambda: [packed])
+    copy, names = shipping.shutil.copyfile, []
+
+    def cut(source, target):
+        names.append(source.name)
+        target.write_bytes(source.read_bytes()[:100])
+        if source.name == "best.pt":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(shipping.shutil, "copyfile", cut)
+    with pytest.raises(KeyboardInterrupt):
+        choose_run("", tmp_path)
+    run = Run(SHIPPED, tmp_path)
+    assert names[-1] == "best.pt" and not run.exists() and not list(run.models.glob(".*"))
+    monkeypatch.setattr(shipping.shutil, "copyfile", copy)
+    assert load_run(choose_run("", tmp_path))[0]
+
+
+def test_a_place_for_the_weights_that_cannot_be_written_gets_a_sentence(monkeypatch, packed, tmp_path):
+    monkeypatch.setattr(shipping, "_places", lambda: [packed])
+    (tmp_path / "models").write_text("a file where a folder should be")
+    with pytest.raises(InputError, match="could not be copied to .*--out"):
+        choose_run("", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["my run", "it's", "-x", "$(touch harm)", "plain"])
+def test_what_stands_in_made_txt_can_be_pasted_into_a_shell(trained, small_set, name, tmp_path):
+    model, saved = load_run(trained[0])
+    text = shipping._made(Run(name, tmp_path), model, saved, 96, {})
+    train, again = (shlex.split(line)[3:] for line in text.splitlines() if line.startswith("    python"))
+    assert build_parser().parse_args(train).name == build_parser().parse_args(again).run == name
+
+
+def test_without_any_weights_the_sentence_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(shipping, "_places", list)
+    with pytest.raises(InputError, match="notebook 02"):
+        choose_run("", tmp_path)
+
+
+def test_the_weights_that_come_with_the_project_are_what_they_are_said_to_be():
+    folder = Path(__file__).resolve().parents[2] / "VAE" / "models" / SHIPPED
+    assert (folder / "best.pt").stat().st_size <= 16e6
+    model, saved = load_checkpoint(folder / "best.pt")
+    assert (model.config.image_size, model.config.latent_dim, model.config.widths) == (
+        128,
+        128,
+        (32, 64, 128, 256, 512),
+    )
+    pictures = open_pictures(**saved["data"]["request"] | {"progress": False})
+    scores = evaluate(model, pictures.pictures, pictures.split.test)
+    said = dict(line.split() for line in (folder / "made.txt").read_text().split("\ntest part")[1].splitlines()[1:])
+    assert scores.psnr == pytest.approx(float(said["psnr"]), abs=0.5)  # of some 100 pictures, said of thousands

@@ -1,0 +1,102 @@
+import math
+
+import numpy as np
+import pytest
+
+from vae_helpers.errors import InputError
+from vae_helpers.model import pick_device
+from vae_helpers.settings import TrainConfig, beta_at, beta_settled, learning_rate
+
+
+def test_defaults_are_the_specified_numbers():
+    config = TrainConfig()
+    assert (config.objective, config.knobs, config.likelihood, config.scale) == ("beta", None, "gaussian", None)
+    assert (config.epochs, config.batch_size, config.lr, config.beta) == (250, 128, 0.005, 1.0)
+    assert [TrainConfig(num_samples=k).batch_size for k in (10, 11, 15, 16)] == [128, 96, 96, 64]
+
+
+def test_learning_rate_halves_at_each_third_after_the_warm_up():
+    config = TrainConfig()
+    assert [learning_rate(config, p) for p in (0.1, 0.34, 0.67, 0.99)] == [0.005, 0.0025, 0.00125, 0.00125]
+    assert 0 < learning_rate(config, 0.0) < 0.001
+
+
+def test_quick_sees_twenty_thousand_pictures_whatever_the_set():
+    for pictures, epochs in ((2500, 8), (20_000, 1), (100_000, 1), (200, 100), (10, 250)):
+        assert TrainConfig.quick(pictures).epochs == epochs
+    assert TrainConfig.quick(2500, epochs=3).epochs == 3
+
+
+def test_one_cycle_rises_and_falls():
+    config = TrainConfig.quick(2500, lr=1.0)
+    rates = [learning_rate(config, p / 100) for p in range(100)]
+    assert max(rates) == rates[20] == 1.0 and rates[0] < 0.05 and rates[-1] < 0.01
+    assert rates[:21] == sorted(rates[:21]) and rates[20:] == sorted(rates[20:], reverse=True)
+
+
+def test_no_warm_up_means_the_full_rate_from_the_start():
+    assert learning_rate(TrainConfig(warmup=0.0), 0.0) == 0.005
+
+
+@pytest.mark.parametrize(
+    "options, at, expected",
+    [
+        (dict(beta_schedule="constant"), (0.0, 0.5), (4.0, 4.0)),
+        (dict(beta_schedule="linear", beta_warmup=0.5), (0.0, 0.25, 0.5, 0.9), (0.0, 2.0, 4.0, 4.0)),
+        (dict(beta_schedule="linear"), (0.02, 0.04, 0.5), (2.0, 4.0, 4.0)),  # over the learning rate's own warm-up
+        (dict(beta_schedule="cosine", beta_warmup=0.5), (0.0, 0.125, 0.25, 0.5), (0.0, 2 - math.sqrt(2), 2.0, 4.0)),
+        # Fu 2019, figure 1: four cycles, each rising over its first half
+        (dict(beta_schedule="cyclical"), (0.0, 0.0625, 0.125, 0.2, 0.25, 0.3125, 0.99), (0, 2, 4, 4, 0, 2, 4)),
+        (dict(beta_schedule="linear", beta_warmup=0.0), (0.0, 0.5), (4.0, 4.0)),
+    ],
+)
+def test_beta_follows_its_schedule_at_every_step(options, at, expected):
+    config = TrainConfig(beta=4.0, **options)
+    assert np.allclose([beta_at(config, p) for p in at], expected)
+
+
+def test_beta_has_settled_once_it_stays_at_its_final_value():
+    for options, first in (
+        (dict(beta_schedule="constant"), 0.0),
+        (dict(beta_warmup=0.3), 0.3),
+        (dict(beta_schedule="cosine", beta_warmup=0.3), 0.3),
+        (dict(beta_schedule="cyclical", beta_cycles=2), 0.75),
+    ):
+        config = TrainConfig(beta=2.0, **options)
+        settled = [beta_settled(config, p / 1000) for p in range(1000)]
+        assert settled == sorted(settled) and settled.index(True) == round(1000 * first)
+        assert all(beta_at(config, p / 1000) == 2.0 for p in range(1000) if settled[p])
+
+
+@pytest.mark.parametrize(
+    "wrong, word",
+    [
+        (dict(epochs=0), "epochs"),
+        (dict(lr=-1.0), "lr"),
+        (dict(lr=math.nan), "lr"),
+        (dict(beta=-1.0), "beta"),
+        (dict(beta=math.inf), "beta"),
+        (dict(num_samples=0), "num_samples"),
+        (dict(batch_size=1), "from 2 to 65,536"),
+        (dict(schedule="saw"), "one-cycle"),
+        (dict(beta_schedule="saw"), "cyclical"),
+        (dict(ema=1.0), "ema"),
+        (dict(early_stop=-1), "early_stop"),
+        (dict(beta_cycles=0), "beta_cycles"),
+        (dict(warmup=1.5), "warmup"),
+        (dict(objective="vae"), "objective 'vae' is unknown.*tc-stratified"),
+        (dict(knobs={"gamma": 1.0}), "leave knobs out"),
+        (dict(objective="tc", knobs={"delta": 1.0}), "alpha, gamma"),
+        (dict(likelihood="poisson"), "continuous-bernoulli"),
+        (dict(scale=-1.0), "scale is -1"),
+        (dict(likelihood="bernoulli", scale=1.0), "takes no scale"),
+    ],
+)
+def test_impossible_settings_get_a_sentence(wrong, word):
+    with pytest.raises(InputError, match=word):
+        TrainConfig(**wrong)
+
+
+def test_a_device_that_holds_no_numbers_is_refused():
+    with pytest.raises(InputError, match="'meta' is not available"):
+        pick_device("meta")

@@ -1,0 +1,332 @@
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_helpers.__main__ import main
+from vae_helpers.runs import Run, load_checkpoint, save_checkpoint
+from vae_helpers.settings import TrainConfig
+
+PROJECT = Path(__file__).resolve().parents[2]
+TINY = "--image-size 32 --latent-dim 8 --limit 60 --epochs 1 --batch-size 16 --out VAE --device cpu".split()
+
+
+def run(capsys, *arguments):
+    """`(status, standard output, standard error)` of one command."""
+    try:
+        status = main([str(a) for a in arguments])
+    except SystemExit as stop:  # argparse leaves this way
+        status = stop.code
+    return status, *capsys.readouterr()
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of 24 JPEG pictures in two sub-folders."""
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        file = tmp_path / "photos" / ("cat", "dog")[i % 2] / f"{i}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.kron(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))).save(
+            file
+        )
+    return tmp_path / "photos"
+
+
+def test_a_folder_of_photos_goes_all_the_way(capsys, photos):
+    status, out, _ = run(
+        capsys,
+        "train",
+        "--data",
+        photos,
+        "--name",
+        "mine",
+        "--beta",
+        2,
+        "--num-samples",
+        2,
+        "--lr",
+        0.001,
+        "--seed",
+        3,
+        "--preset",
+        "quick",
+        *TINY,
+    )
+    assert status == 0 and "held-out PSNR" in out and Path("VAE/models/mine/last.pt").is_file()
+    assert run(capsys, "reconstruct", "--run", "mine")[0] == 0
+    a, b = photos / "cat" / "0.jpg", photos / "dog" / "1.jpg"
+    for ending, frames in (("png", 1), ("gif", 8), ("webp", 8)):  # five steps there, three back
+        status, _, _ = run(
+            capsys, "interpolate", "--run", "mine", a, b, "--steps", 5, "--method", "slerp", "--save", f"p.{ending}"
+        )
+        assert status == 0
+        assert getattr(Image.open(f"p.{ending}"), "n_frames", 1) in range(
+            (frames + 1) // 2, frames + 1
+        )  # WebP joins equal neighbours
+    assert Image.open("p.png").size == (5 * 34 - 2, 32)
+
+
+def test_objective_likelihood_and_knobs_are_chosen_on_the_shell(capsys):
+    status, _, error = run(
+        capsys,
+        "train",
+        "--name",
+        "o",
+        "--objective",
+        "info",
+        "--knob",
+        "lambda=5",
+        "--knob",
+        "imq=1",
+        "--likelihood",
+        "laplace",
+        "--scale",
+        0.2,
+        *TINY,
+    )
+    assert status == 0, error
+    settings = load_checkpoint(Path("VAE/models/o/last.pt"))[1]["train_config"]
+    assert (settings["objective"], settings["likelihood"], settings["scale"]) == ("info", "laplace", 0.2)
+    assert settings["knobs"] == {"lambda": 5.0, "imq": 1.0}
+    assert run(capsys, "reconstruct", "--run", "o")[0] == 0
+    for wrong, words in (
+        (("--objective", "vae"), "choose one of beta, capacity"),
+        (("--knob", "gamma"), "NAME=VALUE"),
+        (("--likelihood", "poisson"), "continuous-bernoulli"),
+        (("--knob", "a=1"), "leave knobs out"),
+    ):
+        status, _, error = run(capsys, "train", "--name", "w", *wrong, *TINY)
+        assert status == 2 and words in error and error.count("\n") == 1
+
+
+def test_traverse_from_a_file_and_by_number(capsys, photos, trained):
+    where = ("traverse", "--run", "small", "--out", trained[0].root)
+    assert run(capsys, *where, "--image", photos / "cat" / "0.jpg", "--save", "t.png")[0] == 0
+    assert run(capsys, *where, "--image", 1, "--save", "t.webp")[0] == 0
+    assert Image.open("t.png").size[0] > 300 and Image.open("t.webp").n_frames > 10
+
+
+def test_tour_writes_its_pictures_and_can_be_taken_again(capsys):
+    status, out, _ = run(capsys, "tour", *TINY)
+    assert status == 0 and "held-out PSNR" in out and "latents active" in out and "jupyter lab" in out
+    plots = Path("VAE/plots/butterflies_ns_1_tour")
+    for name in ("pictures", "losses", "reconstructions", "samples", "interpolations", "latent_use"):
+        assert (plots / f"{name}.png").is_file() and f"{name}.png" in out
+    assert (plots / "path.gif").is_file()
+    assert run(capsys, "tour", *TINY)[0] == 0
+
+
+@pytest.mark.parametrize("method, ending", [("geodesic", "html"), ("lerp", "png")])
+def test_interpolate_takes_every_kind_of_path(capsys, trained, method, ending):
+    status, out, _ = run(
+        capsys,
+        "interpolate",
+        "--run",
+        "small",
+        "--out",
+        trained[0].root,
+        0,
+        1,
+        "--method",
+        method,
+        "--even",
+        "--steps",
+        4,
+        "--save",
+        f"p.{ending}",
+    )
+    assert status == 0 and f"p.{ending}" in out and Path(f"p.{ending}").stat().st_size > 1000
+
+
+def test_data_reports_on_a_folder_and_asks_for_one(capsys, photos):
+    status, out, _ = run(capsys, "data", "--data", photos, "--image-size", 32)
+    assert status == 0 and "24 pictures" in out and "0 files skipped" in out
+    status, _, error = run(capsys, "data")
+    assert status == 2 and "--download butterfly" in error
+
+
+@pytest.mark.parametrize("source", ["synthetic", "photos"])
+def test_benchmark_measures_and_does_not_judge(capsys, photos, source):
+    status, out, _ = run(
+        capsys,
+        "benchmark",
+        "--data",
+        source,
+        "--image-size",
+        32,
+        "--batch-size",
+        8,
+        "--pairs",
+        2,
+        "--limit",
+        60,
+        "--epochs",
+        1,
+        "--seeds",
+        2,
+        "--plain-batch",
+        8,
+        "--no-compile",
+        "--json",
+        "b.json",
+        "--device",
+        "cpu",
+    )
+    assert status == 0
+    result = json.loads(Path("b.json").read_text())
+    assert [row["name"] for row in result["steps"]] == [
+        "plain loop, float32 (A-A control)",
+        "plain loop + channels-last + 16 bits",
+        "this package",
+    ]
+    assert all(row["name"] in out and row["low"] <= row["ratio"] <= row["high"] for row in result["steps"])
+    assert [row["low"] <= row["ratio"] <= row["high"] for row in result["end_to_end"]] == [True, True]
+    assert set(result["memory"]) == {"plain", "ours"} and result["hardware"]["torch"] in out and "matrix" not in result
+    learnt = result["learning"]
+    assert [(row["name"], row["seed"]) for row in learnt["rows"][:3]] == [
+        ("plain loop", 0),
+        ("this package", 0),
+        ("this package, to the plain loop's loss", 0),
+    ] and len(learnt["rows"]) == 6
+    assert all(row["seconds"] > 0 for row in learnt["rows"])
+
+
+def test_benchmark_says_when_the_plain_loop_diverged(capsys):
+    status, out, _ = run(
+        capsys,
+        "benchmark",
+        "--image-size",
+        32,
+        "--parts",
+        "learning",
+        "--limit",
+        60,
+        "--epochs",
+        2,
+        "--plain-batch",
+        8,
+        "--plain-lr",
+        10,
+        "--json",
+        "b.json",
+        "--device",
+        "cpu",
+    )
+    assert status == 0 and "| plain loop (diverged with 1 of 1 seeds) | – | – | – | – |" in out
+    rows = json.loads(Path("b.json").read_text())["learning"]["rows"]
+    assert [(row["name"], row["loss"] is None) for row in rows] == [("plain loop", True), ("this package", False)]
+
+
+@pytest.mark.parametrize(
+    "option, word", [("--pairs 1", "from 2 to"), ("--epochs 0", "from 1 to"), ("--parts cake", "cake")]
+)
+def test_benchmark_refuses_what_tells_nothing(capsys, option, word):
+    status, _, error = run(capsys, "benchmark", "--image-size", 32, "--limit", 60, *option.split())
+    assert status == 2 and word in error
+
+
+def test_an_existing_run_asks_for_resume(capsys):
+    command = ("train", "--data", "synthetic", "--name", "s", *TINY)
+    assert run(capsys, *command)[0] == 0
+    status, _, error = run(capsys, *command)
+    assert status == 2 and "exists" in error
+    assert run(capsys, *command, "--resume")[0] == 0
+    status, _, error = run(capsys, *command, "--resume", "--objective", "factor")
+    assert status == 2 and "started with objective beta" in error
+
+
+@pytest.mark.parametrize(
+    "said, own",
+    [
+        (("--latent-dim", 4), "--latent-dim 8"),
+        (("--decoder-norm", "batch"), "--decoder-norm instance"),
+        (("--preset", "quick"), "preset none"),
+        (("--likelihood", "laplace"), "likelihood gaussian"),
+    ],
+)
+def test_a_run_that_goes_on_refuses_other_settings_than_its_own(capsys, monkeypatch, small_model, said, own):
+    saved = {"train_config": asdict(TrainConfig(epochs=1)), "step": 3}
+    save_checkpoint(Run("s").last, small_model, **saved)
+    status, _, error = run(
+        capsys, "train", "--image-size", 32, "--limit", 60, "--name", "s", "--device", "cpu", "--resume", *said
+    )
+    assert status == 2 and f"started with {own}, which it keeps" in error and said[0] in error
+
+
+def test_a_run_that_goes_on_needs_nothing_said_again(capsys):
+    command = ("train", "--limit", 60, "--image-size", 32, "--name", "s", "--device", "cpu")
+    own = ("--latent-dim", 4, "--decoder-norm", "batch", "--batch-size", 16, "--seed", 2)
+    assert run(capsys, *command, *own, "--preset", "quick", "--epochs", 2, "--stop-after", 1)[0] == 0
+    assert run(capsys, *command, "--resume")[0] == 0
+    saved = load_checkpoint(Run("s").last)[1]
+    assert saved["epochs_closed"] == 2 and saved["config"]["latent_dim"] == 4
+
+
+@pytest.mark.parametrize(
+    "command, word",
+    [
+        ("train --data nowhere", "nowhere"),
+        ("train --data empty", "empty"),
+        ("train --data texts", "holds no"),
+        ("train --data one", "two pictures"),
+        ("train --image-size 100", "power of two"),
+        ("train --epochs 0", "epochs"),
+        ("train --epochs many", "no whole number"),
+        ("train --decoder-norm layer", "--decoder-norm"),
+        ("reconstruct --run nobody", "nobody"),
+        ("train --device cuda:99", "not available"),
+        ("interpolate --run nobody a b", "nobody"),
+        ("interpolate --run x a", "PICTURE"),
+        ("dance", "invalid choice"),
+        ("", "COMMAND"),
+        ("train --name a/b --limit 20 --image-size 32", "cannot name a run"),
+    ],
+)
+def test_bad_usage_and_bad_input_exit_2_with_one_sentence(capsys, tmp_path, command, word):
+    for folder in ("empty", "texts", "one"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "texts" / "notes.txt").write_text("no picture")
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "one" / "red.png")
+    status, _, error = run(capsys, *command.split())
+    assert status == 2 and word in error
+    said = [line for line in error.splitlines() if line.strip() and "picture/s" not in line]  # not the progress bar
+    assert len(said) == 1
+
+
+def test_bad_pictures_for_a_trained_run_get_a_sentence(capsys, tmp_path):
+    assert run(capsys, "train", "--data", "synthetic", "--name", "s", *TINY)[0] == 0
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
+    for arguments, word in (
+        ((tmp_path / "broken.jpg", 1), "broken.jpg"),
+        (("none.jpg", 1), "none.jpg"),
+        ((1, 999), "999"),
+    ):
+        status, _, error = run(capsys, "interpolate", "--run", "s", *arguments)
+        assert status == 2 and word in error
+    status, _, error = run(capsys, "interpolate", "--run", "s", 0, 1, "--save", "path.doc")
+    assert status == 2 and ".gif" in error
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["benchmark", "data", "evaluate", "pack", "sweep", "tour", "train", "reconstruct", "interpolate", "traverse"],
+)
+def test_every_command_explains_itself(capsys, command):
+    status, out, _ = run(capsys, command, "--help")
+    assert status == 0 and "--out" in out and len(out.splitlines()) > 8
+
+
+def test_the_shell_door_opens_from_anywhere(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "vae_helpers", "reconstruct", "--run", "nobody"],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(PROJECT), "PATH": "/usr/bin:/bin"},
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "nobody" in done.stderr

@@ -1,0 +1,417 @@
+"""Two gloo processes against one: the same gradients, the same course, and runs that change hands."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vae_helpers.__main__ import main
+from vae_helpers.data import open_pictures, plan
+from vae_helpers.errors import InputError
+from vae_helpers.files import only_user
+from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.runs import Run, load_checkpoint, read_scalars
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train import World, feed, fit, launch, noise_for, open_world, synchronise_batch_norm
+from vae_helpers.train import loop as train
+from vae_helpers.train import processes as distributed
+from vae_helpers.train import state as run_state
+from vae_helpers.train.launch import _run
+from vae_helpers.train.processes import _BatchNormOnGPUs
+
+PROJECT = Path(__file__).resolve().parents[2]
+MODEL = VAEConfig(32, 8, (8, 16, 32), decoder_norm="batch")
+# 17 pictures cannot be halved, so the two shares weigh differently.
+CONFIG = TrainConfig.quick(96, epochs=4, batch_size=17, num_samples=2, clip=1e9, pictures_every=9, ema=0.9)
+# Losses that mix the pictures of a batch, and a likelihood whose variance does.
+MIXING = {
+    "capacity": {},
+    "tc": {},
+    "tc-stratified": {},
+    "factor": {"width": 16.0, "layers": 3.0},
+    "dip-1": {},
+    "dip-2": {},
+    "info": {},
+}
+
+
+def _mixing(name):
+    """One of them; at β = 3 no part of a KL cancels another."""
+    return replace(CONFIG, objective=name, knobs=MIXING[name], likelihood="calibrated", beta=3.0)
+
+
+def _pictures(folder):
+    return open_pictures("butterflies", 32, limit=120, cache_dir=Path(folder, "cache"), progress=False)
+
+
+def _one_step(folder, world, config=CONFIG):
+    """Gradients and buffers after a step on the set's first global batch; also what an objective has learnt."""
+    pictures = _pictures(folder)
+    state = run_state.fresh(config, MODEL, world, len(pictures.split.train))
+    state.step = 7
+    train._step(state, next(feed(pictures.pictures, pictures.split.train, config, 0, 0, world)), config, 0.3)
+    tensors = {name: p.grad for name, p in state.model.named_parameters()} | dict(state.model.named_buffers())
+    tensors |= state.objective.state_dict().get("discriminator", {})
+    return tensors | {"sums": state.totals()}
+
+
+def _in_float32():
+    run_state.pick_half = lambda device: None
+
+
+def _worker(folder):
+    """What both processes under torchrun do."""
+    _in_float32()
+    rank = int(os.environ["RANK"])
+    torch.save(_one_step(folder, open_world("cpu")), Path(folder, f"step{rank}.pt"))
+    for name in MIXING:
+        torch.save(_one_step(folder, open_world("cpu"), _mixing(name)), Path(folder, f"{name}{rank}.pt"))
+    fit(_pictures(folder), Run("one_then_two", folder), None, device="cpu", resume=True, progress=False)
+    step = train._step
+
+    def stop_rank_one(state, *rest):
+        step(state, *rest)
+        if rank == 1 and state.step == 8:  # in the second epoch of five steps
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train._step = stop_rank_one
+    result = fit(_pictures(folder), Run("two_then_one", folder), CONFIG, MODEL, device="cpu", progress=False)
+    Path(folder, f"stopped{rank}.json").write_text(json.dumps([result.finished, result.scores.as_dict()]))
+    train._step = step
+    _on_two_machines(folder, rank)
+    _lose_one(folder, rank)
+
+
+def _on_two_machines(folder, rank):
+    """Each has a VAE/ of its own, and only the first process writes."""
+    command = [
+        "train",
+        "--limit",
+        "60",
+        "--image-size",
+        "32",
+        "--latent-dim",
+        "8",
+        "--batch-size",
+        "20",
+        "--device",
+        "cpu",
+        "--name",
+        "m",
+        "--out",
+        str(Path(folder, f"machine{rank}")),
+    ]
+    for more in (["--epochs", "1"], ["--epochs", "2", "--resume"]):
+        assert main([*command, *more]) == 0
+    refused = (
+        main([*command, "--resume", "--beta", "9"])
+        if rank == 0
+        else pytest.raises(SystemExit, main, [*command, "--resume", "--beta", "9"]).value.code
+    )
+    Path(folder, f"machine{rank}.json").write_text(json.dumps(refused))
+    some = _pictures(folder)
+    with pytest.raises(InputError if rank == 0 else SystemExit, match="same pictures" if rank == 0 else "2"):
+        fit(
+            replace(some, names=some.names[::-1]) if rank else some, Run("unequal", folder), CONFIG, MODEL, device="cpu"
+        )
+
+
+def _lose_one(folder, rank):
+    """The last thing that they do: the second process dies in the middle of a step."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to whoever is left
+    forward = BetaVAE.forward
+
+    def dying(model, *arguments):
+        dying.calls += 1
+        if rank == 1 and dying.calls == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return forward(model, *arguments)
+
+    dying.calls, BetaVAE.forward = 0, dying
+    with pytest.raises(InputError) as problem:
+        fit(_pictures(folder), Run("lost", folder), CONFIG, MODEL, device="cpu", progress=False)
+    Path(folder, "lost.json").write_text(json.dumps(str(problem.value)))
+
+
+def _stopping(step, at):
+    """`step`, asked to stop after step `at`."""
+
+    def stopping(state, *rest):
+        step(state, *rest)
+        if state.step == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return stopping
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A folder with what one process and then two have left, and the outcome of one process alone."""
+    folder = tmp_path_factory.mktemp("two")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_state, "pick_half", lambda device: None)
+        pictures = _pictures(folder)
+        one = fit(pictures, Run("one", folder), CONFIG, MODEL, device="cpu", progress=False)
+        patch.setattr(train, "_step", _stopping(train._step, 10))  # the last of the second epoch, which is still open
+        fit(pictures, Run("one_then_two", folder), CONFIG, MODEL, device="cpu", progress=False)
+        patch.undo()
+        patch.setattr(run_state, "pick_half", lambda device: None)
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--standalone",
+                "--nproc-per-node",
+                "2",
+                __file__,
+                str(folder),
+            ],
+            env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert Path(folder, "lost.json").is_file(), done.stdout[-3000:] + done.stderr[-5000:]
+        yield folder, pictures, one
+
+
+@pytest.mark.parametrize("name", ["step", *MIXING])
+def test_gradients_and_statistics_equal_those_of_one_process(two, name):
+    folder, *_ = two
+    alone = _one_step(folder, World(torch.device("cpu")), _mixing(name) if name in MIXING else CONFIG)
+    for rank in (0, 1):
+        shared = torch.load(folder / f"{name}{rank}.pt", weights_only=True)
+        assert shared.keys() == alone.keys() and len(alone) > 30
+        scale = max(
+            t.abs().max() for key, t in alone.items() if key.startswith(("encoder", "decoder")) and "weight" in key
+        )
+        for key, expected in alone.items():
+            torch.testing.assert_close(
+                shared[key], expected, rtol=1e-4, atol=float(scale) * 1e-5, msg=lambda said: f"{key}: {said}"
+            )
+
+
+def _close(folder, run, one):
+    log, expected = read_scalars(Run(run, folder).tensorboard), read_scalars(Run("one", folder).tensorboard)
+    for name in ("reconstruction/train", "kl/train", "total/held_out"):
+        assert log[name][0].tolist() == [1, 2, 3, 4]  # one writer, no step twice
+        np.testing.assert_allclose(log[name][1], expected[name][1], rtol=0.02)
+    assert load_checkpoint(Run(run, folder).last)[1]["step"] == 20
+
+
+def test_a_run_of_one_process_goes_on_in_two(two):
+    folder, _, one = two
+    _close(folder, "one_then_two", one)
+
+
+def test_all_processes_stop_at_one_step_and_one_process_goes_on(two):
+    folder, pictures, one = two
+    run = Run("two_then_one", folder)
+    first, second = (json.loads((folder / f"stopped{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second and first[0] is False
+    assert load_checkpoint(run.last)[1]["step"] == 8
+    assert fit(pictures, run, device="cpu", resume=True, progress=False).finished
+    _close(folder, "two_then_one", one)
+
+
+def test_what_depends_on_the_disk_is_decided_by_the_first_process(two):
+    folder, *_ = two
+    assert load_checkpoint(Run("m", folder / "machine0").last)[1]["epochs_closed"] == 2
+    assert not (folder / "machine1").exists()
+    assert [json.loads((folder / f"machine{rank}.json").read_text()) for rank in (0, 1)] == [2, 2]
+
+
+def test_the_loss_of_a_process_is_a_sentence_and_a_checkpoint_of_the_step_before(two):
+    folder, pictures, _ = two
+    said, run = json.loads((folder / "lost.json").read_text()), Run("lost", folder)
+    assert "another process of this training has ended" in said and "resume the run 'lost'" in said
+    saved = load_checkpoint(run.last)[1]
+    assert 5 <= saved["step"] == 7 and saved["epochs_closed"] == 1
+    assert fit(pictures, run, device="cpu", resume=True, progress=False).finished
+
+
+def test_the_first_process_may_take_longer_than_the_others_patience(monkeypatch):
+    sent, heard = [], threading.Event()
+    monkeypatch.setattr(distributed, "_PATIENCE", timedelta(seconds=0.04))
+    monkeypatch.setattr(distributed.dist, "broadcast", lambda flag, root: (sent.append(float(flag)), heard.set()))
+    monkeypatch.setattr(distributed.dist, "broadcast_object_list", lambda passed, src, device: sent.append(passed))
+    assert World(torch.device("cpu"), 0, 2).first(lambda: heard.wait(60)) is True
+    *waiting, over, passed = sent
+    assert set(waiting) == {0.0} and over == 1.0 and passed == [True, False]
+
+
+def test_processes_meet_for_an_hour_but_a_silent_one_is_given_up_in_minutes(monkeypatch):
+    given, store = {}, torch.distributed.HashStore()
+    monkeypatch.setattr(
+        distributed, "rendezvous", lambda url, timeout: (given.update(meeting=timeout), iter([(store, 0, 1)]))[1]
+    )
+    monkeypatch.setattr(distributed.dist, "init_process_group", lambda backend, **options: given.update(options))
+    monkeypatch.setattr(distributed.atexit, "register", lambda function: None)
+    monkeypatch.setattr(distributed, "end_with", lambda gone: given.update(orphan=gone()))
+    distributed._meet("gloo")
+    assert given["meeting"] >= timedelta(hours=1) and timedelta(minutes=1) < given["timeout"] <= timedelta(minutes=15)
+    assert given["orphan"] is False
+    monkeypatch.setattr(distributed.dist, "is_initialized", lambda: True)
+    assert distributed.lost(RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer"))
+    assert not distributed.lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def _listening(root):
+    """Addresses that process `root` and its children listen on, as the system's table has them."""
+    children, todo, found = {}, [root], set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            children.setdefault(int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1]), []).append(
+                int(folder.name)
+            )
+    table = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    sockets = {f"socket:[{row[9]}]": row[1] for row in table if row[3] == "0A"}
+    while todo:
+        process = todo.pop()
+        todo += children.get(process, [])
+        with contextlib.suppress(OSError):
+            found |= {sockets.get(os.readlink(file)) for file in Path(f"/proc/{process}/fd").iterdir()}
+    return found - {None}
+
+
+def test_launch_trains_in_child_processes_that_the_network_cannot_reach(two, monkeypatch):
+    folder, pictures, _ = two
+    run, config = Run("launched", folder), TrainConfig.quick(96, epochs=1, batch_size=16)
+    before, seen, over = _listening(os.getpid()) if Path("/proc/net/tcp").exists() else None, set(), threading.Event()
+
+    def look():
+        while before is not None and not over.wait(0.1):
+            seen.update(_listening(os.getpid()) - before)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        result = launch(pictures, run, config, VAEConfig(32, 4, (4, 8, 8)), processes=2, device="cpu", progress=False)
+    finally:
+        over.set()
+        watcher.join()
+    assert before is None or seen and all(address.startswith("0100007F:") for address in seen)
+    assert result.finished and result.scores.pictures == len(pictures.split.validation)
+    assert load_checkpoint(run.last)[1]["step"] == len(pictures.split.train) // 16
+    with pytest.raises(InputError, match="`resume=True`, or choose another name"):
+        launch(pictures, run, config, processes=2, device="cpu")
+
+
+def test_the_sentence_of_a_child_is_passed_on(capsys):
+    says = "import sys; print('step 1'); print('vae_helpers: the disk is full.'); print('noise'); sys.exit(2)"
+    assert _run([sys.executable, "-c", says]) == "the disk is full."
+    assert "step 1" in capsys.readouterr().out
+    assert "status 3" in _run([sys.executable, "-c", "raise SystemExit(3)"])
+    assert _run([sys.executable, "-c", "pass"]) is None
+
+
+def test_a_character_that_is_cut_in_two_arrives_whole(capsys):
+    says = "import os; os.write(1, b'a' * 4095 + '\u20ac'.encode() + b'b'); os.write(1, b'\\xe2')"
+    assert _run([sys.executable, "-c", says]) is None
+    assert capsys.readouterr().out == "a" * 4095 + "\u20acb\ufffd"  # what is cut off at the very end is shown as such
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed another way there")
+def test_processes_end_with_a_checkpoint_when_the_notebook_dies(two):
+    folder, *_ = two
+    run = Run("orphaned", folder)
+    says = (
+        f"import sys; sys.path.insert(0, {str(PROJECT / 'tests')!r})\nimport test_distributed as t\n"
+        f"t.launch(t._pictures({str(folder)!r}), t.Run('orphaned', {str(folder)!r}), t.replace(t.CONFIG, epochs=100_000, "
+        "evaluate_every=100_000, pictures_every=100_000, compile=False), t.MODEL, processes=1, device='cpu', progress=False)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", says],
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as notebook:
+        while not run.last.is_file() and notebook.poll() is None:
+            time.sleep(0.1)
+        notebook.kill()
+    while True:  # the run's lock is free once they have ended
+        with only_user(run.models / ".lock") as free:
+            if free:
+                break
+        time.sleep(0.1)
+    assert load_checkpoint(run.last)[1]["step"] > 0
+
+
+def test_ctrl_c_in_the_notebook_asks_the_processes_to_save_and_end(monkeypatch):
+    said = []
+
+    def interrupted(text, **_):
+        said.append(text)
+        if "ready" in text or "saving" in text:  # the second one, too
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.print", interrupted)
+    waits = (
+        "import signal, sys\ndef save(*_):\n  print('saving', flush=True); sys.exit(1)\n"
+        "signal.signal(signal.SIGTERM, save)\nprint('ready', flush=True)\nsignal.pause()"
+    )
+    assert _run([sys.executable, "-c", waits]) is None
+    assert "saving" in "".join(said)
+
+
+def test_shares_tile_the_batch_and_do_not_change_its_content(small_set):
+    rows = small_set.split.train
+    (whole, flips), parts = next(plan(rows, 17, 0, 0)), []
+    for rank in range(3):
+        world = World(torch.device("cpu"), rank, 3)
+        batch = next(feed(small_set.pictures, rows, CONFIG, 0, 0, world))
+        parts.append((batch.pictures, noise_for(batch, 2, 8, 0, 5, world.device)))
+    expected = [
+        small_set.pictures[row][:, ::-1] if flip else small_set.pictures[row] for row, flip in zip(whole, flips)
+    ]
+    assert np.array_equal(torch.cat([p for p, _ in parts]).numpy(), np.stack(expected))
+    alone = next(feed(small_set.pictures, rows, CONFIG, 0, 0, World(torch.device("cpu"))))
+    assert torch.equal(torch.cat([n for _, n in parts], dim=1), noise_for(alone, 2, 8, 0, 5, torch.device("cpu")))
+    assert {len(p) for p, _ in parts} == {5, 6}
+
+
+def test_on_gpus_batch_norm_becomes_pytorchs_own_with_the_same_parameters():
+    model = BetaVAE(MODEL)
+    before = dict(model.state_dict())
+
+    class _Cuda:  # no GPU is needed to see what is put in
+        type = "cuda"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.Module, "to", lambda module, *_: module)
+        synchronise_batch_norm(model, _Cuda())
+    after = model.state_dict()
+    assert sum(isinstance(m, _BatchNormOnGPUs) for m in model.modules()) == 5
+    assert list(after) == list(before) and all(after[k].data_ptr() == before[k].data_ptr() for k in before)
+
+
+def test_more_processes_than_pictures_or_devices_get_a_sentence(small_set, monkeypatch):
+    state = run_state.fresh(CONFIG, VAEConfig(32, 8), World(torch.device("cpu")))
+    state.world = World(torch.device("cpu"), 0, 40)
+    with pytest.raises(InputError, match="cannot be shared by 40 processes"):
+        train._require_fitting(state, small_set, CONFIG)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("vae_helpers.train.processes.pick_device", lambda name: torch.device("mps"))
+    with pytest.raises(InputError, match="--device cpu"):
+        open_world()
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr("vae_helpers.train.processes.pick_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(InputError, match="--nproc-per-node 1"):
+        open_world()
+
+
+if __name__ == "__main__":
+    _worker(sys.argv[1])

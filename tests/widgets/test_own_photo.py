@@ -1,0 +1,120 @@
+"""One's own photo in an explorer: from a folder, and uploaded as ipywidgets 7 and 8 do it."""
+
+import datetime
+import os
+
+import numpy as np
+import pytest
+from explorers import is_error, some_pictures
+from PIL import Image
+
+from vae_helpers.data import read_picture
+from vae_helpers.latent import reconstruct
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two photos, one of them lying on its side by its EXIF tag."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    wide = Image.fromarray(some_pictures(1, seed=5)[0].repeat(2, axis=1))
+    wide.save(folder / "a.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    wide.save(folder / "b.jpg", exif=exif, quality=95)
+    return folder
+
+
+def test_own_photos_come_from_a_folder_one_by_one(latents, photos, model):
+    latents.photo.place.value = str(photos)
+    latents.photo.opener.click()
+    assert latents.start.value == 30 and "a.png" in latents.status.value
+    seen = read_picture(photos / "a.png", 32)
+    assert np.array_equal(latents.picture, reconstruct(model, seen[None])[0])
+    latents.photo.opener.click()
+    assert latents.start.value == latents.start.max == 31 and "b.jpg" in latents.status.value
+    latents.start.value = 4
+    latents.start.value = 30
+    assert "a.png" in latents.status.value and np.array_equal(latents.reconstruction, reconstruct(model, seen[None])[0])
+
+
+def upload(explorer, name, content):
+    """What the browser does, in ipywidgets 7 and 8."""
+    widget = explorer.photo.upload
+    if hasattr(widget, "_counter"):
+        widget.metadata, widget.data = [{"name": name}], [content]
+        widget._counter += 1
+    else:
+        widget.value = (
+            {
+                "name": name,
+                "type": "",
+                "size": len(content),
+                "content": memoryview(content),
+                "last_modified": datetime.datetime(2026, 1, 1),
+            },
+        )
+
+
+def test_an_uploaded_photo_is_shown_and_not_kept_in_the_widget(latents, photos, model):
+    upload(latents, "b.jpg", (photos / "b.jpg").read_bytes())
+    assert "b.jpg" in latents.status.value and not is_error(latents)
+    assert np.array_equal(latents.reconstruction, reconstruct(model, read_picture(photos / "b.jpg", 32)[None])[0])
+    assert not getattr(latents.photo.upload, "data", latents.photo.upload.value)
+    upload(latents, "b.jpg", (photos / "b.jpg").read_bytes())  # the same once more
+    assert latents.start.value == 31
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a", b"%PDF-1.4"])
+def test_a_bad_upload_is_a_sentence(latents, content):
+    upload(latents, "notes.pdf", content)
+    assert is_error(latents) and "The picture notes.pdf cannot be used" in latents.status.value
+    assert latents.start.value == 0
+
+
+@pytest.mark.parametrize("place", ["", "nowhere", "empty", "a" * 300, "~nosuchuser"])
+def test_a_bad_place_is_a_sentence(latents, tmp_path, place):
+    (tmp_path / "empty").mkdir()
+    latents.photo.place.value = place if place in ("", "~nosuchuser") else str(tmp_path / place)
+    latents.photo.opener.click()
+    assert is_error(latents) and "Error" not in latents.status.value
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
+def test_a_pipe_is_a_sentence_and_does_not_block(latents, tmp_path):
+    (tmp_path / "only").mkdir()
+    for name in ("pipe", "only/pipe", "only/pipe.jpg"):
+        os.mkfifo(tmp_path / name)
+    for place, word in (
+        ("pipe", "is a pipe or a device"),
+        ("only", "holds no JPEG"),
+        ("/dev/zero", "is a pipe or a device"),
+    ):
+        latents.photo.place.value = str(tmp_path / place)
+        latents.photo.opener.click()
+        assert is_error(latents) and word in latents.status.value
+
+
+@pytest.mark.parametrize("name", ["x" * 400 + ".jpg", "..", "a\0b.jpg", "\x1b[31m.jpg"])
+def test_an_upload_may_have_a_name_that_no_file_can_have(latents, photos, name):
+    upload(latents, name, (photos / "b.jpg").read_bytes())
+    assert not is_error(latents) and latents.start.value == 30
+    upload(latents, name, b"words")
+    assert is_error(latents) and "cannot be used: it is not a JPEG" in latents.status.value
+    assert "/photo" not in latents.status.value
+
+
+@pytest.mark.parametrize("place", ["~nobody_of_this_name/x", "y" * 300])
+def test_a_place_that_cannot_be_is_a_sentence(latents, place):
+    latents.photo.place.value = place
+    latents.photo.opener.click()
+    assert is_error(latents) and "Error" not in latents.status.value
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".jpg", "", "..", "/", "a\0b.jpg", "\udce9.jpg", "\ud800.jpg"])
+def test_an_uploads_name_is_no_file_of_ours(latents, photos, name):
+    upload(latents, name, (photos / "b.jpg").read_bytes())
+    assert not is_error(latents) and latents.start.value == 30
+    latents.status.value.encode()
+    upload(latents, name, b"no picture")
+    assert is_error(latents) and "cannot be used" in latents.status.value and "/photo" not in latents.status.value

@@ -1,0 +1,125 @@
+"""Pictures: any folder decoded once to uint8 (N, H, W, 3), split by name and batched; sets drawn from known factors.
+
+Start at `open_pictures`, which gives a `PictureSet`; `read_picture` opens one file."""
+
+from vae_helpers.data.attribute_file import read_attributes
+from vae_helpers.data.attribute_table import (
+    KINDS,
+    Attribute,
+    Attributes,
+    canonical_correlation,
+    embed,
+    embed_all,
+    find_name,
+    ranged,
+    split_embedded,
+    unembed,
+    unembed_all,
+)
+from vae_helpers.data.attributes import attributes_of, from_factors, from_labels, from_marks, read_pixels
+from vae_helpers.data.batches import batches, gather, order, plan, read_ahead, to_float, to_uint8
+from vae_helpers.data.cache import digest, open_cache, verify
+from vae_helpers.data.caches import clear_caches, list_caches, sources_in
+from vae_helpers.data.chunks import jpeg_scans
+from vae_helpers.data.decode import decode, decode_blocks, is_temporary, resize_square
+from vae_helpers.data.download import download
+from vae_helpers.data.duplicates import fingerprints, near_duplicates
+from vae_helpers.data.fetch import fetch, unpack
+from vae_helpers.data.fingerprint import UNKNOWN, name_prints
+from vae_helpers.data.folder_cache import read_notes, write_notes
+from vae_helpers.data.folders import (
+    FOLDERS,
+    choose,
+    find_folder,
+    find_pictures,
+    fraction,
+    label_of,
+    list_pictures,
+    project_root,
+    safe_parts,
+)
+from vae_helpers.data.kinds import Unreadable, is_candidate, shown
+from vae_helpers.data.known_factors import open_known_factors
+from vae_helpers.data.pictures import PictureSet, cache_folder, name_of, open_pictures, read_picture
+from vae_helpers.data.pixel_attributes import PIXELS, measure_pixels
+from vae_helpers.data.split import UNDECIDED, Split, small_parts, split_by_lowest_hash, split_by_name
+from vae_helpers.data.synthetic import SETS, paint, render, sample_factors
+from vae_helpers.data.synthetic.shapes import Factor, backdrop
+
+__all__ = [
+    "Attribute",
+    "Attributes",
+    "FOLDERS",
+    "Factor",
+    "KINDS",
+    "PIXELS",
+    "PictureSet",
+    "SETS",
+    "Split",
+    "UNDECIDED",
+    "UNKNOWN",
+    "Unreadable",
+    "attributes_of",
+    "backdrop",
+    "batches",
+    "cache_folder",
+    "canonical_correlation",
+    "choose",
+    "clear_caches",
+    "decode",
+    "decode_blocks",
+    "digest",
+    "download",
+    "embed",
+    "embed_all",
+    "fetch",
+    "find_folder",
+    "find_name",
+    "find_pictures",
+    "fingerprints",
+    "fraction",
+    "from_factors",
+    "from_labels",
+    "from_marks",
+    "gather",
+    "is_candidate",
+    "is_temporary",
+    "jpeg_scans",
+    "label_of",
+    "list_caches",
+    "list_pictures",
+    "measure_pixels",
+    "name_of",
+    "name_prints",
+    "near_duplicates",
+    "open_cache",
+    "open_known_factors",
+    "open_pictures",
+    "order",
+    "paint",
+    "plan",
+    "project_root",
+    "ranged",
+    "read_ahead",
+    "read_attributes",
+    "read_notes",
+    "read_picture",
+    "read_pixels",
+    "render",
+    "resize_square",
+    "safe_parts",
+    "sample_factors",
+    "shown",
+    "small_parts",
+    "sources_in",
+    "split_by_lowest_hash",
+    "split_by_name",
+    "split_embedded",
+    "to_float",
+    "to_uint8",
+    "unembed",
+    "unembed_all",
+    "unpack",
+    "verify",
+    "write_notes",
+]

@@ -1,0 +1,124 @@
+"""A run's weights in half the bytes, with how they were made: as the project ships its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vae_helpers.files import as_utf8, require_place, writing
+from vae_helpers.latent import reconstruct
+from vae_helpers.model import BetaVAE, held_out_loss
+from vae_helpers.runs import SHIPPED, Run, describe, load_run, open_for_run, save_checkpoint
+from vae_helpers.runs.shipped import _FILES, _option
+from vae_helpers.scores import evaluate, ssim_of
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train import hardware
+
+PICTURES = 1024  # built-in ones that a packed run opens: enough to explore, drawn within seconds
+SCORED = 2000  # pictures of a part, at most: PSNR is then known to a few hundredths of a decibel
+_DECIDED = ("compile", "pictures_every")  # what follows from the machine and the preset
+
+
+def pack(
+    run: Run,
+    folder: Path | None = None,
+    progress: bool = True,
+    data: str = "",
+    replace: bool = False,
+    opening: Mapping[str, Any] = {},
+) -> list[Path]:
+    """Write a run's weights in half the bytes, and how they were made, to `folder` (default: the shipped run's place).
+
+    Weights go to float16, BatchNorm's statistics stay. Scores in made.txt are those of the packed weights, on the run's
+    validation part (which chose the weights) and on its test part (which nothing has looked at). Of a built-in set the
+    packed run opens the first 1,024 pictures, whose parts are the same. `data` says where the run's pictures are, if they
+    have moved; `opening`: more for `open_pictures`. Returns the files. Raises InputError where they are there already,
+    unless they may be `replace`d.
+    """
+    folder = folder or run.models.with_name(SHIPPED)
+    for file in _FILES:
+        require_place(folder / file, "--save", replace)
+    model, saved = load_run(run)
+    pictures = open_for_run(run.name, saved, data, progress=progress, opening=opening)
+    for parameter in model.parameters():
+        parameter.data = parameter.half().float()  # scored as it will be loaded
+    parts = {"validation": pictures.split.validation, "test": pictures.split.test}
+    scores = {
+        part: _score(model, pictures.pictures[rows[:SCORED]], held_out_loss(saved["train_config"]))
+        for part, rows in parts.items()
+        if len(rows)
+    }
+    for parameter in model.parameters():
+        parameter.data = parameter.half()
+    about = describe(pictures)
+    if pictures.source == "built-in":
+        count = min(PICTURES, len(pictures))
+        about |= {
+            "pictures": count,
+            "request": about["request"] | {"limit": count},
+            "prints": about["prints"][:count].clone(),
+            "sides": about["sides"][:count].clone(),
+        }
+    kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
+    save_checkpoint(folder / _FILES[0], model, data=about, scores=scores.get("validation", {}), **kept)
+    with writing(folder / _FILES[1]) as file:
+        file.write(as_utf8(_made(run, model, saved, len(pictures.split.train), scores)))
+    return [folder / file for file in _FILES]
+
+
+def _score(model: BetaVAE, pictures: np.ndarray, loss: dict) -> dict[str, float]:
+    scores = evaluate(model, pictures, np.arange(len(pictures)), **loss).as_dict()
+    return scores | {"ssim": float(ssim_of(reconstruct(model, pictures), pictures).mean())}
+
+
+def _made(run: Run, model: BetaVAE, saved: dict, train_pictures: int, scores: dict[str, dict[str, float]]) -> str:
+    config, size = saved["train_config"], sum(p.numel() for p in model.parameters())
+    machine = ", ".join(f"{key} {value}" for key, value in hardware(torch.device("cpu")).items() if value is not None)
+    seen = saved["step"] * config["batch_size"]
+    lines = [
+        f"The weights of a β-VAE, {size / 1e6:.2f} M parameters in float16, made by",
+        "",
+        f"    {command_of(saved)} {_option('name', run.name)}",
+        f"    python -m vae_helpers pack {_option('run', run.name)}",
+        "",
+        f"on {machine}; seed {config['seed']}, {seen:,} pictures seen, {train_pictures:,} different ones.",
+        "The weights are those of the epoch that did best on the validation part; nothing was chosen on the test part.",
+    ]
+    for part, values in scores.items():
+        lines += ["", f"{part} part, {values['pictures']:,} pictures:"]
+        lines += [f"    {name:<16}{value:,.4g}" for name, value in values.items() if name != "pictures"]
+    return "\n".join(lines) + "\n"
+
+
+def command_of(saved: dict) -> str:
+    """The shell's command that starts the run of a checkpoint's entries `saved`, from what the checkpoint says of it."""
+    config, request, model = TrainConfig(**saved["train_config"]), saved["data"]["request"], saved["config"]
+    options = {
+        "data": request["source"],
+        "limit": request["limit"],
+        "image-size": request["image_size"],
+        "latent-dim": model["latent_dim"],
+        "decoder-norm": model["decoder_norm"],
+    }
+    base = TrainConfig()
+    if config.schedule == "one-cycle":
+        options["preset"] = "quick"
+        base = TrainConfig.quick(1, epochs=config.epochs)
+        options["epochs"] = config.epochs
+    for field in fields(TrainConfig):
+        value = getattr(config, field.name)
+        if value != getattr(base, field.name) and field.name not in _DECIDED:
+            name = field.name.replace("_", "-")
+            options[f"no-{name}" if value is False else name] = value
+    words = ["python -m vae_helpers train"]
+    for name, value in options.items():
+        if name == "knobs":
+            words += [_option("knob", f"{knob}={number}") for knob, number in value.items()]
+        elif value is not None:
+            words.append(f"--{name}" if isinstance(value, bool) else _option(name, value))
+    return " ".join(words)

@@ -1,0 +1,133 @@
+"""Moving through the latent space: encode, decode, sample, paths between pictures, sweeps along one latent.
+
+Codes are float32 (N, latent_dim), means μ and never samples, so that looking twice shows the same picture."""
+
+from vae_helpers.latent.axes import (
+    Axis,
+    LineAxis,
+    Trust,
+    attribute_axes,
+    by_trust,
+    component_axes,
+    direction_axis,
+    latent_axes,
+    move_together,
+    sound_choices,
+    sound_range,
+)
+from vae_helpers.latent.chart import Chart
+from vae_helpers.latent.chart_features import Features
+from vae_helpers.latent.chart_file import chart_as_dict, chart_from_dict, load_chart, save_chart, stamp_of
+from vae_helpers.latent.code_reader import VectorReader
+from vae_helpers.latent.codes import (
+    LatentSummary,
+    Path,
+    decode_codes,
+    encode_pictures,
+    frozen_decoder,
+    interpolate,
+    pick_pairs,
+    reconstruct,
+    sample_fitted,
+    sample_posterior,
+    sample_prior,
+    summarise,
+    traversal_range,
+    traverse,
+)
+from vae_helpers.latent.curves import lerp, slerp
+from vae_helpers.latent.directions import analogy, direction_between
+from vae_helpers.latent.factor_reader import FactorReader
+from vae_helpers.latent.geodesic import geodesic_curve
+from vae_helpers.latent.kept_directions import (
+    DIRECTIONS,
+    direction_by_hand,
+    keep_direction,
+    list_directions,
+    remove_direction,
+)
+from vae_helpers.latent.known_path import known_curve
+from vae_helpers.latent.maps import choose_apart, pca_map, tsne_map
+from vae_helpers.latent.minimise import minimise
+from vae_helpers.latent.paths import (
+    KINDS,
+    PathReport,
+    chain,
+    compare_paths,
+    four_corners,
+    inspect_path,
+    picture_change,
+    picture_length,
+    walk,
+)
+from vae_helpers.latent.refine import refine
+from vae_helpers.latent.soundness import BROKEN, DOUBTFUL, SOUND, Soundness, reencode_error
+from vae_helpers.latent.support import Support
+
+__all__ = [
+    "Axis",
+    "BROKEN",
+    "Chart",
+    "DIRECTIONS",
+    "DOUBTFUL",
+    "FactorReader",
+    "Features",
+    "KINDS",
+    "LatentSummary",
+    "LineAxis",
+    "Path",
+    "PathReport",
+    "SOUND",
+    "Soundness",
+    "Support",
+    "Trust",
+    "VectorReader",
+    "analogy",
+    "attribute_axes",
+    "by_trust",
+    "chain",
+    "chart_as_dict",
+    "chart_from_dict",
+    "choose_apart",
+    "compare_paths",
+    "component_axes",
+    "decode_codes",
+    "direction_axis",
+    "direction_between",
+    "direction_by_hand",
+    "encode_pictures",
+    "four_corners",
+    "frozen_decoder",
+    "geodesic_curve",
+    "inspect_path",
+    "interpolate",
+    "keep_direction",
+    "known_curve",
+    "latent_axes",
+    "lerp",
+    "list_directions",
+    "load_chart",
+    "minimise",
+    "move_together",
+    "pca_map",
+    "pick_pairs",
+    "picture_change",
+    "picture_length",
+    "reconstruct",
+    "reencode_error",
+    "refine",
+    "remove_direction",
+    "sample_fitted",
+    "sample_posterior",
+    "sample_prior",
+    "save_chart",
+    "slerp",
+    "sound_choices",
+    "sound_range",
+    "stamp_of",
+    "summarise",
+    "traversal_range",
+    "traverse",
+    "tsne_map",
+    "walk",
+]

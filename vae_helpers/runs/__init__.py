@@ -1,0 +1,49 @@
+"""A run's files: checkpoints checked before use, the TensorBoard log, the weights that come with the project."""
+
+from vae_helpers.runs.archive import Archive, TornFile
+from vae_helpers.runs.checkpoint import (
+    Run,
+    Saved,
+    list_runs,
+    load_checkpoint,
+    load_latest,
+    load_run,
+    newest_run,
+    remove_leftovers,
+    run_name,
+    save_checkpoint,
+    why_not_written,
+)
+from vae_helpers.runs.log import LATER_SCORES, Logbook, draw, read_scalars, write_projector
+from vae_helpers.runs.pictures import NoPictures, as_in_run, describe, difference, in_short, open_for_run
+from vae_helpers.runs.shipped import PREFIX, SHIPPED, choose_run
+
+__all__ = [
+    "Archive",
+    "LATER_SCORES",
+    "Logbook",
+    "NoPictures",
+    "PREFIX",
+    "Run",
+    "SHIPPED",
+    "Saved",
+    "TornFile",
+    "as_in_run",
+    "choose_run",
+    "describe",
+    "difference",
+    "draw",
+    "in_short",
+    "list_runs",
+    "load_checkpoint",
+    "load_latest",
+    "load_run",
+    "newest_run",
+    "open_for_run",
+    "read_scalars",
+    "remove_leftovers",
+    "run_name",
+    "save_checkpoint",
+    "why_not_written",
+    "write_projector",
+]

@@ -1,0 +1,58 @@
+"""Numbers about a model: held-out loss, picture quality, likelihood bounds, disentanglement."""
+
+from vae_helpers.scores.bounds import bits_per_dimension, bounds_of, latent_parts, likelihood, log_importance_weights
+from vae_helpers.scores.disentanglement import concentration, dci, discretise, mig, modularity, sap
+from vae_helpers.scores.drawability import drawability, share_drawable
+from vae_helpers.scores.evaluation import QUICK, Effort, evaluate_run, headline, log_scores, save_scores
+from vae_helpers.scores.held_factor import Drawn, Grouped, beta_vae_score, factor_vae_score, uniform_factors
+from vae_helpers.scores.held_out import Scores, evaluate, ssim_of
+from vae_helpers.scores.judge import CODE, PICTURE, PIXEL, Judge, PictureReader, score_of
+from vae_helpers.scores.picture_quality import Distances, distances, load_inception, load_lpips, lpips_of, ms_ssim_of
+from vae_helpers.scores.score_table import score_table
+from vae_helpers.scores.trust import measure_trust, trust_lines, trust_of
+
+__all__ = [
+    "CODE",
+    "Distances",
+    "Drawn",
+    "Effort",
+    "Grouped",
+    "Judge",
+    "PICTURE",
+    "PIXEL",
+    "PictureReader",
+    "QUICK",
+    "Scores",
+    "beta_vae_score",
+    "bits_per_dimension",
+    "bounds_of",
+    "concentration",
+    "dci",
+    "discretise",
+    "distances",
+    "drawability",
+    "evaluate",
+    "evaluate_run",
+    "factor_vae_score",
+    "headline",
+    "latent_parts",
+    "likelihood",
+    "load_inception",
+    "load_lpips",
+    "log_importance_weights",
+    "log_scores",
+    "lpips_of",
+    "measure_trust",
+    "mig",
+    "modularity",
+    "ms_ssim_of",
+    "sap",
+    "save_scores",
+    "score_of",
+    "score_table",
+    "share_drawable",
+    "ssim_of",
+    "trust_lines",
+    "trust_of",
+    "uniform_factors",
+]

@@ -1,0 +1,57 @@
+"""What a run may be told: names to choose from, ranges of numbers, `TrainConfig`. Nothing here needs torch."""
+
+from vae_helpers.settings.choices import (
+    BENCHMARK_PARTS,
+    BETA_SCHEDULES,
+    BUILT_IN,
+    DECODER_NORMS,
+    ENDINGS,
+    LIKELIHOODS,
+    METHODS,
+    OBJECTIVES,
+    PARTS,
+    SCHEDULES,
+)
+from vae_helpers.settings.ranges import (
+    KNOBS,
+    MODEL,
+    RECIPE,
+    SCALES,
+    Range,
+    as_seed,
+    default_knobs,
+    one_of,
+    require_likelihood,
+    require_objective,
+    short,
+)
+from vae_helpers.settings.recipe import QUICK_PICTURES, TrainConfig, beta_at, beta_settled, learning_rate
+
+__all__ = [
+    "BENCHMARK_PARTS",
+    "BETA_SCHEDULES",
+    "BUILT_IN",
+    "DECODER_NORMS",
+    "ENDINGS",
+    "KNOBS",
+    "LIKELIHOODS",
+    "METHODS",
+    "MODEL",
+    "OBJECTIVES",
+    "PARTS",
+    "QUICK_PICTURES",
+    "RECIPE",
+    "Range",
+    "SCALES",
+    "SCHEDULES",
+    "TrainConfig",
+    "as_seed",
+    "beta_at",
+    "beta_settled",
+    "default_knobs",
+    "learning_rate",
+    "one_of",
+    "require_likelihood",
+    "require_objective",
+    "short",
+]

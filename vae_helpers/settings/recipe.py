@@ -1,0 +1,110 @@
+"""What a run will do before it does it: the knobs, the learning rate over time, the device and its number format."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vae_helpers.errors import InputError
+from vae_helpers.settings.choices import BETA_SCHEDULES, SCHEDULES
+from vae_helpers.settings.ranges import RECIPE, one_of, require_likelihood, require_objective, short
+
+if TYPE_CHECKING:  # the shell's options are those of TrainConfig, and refusing one must not wait for torch
+    pass
+_MAY_BE_NONE = ("batch_size", "beta_warmup")
+QUICK_PICTURES = 20_000  # what the quick recipe shows the model in all: about two minutes on two fast cores
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The knobs of a run; the defaults are the specification's numbers with what they need to be stable."""
+
+    epochs: int = 250
+    batch_size: int | None = None  # None: 128, or 96 above 10 samples a picture, 64 above 15 (they share the memory)
+    lr: float = 0.005
+    objective: str = "beta"  # what is minimised besides the reconstruction term, see `objectives.OBJECTIVES`
+    knobs: dict[str, float] | None = None  # the objective's own, where they are not its defaults
+    likelihood: str = "gaussian"  # the reconstruction term, see `likelihoods.negative_log_likelihood`
+    scale: float | None = None  # of that likelihood; None: its own default, for gaussian the plain Σ(x-x̂)²
+    beta: float = 1.0  # weight of the KL against the plain Σ(x-x̂)² on [-1, 1] pixels; each objective says of what
+    num_samples: int = 1  # K latent samples a picture; the loss is the mean of their losses
+    seed: int = 0
+    schedule: str = "thirds"  # halve at each third; "one-cycle" rises and falls once, which teaches more in few epochs
+    warmup: float = 0.04  # share of the run over which the learning rate rises ("thirds") and β rises (both)
+    clip: float = 1.0  # gradient norm of each half of the model, at most; the loss is per pixel value for this
+    flip: bool = True  # mirror every other training picture
+    pictures_every: int = 10  # epochs between the 100 samples and 100 reconstructions
+    evaluate_every: int = 1  # epochs between scores on held-out pictures; a tiny set has epochs of a second
+    beta_schedule: str = "linear"  # how β reaches `beta`, see `beta_at`
+    beta_warmup: float | None = None  # share of the run over which "linear" and "cosine" rise; None: `warmup`
+    beta_cycles: int = 4  # of "cyclical"
+    early_stop: int = 0  # epochs without a lower held-out loss after which the run ends; 0: never
+    ema: float = 0.0  # decay of a running average of the weights, such as 0.999, which is then the model kept; 0: none
+    compile: bool | None = None  # torch.compile; None: where a run is long enough to earn back the time it takes
+    exact: bool | None = None  # a resumed run equals an uninterrupted one bit for bit; None: yes on the CPU
+
+    def __post_init__(self):
+        for name, known in (("schedule", SCHEDULES), ("beta_schedule", BETA_SCHEDULES)):
+            one_of(name, getattr(self, name), known)
+        for name in ("flip", "compile", "exact"):
+            if not isinstance(getattr(self, name), bool) and (name == "flip" or getattr(self, name) is not None):
+                raise InputError(f"{name} is {short(getattr(self, name))}, but must be True or False.")
+        require_objective(self.objective, self.knobs)
+        require_likelihood(self.likelihood, self.scale)
+        for name, allowed in RECIPE.items():
+            if getattr(self, name) is not None or name not in _MAY_BE_NONE:
+                object.__setattr__(self, name, allowed.take(name, getattr(self, name)))
+        if self.batch_size is None:
+            samples = self.num_samples
+            object.__setattr__(self, "batch_size", 64 if samples > 15 else 96 if samples > 10 else 128)
+
+    @classmethod
+    def quick(cls, train_pictures: int, **changes) -> "TrainConfig":
+        """The recipe for minutes on a CPU: small batches, so more steps, and one cycle of the learning rate.
+
+        Unless `epochs` is given there are as many as it takes to see 20,000 pictures, at most 250.
+        """
+        epochs = changes.pop("epochs", None) or max(1, min(250, round(QUICK_PICTURES / max(1, train_pictures))))
+        recipe = cls(
+            epochs=epochs,
+            batch_size=32,
+            lr=0.002,
+            schedule="one-cycle",
+            pictures_every=max(1, epochs // 3),
+            evaluate_every=max(1, epochs // 25),
+        )
+        return replace(recipe, **changes)
+
+
+def learning_rate(config: TrainConfig, progress: float) -> float:
+    """The learning rate at `progress` in [0, 1) of the run."""
+    if config.schedule == "one-cycle":  # Smith 2018: up over the first fifth, then down a cosine to nothing
+        rise = 0.2
+        if progress < rise:
+            return config.lr * (0.04 + 0.96 * progress / rise)
+        return config.lr * 0.5 * (1 + math.cos(math.pi * (progress - rise) / (1 - rise)))
+    rise = min(1.0, (progress + 1e-3) / config.warmup) if config.warmup else 1.0
+    return config.lr * rise * 0.5 ** int(3 * progress)
+
+
+def beta_at(config: TrainConfig, progress: float) -> float:
+    """The weight of the KL at `progress` in [0, 1) of the run; it changes with every step, not once an epoch.
+
+    "linear" and "cosine" rise from 0 over `beta_warmup` and stay; "constant" is `beta` from the first step;
+    "cyclical" (Fu 2019, eq. 6 to 8) starts anew `beta_cycles` times, each time rising over half a cycle, then staying.
+    """
+    if config.beta_schedule == "constant":
+        return config.beta
+    if config.beta_schedule == "cyclical":
+        return config.beta * min(1.0, 2 * (progress * config.beta_cycles % 1.0))
+    warmup = config.warmup if config.beta_warmup is None else config.beta_warmup
+    risen = min(1.0, progress / warmup) if warmup else 1.0
+    return config.beta * (risen if config.beta_schedule == "linear" else 0.5 * (1 - math.cos(math.pi * risen)))
+
+
+def beta_settled(config: TrainConfig, progress: float) -> bool:
+    """Whether β has reached its final value for good, so that models may be compared by their held-out loss."""
+    if config.beta_schedule == "cyclical":
+        return progress >= (config.beta_cycles - 0.5) / config.beta_cycles
+    return beta_at(config, progress) == config.beta

@@ -1,0 +1,194 @@
+"""Pictures to disk: contact sheets, strips, animations, films, and pages with a slider."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from vae_helpers.errors import InputError
+from vae_helpers.files import as_utf8, writing
+from vae_helpers.settings import ENDINGS
+from vae_helpers.show.scrubber import scrubber_html
+
+# For the screen: no chroma subsampling, which smears the edges of small pictures.
+_BYTES = {"jpeg": {"quality": 92, "subsampling": 0}, "webp": {"quality": 90, "method": 2}, "png": {"compress_level": 4}}
+
+
+def tile(pictures: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+    """Lay uint8 pictures (N, H, W, 3) out row by row on white: one picture (H', W', 3)."""
+    n, height, width, _ = pictures.shape
+    rows = -(-n // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for i, picture in enumerate(pictures):
+        y, x = i // columns * (height + gap), i % columns * (width + gap)
+        sheet[y : y + height, x : x + width] = picture
+    return sheet
+
+
+def save_png(picture: np.ndarray, path: Path | str) -> Path:
+    """Write one uint8 picture (H, W, 3) as PNG; folders are made as needed. InputError where that can't be."""
+    with writing(path) as file:
+        Image.fromarray(picture).save(file, "png")
+    return Path(path)
+
+
+def to_bytes(picture: np.ndarray, kind: str = "jpeg", scale: float = 1) -> bytes:
+    """One uint8 picture (H, W, 3) as the bytes of a "jpeg", "webp" or "png" file, made `scale` times as large.
+
+    Raises InputError for another kind, or a scale that is not positive.
+    """
+    if kind not in _BYTES:
+        raise InputError(f"{kind!r} is not a kind of picture this can encode: choose one of {', '.join(_BYTES)}.")
+    if not scale > 0:
+        raise InputError(f"a picture cannot be made {scale} times as large: give a scale above 0.")
+    image = Image.fromarray(picture)
+    if scale != 1:
+        image = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **_BYTES[kind])
+    return buffer.getvalue()
+
+
+def save_frames(
+    frames: np.ndarray,
+    path: Path | str,
+    fps: float = 12,
+    ping_pong: bool = True,
+    title: str = "",
+    captions: Sequence[str] = (),
+) -> Path:
+    """Write uint8 frames (N, H, W, 3) as the kind of file that `path` ends in.
+
+    .png: a strip from left to right. .gif and .webp: an animation that loops, running there and back if `ping_pong`.
+    .mp4: the same as a film, when an encoder is there. .html: a page with a slider that needs neither kernel nor
+    network, with `title` and a caption per frame. What was there before stays until the new file is whole.
+    Raises InputError for another ending, no frames, no encoder, a full disk, a place that can't be written.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise InputError(
+            f"{path.name} cannot be written, because {ending or 'no ending'!r} is not a kind this can "
+            f"save: end the name in {', '.join(ENDINGS)}."
+        )
+    frames = np.asarray(frames)
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
+        raise InputError(
+            f"{path.name} cannot be written: frames must be uint8 of shape (N, H, W, 3), N at least 1, "
+            f"but these are {frames.dtype} of shape {frames.shape}."
+        )
+    if not fps > 0:
+        raise InputError(f"{path.name} cannot play at {fps} frames per second: give a number above 0.")
+    if ending == ".png":
+        return save_png(tile(frames, len(frames)), path)
+    if ending == ".html":
+        page = scrubber_html(frames, title or path.stem, captions, fps, ping_pong)
+        with writing(path) as file:
+            file.write(as_utf8(page))
+        return path
+    if ping_pong:
+        frames = np.concatenate([frames, frames[-2:0:-1]])
+    encoder = video_encoder() if ending == ".mp4" else ""
+    with writing(path) as file:
+        if encoder:
+            _encode_film(frames, file.name, path.name, fps, encoder)
+        else:
+            _animate(frames, file, ending[1:], fps)
+    return path
+
+
+def _animate(frames: np.ndarray, file: BinaryIO, kind: str, fps: float) -> None:
+    images, options = [Image.fromarray(f) for f in frames], {"quality": 80, "method": 2}
+    if kind == "gif":
+        images, options = _share_palette(images), {"optimize": False}
+    images[0].save(file, kind, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0, **options)
+
+
+def video_encoder() -> str:
+    """The ffmpeg to run: that of the package imageio-ffmpeg, else the one on the PATH. InputError if there is none."""
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        return get_ffmpeg_exe()
+    except (ImportError, RuntimeError):  # not installed; or installed without its binary
+        found = shutil.which("ffmpeg")
+    if not found:
+        raise InputError(
+            "an .mp4 needs a video encoder, and there is none here: `pip install imageio-ffmpeg`, or save "
+            "as .webp, .gif or .html."
+        )
+    return found
+
+
+def _encode_film(frames: np.ndarray, place: str, name: str, fps: float, encoder: str) -> None:
+    # Players want 4:2:0 colour, which needs even sides: repeat the last row or column where one is odd.
+    frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
+    height, width = frames.shape[1:3]
+    command = [
+        encoder,
+        "-y",
+        "-loglevel",
+        "error",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        f"{width}x{height}",
+        "-r",
+        str(fps),
+        "-i",
+        "-",
+        "-an",
+        "-vf",
+        "scale=out_color_matrix=bt709:out_range=tv",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "medium",
+        "-crf",
+        "18",
+        "-pix_fmt",
+        "yuv420p",
+        "-colorspace",
+        "bt709",
+        "-color_primaries",
+        "bt709",
+        "-color_trc",
+        "bt709",
+        "-movflags",
+        "+faststart",
+        "-f",
+        "mp4",
+        place,
+    ]
+    try:
+        done = subprocess.run(command, input=frames.tobytes(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    except OSError as problem:
+        raise InputError(
+            f"{name} could not be encoded, because {encoder} does not run ({problem.strerror}): save "
+            "as .webp, .gif or .html."
+        ) from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
+        raise InputError(
+            f"{name} could not be encoded by {encoder} ({said[-1]}): save as .webp, .gif or "
+            ".html, or install another encoder with `pip install imageio-ffmpeg`."
+        )
+
+
+def _share_palette(images: list[Image.Image]) -> list[Image.Image]:
+    """Quantise all frames of a GIF to one palette: one per frame would flicker.
+
+    Of Pillow's ways the octree with dithering came nearest to the pictures, both pixel by pixel and seen from afar.
+    """
+    sample = [np.asarray(i)[::2, ::2] for i in images[:: max(1, len(images) // 16)]]
+    palette = Image.fromarray(np.concatenate(sample)).quantize(256, Image.Quantize.FASTOCTREE)
+    return [i.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for i in images]

@@ -1,0 +1,240 @@
+"""How fast this machine trains: which run fits into the minutes that somebody has, and how long one still takes.
+
+A *look* at a picture is to encode, decode and score it, a *step* its share of an optimiser step. Both are timed here
+and now; everything else of a run is counted in looks.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from vae_helpers.data import PictureSet
+from vae_helpers.errors import InputError
+from vae_helpers.files import say
+from vae_helpers.model import VAEConfig
+from vae_helpers.runs import Run, load_latest
+from vae_helpers.settings import QUICK_PICTURES, TrainConfig
+from vae_helpers.train.compiling import PAYS_ABOVE, can_compile
+from vae_helpers.train.processes import World
+
+MINUTES = 5.0  # of a tour, unless said
+SMALLER = 64  # pixels: pictures of this size where the usual ones take too long
+ENOUGH = QUICK_PICTURES // 2  # steps' pictures below which smaller pictures come out better
+TOUR_LOOKS = 2_500  # what the tour's stills and animations take, measured: 1,730 with a busy neighbour
+_SHEET_LOOKS, _LAST_LOOKS = 200, 512  # drawing samples and reconstructions; the projector's codes
+_LOOK = 0.4  # of a step, until looks have been timed
+_ROOM = 0.9  # of the minutes are planned
+_WORTH_COMPILING = 600.0  # seconds left from which on it is tried: the trial takes 25 to 106 of them, and as many again
+_TRIAL_SECONDS, _TRIAL_STEPS = 3.0, 8  # at most, but two steps
+
+
+class Speed(NamedTuple):
+    """Seconds of a picture's step and of a look at it, and what the first step takes longer."""
+
+    step: float
+    look: float
+    start: float = 0.0
+
+
+Trial = Callable[[VAEConfig, TrainConfig, World], Speed]
+
+
+def measure(model_config: VAEConfig, config: TrainConfig, world: World) -> Speed:
+    """Time some steps of such a run, and looks at a batch, on noise."""
+    from vae_helpers.scores import evaluate
+    from vae_helpers.train.batches import Batch
+    from vae_helpers.train.loop import _step
+    from vae_helpers.train.state import fresh
+
+    size, count = model_config.image_size, max(2, config.batch_size // world.size)
+    noise = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    state = fresh(config, model_config, World(world.device), count)  # alone: the others wait for the answer
+    batch, seconds, began = Batch(torch.from_numpy(noise), 0, count), [], time.perf_counter()
+    while len(seconds) < 2 or len(seconds) < _TRIAL_STEPS and time.perf_counter() - began < _TRIAL_SECONDS:
+        start = time.perf_counter()
+        _step(state, batch, config, 0.5)
+        state.totals().tolist()  # waits for a GPU
+        seconds.append(time.perf_counter() - start)
+    step = statistics.median(seconds[1:])
+    start = time.perf_counter()
+    evaluate(state.shown.eval(), noise, np.arange(count))
+    look = (time.perf_counter() - start) / count
+    return Speed(step / (count * world.size), look, seconds[0] - step)
+
+
+def looks_after(config: TrainConfig, epoch: int, held_out: int) -> int:
+    """Looks that closing this epoch, counted from 1, takes: scores if they are due, sheets, and what ends a run."""
+    last = epoch == config.epochs
+    looks = held_out if last or epoch % config.evaluate_every == 0 else 0
+    looks += _SHEET_LOOKS if last or epoch % config.pictures_every == 0 else 0
+    return looks + (held_out + _LAST_LOOKS if last else 0)
+
+
+def seconds_for(config: TrainConfig, train: int, held_out: int, speed: Speed, more_looks: int = 0) -> float:
+    """What a run over `train` pictures takes, scores on `held_out` others and `more_looks` after its end included."""
+    looks = sum(looks_after(config, epoch, held_out) for epoch in range(1, config.epochs + 1)) + more_looks
+    return speed.start + config.epochs * train * speed.step + looks * speed.look
+
+
+class Pace:
+    """Chooses size of picture, epochs and whether to compile, so that a quick run ends within `minutes` from now.
+
+    A run that exists keeps what was chosen for it. Without `minutes` they are `MINUTES`, and no more is done in them
+    than the quick recipe would. Under torchrun the first process decides. Raises InputError for minutes not above 0.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        minutes: float | None = None,
+        world: World | None = None,
+        more_looks: int = 0,
+        trial: Trial | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        if minutes is not None and not 0 < minutes <= 1e6:
+            raise InputError(f"{minutes} minutes are no time to train in: give a number above 0.")
+        self._minutes, self._fill = minutes or MINUTES, minutes is not None
+        self._run, self._world, self._more = run, world or World(torch.device("cpu")), more_looks
+        self._trial, self._clock, self._until = trial or measure, clock, clock() + 60 * (minutes or MINUTES)
+        self._speeds: dict[int, Speed] = {}
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left to plan with."""
+        return self._until - self._clock() - (1 - _ROOM) * 60 * self._minutes
+
+    def choose_size(self, model_config: VAEConfig, config: TrainConfig) -> VAEConfig:
+        """The same model for the largest pictures of which enough can be seen, the given ones or of 64 pixels."""
+        return self._world.first(lambda: self._choose_size(model_config, config))
+
+    def choose_length(self, pictures: PictureSet, model_config: VAEConfig, **settings) -> TrainConfig:
+        """The quick recipe with as many epochs as fit; `settings` are those of `TrainConfig.quick`."""
+        train, held_out = len(pictures.split.train), len(pictures.split.validation)
+        return self._world.first(lambda: self._choose_length(train, held_out, model_config, settings))
+
+    def _choose_size(self, model_config: VAEConfig, config: TrainConfig) -> VAEConfig:
+        size = model_config.image_size
+        if self._run.exists():
+            return load_latest(self._run)[0].config
+        speed = self._speed(model_config, config)
+        if self._seconds_of_enough(speed) <= self.left or size <= SMALLER:
+            return model_config
+        smaller = VAEConfig(SMALLER, model_config.latent_dim, decoder_norm=model_config.decoder_norm)
+        say(
+            f"A picture of {size} pixels takes {1000 * speed.step:,.0f} ms to learn from here, too long for "
+            f"{self._minutes:g} minutes: taking {SMALLER} pixels instead "
+            f"({1000 * self._speed(smaller, config).step:,.0f} ms)."
+        )
+        return smaller
+
+    def _choose_length(self, train: int, held_out: int, model_config: VAEConfig, settings: dict) -> TrainConfig:
+        usual = TrainConfig.quick(train, **settings)
+        if self._run.exists():
+            say(
+                f"The run {self._run.name!r} exists and keeps the size and length that were chosen for it; for others "
+                "take another name."
+            )
+            return self._own_config(usual)
+        speed = self._speed(model_config, usual)
+        chosen = self._longest(speed, train, held_out, settings)
+        if chosen.compile is None:
+            chosen, device = replace(chosen, compile=False), self._world.device
+            many = chosen.epochs * train > PAYS_ABOVE.get(device.type, float("inf"))
+            if many and self.left > _WORTH_COMPILING and can_compile(device):
+                compiled = self._trial(model_config, replace(chosen, compile=True), self._world)
+                both = [(self._longest(each, train, held_out, settings), each) for each in (speed, compiled)]
+                # More epochs, or as many in less time. Compiling once more takes as long as in the trial.
+                chosen, speed = max(both, key=lambda it: (it[0].epochs, -seconds_for(it[0], train, held_out, it[1])))
+                chosen = replace(chosen, compile=speed is compiled)
+        self._tell(chosen, seconds_for(chosen, train, held_out, speed, self._more), train, model_config.image_size)
+        return chosen
+
+    def _longest(self, speed: Speed, train: int, held_out: int, settings: dict) -> TrainConfig:
+        """With the most epochs that fit, but at least one, and no more than usual unless minutes were given."""
+        left, best = self.left, TrainConfig.quick(train, **settings | {"epochs": 1})
+        most = 250 if self._fill else TrainConfig.quick(train, **settings).epochs
+        for epochs in range(2, most + 1):
+            longer = TrainConfig.quick(train, **settings | {"epochs": epochs})
+            if seconds_for(longer, train, held_out, speed, self._more) > left:
+                break
+            best = longer
+        return best
+
+    def _own_config(self, usual: TrainConfig) -> TrainConfig:
+        try:
+            return TrainConfig(**load_latest(self._run)[1]["train_config"])
+        except (TypeError, KeyError):
+            return replace(usual, epochs=1)  # of another version, which resuming refuses in its own words
+
+    def _speed(self, model_config: VAEConfig, config: TrainConfig) -> Speed:
+        size = model_config.image_size
+        if size not in self._speeds:
+            speed = self._trial(model_config, replace(config, compile=False), self._world)
+            self._speeds[size] = speed._replace(start=0.0)  # that warmed up for good
+        return self._speeds[size]
+
+    def _seconds_of_enough(self, speed: Speed) -> float:
+        return ENOUGH * speed.step + (ENOUGH // 8 + _SHEET_LOOKS + _LAST_LOOKS + self._more) * speed.look
+
+    def _tell(self, config: TrainConfig, seconds: float, train: int, size: int) -> None:
+        engine = "compiled" if config.compile else "not compiled"
+        run = f"{config.epochs} epoch{'s' * (config.epochs > 1)} over {train:,} pictures of {size} pixels, {engine}"
+        if seconds <= self._until - self._clock():
+            say(
+                f"Timed on this machine and chosen for {self._minutes:g} minutes: {run}, about {seconds / 60:.1f} "
+                "minutes."
+            )
+        else:
+            say(
+                f"Even {run}, takes about {seconds / 60:.1f} minutes on this machine, not {self._minutes:g}: stop it "
+                "and take fewer pictures if that is too long."
+            )
+
+
+class TimeLeft:
+    """How long a run still takes, scores and sheets included, from what its steps and looks have taken so far."""
+
+    def __init__(self, config: TrainConfig, per_epoch: int, held_out: int, clock: Callable[[], float] = time.monotonic):
+        self._config, self._per_epoch, self._held_out = config, per_epoch, held_out
+        self._clock, self._last = clock, clock()
+        self._steps = self._looks = 0
+        self._in_steps = self._in_looks = 0.0
+
+    def stepped(self) -> None:
+        """A step ended now."""
+        self._steps += 1
+        took = self._passed()
+        self._in_steps = took if self._steps == 2 else self._in_steps + took  # the first one warms up, or compiles
+
+    def closed(self, epoch: int) -> None:
+        """This epoch, counted from 1, was closed now."""
+        self._looks += looks_after(self._config, epoch, self._held_out)
+        self._in_looks += self._passed()
+
+    def _passed(self) -> float:
+        before, self._last = self._last, self._clock()
+        return self._last - before
+
+    def seconds(self, step: int, epochs_closed: int) -> float:
+        """From this step of the run, with so many epochs closed, to its end."""
+        a_step = self._in_steps / max(1, self._steps - 1)
+        a_look = self._in_looks / self._looks if self._looks else _LOOK * a_step / self._config.batch_size
+        looks = sum(
+            looks_after(self._config, epoch, self._held_out)
+            for epoch in range(epochs_closed + 1, self._config.epochs + 1)
+        )
+        return (self._config.epochs * self._per_epoch - step) * a_step + looks * a_look
+
+    def words(self, step: int, epochs_closed: int) -> str:
+        """The same as "4:05 left", for a progress bar."""
+        minutes, seconds = divmod(round(self.seconds(step, epochs_closed)), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{f'{hours}:{minutes:02}' if hours else minutes}:{seconds:02} left"

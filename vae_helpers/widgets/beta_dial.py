@@ -1,0 +1,222 @@
+"""One pair under several runs, side by side, with the runs' places on the rate-distortion curve."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+
+from vae_helpers.data import PictureSet
+from vae_helpers.errors import InputError
+from vae_helpers.files import say
+from vae_helpers.latent import KINDS, encode_pictures, picture_length, summarise, walk
+from vae_helpers.model import BetaVAE
+from vae_helpers.runs import Run, difference, list_runs, load_run
+from vae_helpers.show import save_frames
+from vae_helpers.widgets.frame import frozen_copy
+from vae_helpers.widgets.pair import PairPicker
+from vae_helpers.widgets.parts import (
+    caption_text,
+    captioned,
+    choice,
+    picture,
+    row,
+    save_row,
+    show,
+    show_strip,
+    slider_and_number,
+    strip,
+    style_sheet,
+    title,
+)
+
+_VIEW, _STRIP_WIDTH, _MOST = 200, 640, 6
+_ENOUGH = 64  # pictures that tell which latents are active
+_COLOURS = ("#2f80d0", "#dd7a1e", "#4c8c6b", "#8e5ea2", "#7f6a55", "#c8553d")
+
+
+class DialRun(NamedTuple):
+    """A trained run with its held-out scores: rate (the KL) and distortion (reconstruction loss), nats a picture."""
+
+    name: str
+    beta: float
+    model: BetaVAE
+    rate: float
+    distortion: float
+    psnr: float
+
+
+def runs_on(pictures: PictureSet, out: Path | str = "VAE", device: str | torch.device = "cpu") -> list[DialRun]:
+    """The runs below `out` that were trained on this very set, by β; those that cannot be used are left out, and named.
+
+    So are, unnamed, runs with another objective or likelihood, whose nats and β are not those of this curve, and
+    weights without scores.
+    """
+    found = []
+    for name in list_runs(out):
+        try:
+            model, saved = load_run(Run(name, out), device)
+        except InputError as problem:
+            say(f"The run {name!r} is left out: {problem}")
+            continue
+        scores, settings = saved.get("scores"), saved.get("train_config", {})
+        usual = (settings.get("objective", "beta"), settings.get("likelihood", "gaussian"), settings.get("scale"))
+        scored = scores and {"kl", "reconstruction", "psnr"} <= set(scores)
+        fits = model.config.image_size == pictures.pictures.shape[1]  # a file may say one thing of both
+        of_this_set = not difference(pictures, saved.get("data") or {})
+        if usual == ("beta", "gaussian", None) and scored and fits and of_this_set:
+            found.append(DialRun(name, settings["beta"], model, scores["kl"], scores["reconstruction"], scores["psnr"]))
+    return sorted(found, key=lambda run: (run.beta, run.name))
+
+
+class BetaDial(PairPicker):
+    """The same two pictures under up to six runs: a column each at the dial's place on the path, a strip each, a curve.
+
+    `frames[k]` is run k's path, uint8 (steps, H, W, 3). Raises InputError for no runs, too many, or models that take
+    pictures of different sizes.
+    """
+
+    stages = ("gallery", "paths", "frame")
+
+    def __init__(
+        self,
+        runs: Sequence[DialRun],
+        pictures: np.ndarray,
+        names: Sequence[str],
+        page_size: int = 12,
+        device: str | torch.device = "cpu",
+        folder: Path | str | None = None,
+        pair: Sequence[int] | None = None,
+    ):
+        if not 0 < len(runs) <= _MOST:
+            raise InputError(f"a dial of {len(runs)} runs cannot be laid out: give 1 to {_MOST}, trained on one set.")
+        if len({run.model.config.image_size for run in runs}) > 1:
+            raise InputError(
+                "these runs take pictures of different sizes, so they cannot share a pair: choose runs of "
+                "one image size."
+            )
+        super().__init__(runs[0].model, pictures, names, None, page_size, device, folder, pair)
+        self.add_class("vae-dial")
+        self.runs = list(runs)
+        self._models = [self._model, *(frozen_copy(run.model, self.device) for run in runs[1:])]
+        self._active = [summarise(*encode_pictures(model, pictures[:_ENOUGH])).active for model in self._models]
+        self.method_row, self.method = choice(KINDS, "Path", 92)
+        self.steps, self.typed_steps = slider_and_number(12, 2, 24, "Steps", 240)
+        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH)
+        self.frame.add_class("vae-dial-frame")
+        self.frames: list[np.ndarray] = []
+        self.arrange(*self._lay_out())
+        for control in (self.a, self.b, self.method, self.steps):
+            self.redraw_on(control, "paths")
+        self.redraw_on(self.frame, "frame")
+        with self.hold():
+            self.gallery.turn_to(self.a.value)
+            self._stale.update(("gallery", "paths"))
+
+    def __repr__(self) -> str:
+        return f"BetaDial of {len(self.runs)} runs: A = {self.a.value}, B = {self.b.value}, {self.method.value}"
+
+    def _lay_out(self) -> list[widgets.Widget]:
+        self.views = [picture(_VIEW, f"vae-run-{k}") for k in range(len(self.runs))]
+        columns, self.view_captions = zip(*(captioned(view, _VIEW) for view in self.views))
+        self.strips = [strip(f"vae-run-strip-{k}") for k in range(len(self.runs))]
+        labelled = [
+            row(widgets.HTML(_run_label(run, colour), layout=widgets.Layout(width="200px")), each, wrap=False)
+            for run, each, colour in zip(self.runs, self.strips, _COLOURS)
+        ]
+        curve = widgets.HTML(_curve(self.runs))
+        return [
+            style_sheet(),
+            title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
+            row(self.target_row, self.a, self.b, self.swap, gap="8px"),
+            self.gallery,
+            title("The same walk under every run", "the slider moves all of them"),
+            row(self.method_row, self.steps, self.typed_steps, gap="8px"),
+            row(self.original_boxes[0], *columns, self.original_boxes[1], gap="8px", align="flex-start"),
+            row(self.frame, self.typed_frame, wrap=False),
+            *labelled,
+            title(
+                "What each run pays, and what it gets",
+                "rate: the KL, nats; distortion: reconstruction loss, nats; both a held-out picture",
+            ),
+            curve,
+            save_row(self, self._save),
+            self.status,
+        ]
+
+    def _draw_paths(self) -> None:
+        steps = self.steps.value
+        if self.method.value == "geodesic":
+            self.say("Looking for the geodesics …")
+        self.frames = []
+        for model, active in zip(self._models, self._active):
+            mu, _ = encode_pictures(model, self.pictures[np.array(self.pair)])
+            self.frames.append(walk(model, mu[0], mu[1], steps, self.method.value, active).frames)
+        shown = np.linspace(0, steps - 1, min(steps, 10)).round().astype(int)
+        for each, frames in zip(self.strips, self.frames):
+            show_strip(each, frames[shown], _STRIP_WIDTH)
+        self.show_originals()
+        self.frame.max = self.typed_frame.max = steps - 1
+        self._stale.add("frame")
+        a, b = (self.names[index] for index in self.pair)
+        lengths = ", ".join(
+            f"{picture_length(frames):.0f} (β = {run.beta:g})" for run, frames in zip(self.runs, self.frames)
+        )
+        self.say(f"A is {a}, B is {b}; lengths in grey levels: {lengths}.")
+
+    def close(self) -> None:
+        """Take it off the page and let its copies of the models go."""
+        super().close()
+        self._models = []
+
+    def _draw_frame(self) -> None:
+        at = self.frame.value
+        for view, caption, run, frames in zip(self.views, self.view_captions, self.runs, self.frames):
+            show(view, frames[at])
+            caption.value = caption_text(f"β = {run.beta:g}", run.name)
+
+    def _save(self, ending: str) -> Path:
+        """All runs' frames beside each other; as a strip, under each other."""
+        together = np.concatenate(self.frames, axis=1 if ending == ".png" else 2)
+        betas = ", ".join(f"{run.beta:g}" for run in self.runs)
+        return save_frames(
+            together,
+            self.new_file(f"dial_{self.a.value}_{self.b.value}_{self.method.value}{ending}"),
+            title=f"β = {betas}",
+        )
+
+
+def _run_label(run: DialRun, colour: str) -> str:
+    return (
+        f'<div class="vae-run" style="border-color:{colour}"><b>β = {run.beta:g}</b> {html.escape(run.name)}<br>'
+        f"{run.rate:.0f} nats, {run.psnr:.1f} dB</div>"
+    )
+
+
+def _curve(runs: Sequence[DialRun], width: int = 520, height: int = 220) -> str:
+    """The runs on the rate-distortion plane, as SVG: left costs few nats, low reconstructs well."""
+    rates, distortions = (np.array([getattr(run, field) for run in runs]) for field in ("rate", "distortion"))
+    places = []
+    for values, length in ((rates, width - 220), (distortions, height - 70)):
+        span = values.max() - values.min()
+        places.append((values - values.min()) / (span or 1) * length if span else np.full(len(values), length / 2))
+    x, y = 70 + places[0], height - 45 - places[1]
+    order = np.argsort(x)
+    line = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in order)
+    dots = "".join(
+        f'<circle cx="{x[i]:.1f}" cy="{y[i]:.1f}" r="6" fill="{_COLOURS[i]}"/>'
+        f'<text x="{x[i] + 10:.1f}" y="{y[i] - 6:.1f}">β = {run.beta:g}: {run.rate:.0f}, '
+        f"{run.distortion:.0f}</text>"
+        for i, run in enumerate(runs)
+    )
+    return (
+        f'<svg class="vae-curve" width="{width}" height="{height}" role="img" aria-label="rate against distortion">'
+        f'<path d="M50 10V{height - 25}H{width - 10}"/><polyline points="{line}"/>{dots}'
+        f'<text x="{width - 10}" y="{height - 8}" text-anchor="end">rate (KL), nats</text>'
+        f'<text x="14" y="{height - 30}" transform="rotate(-90 14 {height - 30})">distortion, nats</text></svg>'
+    )

@@ -1,0 +1,202 @@
+"""The frame of every explorer: a private model, one lock for all callbacks, and a status line.
+
+Callbacks run on another thread than the cells (ipykernel 7). There Output, pyplot and print lose or mix up what they
+show, and torch's modes are those of that thread; so a callback only sets traits, under the lock and modes given here.
+"""
+
+from __future__ import annotations
+
+import copy
+import html
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_helpers.errors import InputError, printable
+from vae_helpers.files import is_full, reason
+from vae_helpers.latent import LatentSummary, encode_pictures
+from vae_helpers.model import BetaVAE, in_float32
+from vae_helpers.runs import Run
+from vae_helpers.widgets.cells import ShownInCells, inside
+
+_AHEAD = 32  # encoding one picture costs as much as this many (a chunk in latent.py), so neighbours come along
+
+
+class Explorer(ShownInCells):
+    """A box of controls around a frozen private copy of a model; what goes wrong in a callback shows in `status`.
+
+    The copy lives on `device` in eval mode, so a cell that trains the model can't disturb it, nor it the cell.
+    `folder` is where its saved files go. Raises InputError when the pictures, names or summary do not fit.
+    """
+
+    stages: tuple[str, ...] = ()  # what can become stale, in drawing order; `_draw_<stage>` draws it
+
+    def __init__(
+        self,
+        model: BetaVAE,
+        pictures: np.ndarray,
+        names: Sequence[str],
+        summary: LatentSummary | None,
+        device: str | torch.device,
+        folder: Path | str | None = None,
+    ):
+        super().__init__(layout=widgets.Layout(width="100%", max_width="960px"))
+        self.add_class("vae-explorer")
+        _require_fitting(model, pictures, names, summary)
+        self.pictures, self.names = pictures, [printable(str(name)) for name in names]
+        self.device = torch.device(device)
+        self.folder = Run("explorer").plots if folder is None else Path(folder)
+        self._model = frozen_copy(model, self.device)
+        self._guard = threading.RLock()
+        self._depth, self._stale, self._codes = 0, set(), {}
+        self.status = widgets.HTML()
+        self.stay()
+
+    def arrange(self, *children: widgets.Widget) -> None:
+        """Show these, from top to bottom, and let their controls answer while a cell runs."""
+        self.children = children
+        answer_beside_cells(self)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Set several controls and draw once, at the end. Every callback runs in here, one thread at a time."""
+        with self._guard:
+            self._depth += 1
+            try:
+                yield
+                if self._depth == 1:
+                    self._draw()
+            finally:
+                self._depth -= 1
+
+    def redraw_on(self, control: widgets.Widget, *stages: str) -> None:
+        """Draw these stages again whenever the control's value changes."""
+        control.observe(lambda _: self.redraw(*stages), "value")
+
+    def redraw(self, *stages: str) -> None:
+        """Draw these stages again, at once or at the end of the `hold` around."""
+        with self.hold():
+            self._stale.update(stages)
+
+    def act_on(self, button: widgets.Button, action: Callable[[], None]) -> None:
+        """Run `action` when the button is pressed, and draw once what it made stale."""
+
+        def pressed(_):
+            with self.hold():
+                self.attempt(action)
+
+        button.on_click(pressed)
+
+    def say(self, sentence: str, error: bool = False) -> None:
+        """Put a sentence into the status line."""
+        self.status.value = (
+            f'<div class="vae-status{" vae-error" * error}" role="status">{html.escape(printable(sentence))}</div>'
+        )
+
+    def new_file(self, name: str) -> Path:
+        """Where to save under this name, or with a number added where a file of that name is kept already."""
+        place, number = self.folder / name, 2
+        while os.path.lexists(place):
+            place, number = self.folder / f"{Path(name).stem}_{number}{Path(name).suffix}", number + 1
+        return place
+
+    def codes(self, indices: Sequence[int], likely: Sequence[int] = ()) -> Tensor:
+        """μ of the pictures with these indices, (len(indices), latent_dim); each is encoded once.
+
+        When some must be encoded, `likely` next ones fill up the chunk, which takes no longer.
+        """
+        if not set(indices) <= self._codes.keys():
+            missing = [i for i in dict.fromkeys([*indices, *likely]) if i not in self._codes][:_AHEAD]
+            mu, _ = encode_pictures(self._model, self.pictures[np.array(missing)])
+            self._codes.update(zip(missing, mu))
+        return torch.stack([self._codes[i] for i in indices])
+
+    def _draw(self) -> None:
+        while self._stale:
+            stage = next(s for s in self.stages if s in self._stale)
+            self._stale.discard(stage)
+            self.attempt(getattr(self, f"_draw_{stage}"))
+
+    def close(self) -> None:
+        """Take it off the page, with all its widgets, and let its copy of the model go; `frames` and the like stay."""
+        if "_guard" not in vars(self):
+            return super().close()  # refused before it was made: the garbage collector asks
+        with self._guard:
+            for widget in inside(self):
+                widgets.Widget.close(widget)
+            for name, value in list(vars(self).items()):
+                if isinstance(value, torch.nn.Module):
+                    setattr(self, name, None)
+            self._codes = {}
+
+    def attempt(self, action: Callable[[], None]) -> None:
+        """Run it apart from this thread's grad and autocast modes; what goes wrong becomes the status line.
+
+        An exception in a callback would reach nobody's eyes. Nothing is run for an explorer that was closed.
+        """
+        if self._model is None:
+            return
+        try:
+            with torch.inference_mode(), in_float32(self.device):
+                action()
+        except Exception as problem:
+            self.say(_in_words(problem), error=True)
+
+
+def _in_words(problem: Exception) -> str:
+    """What somebody at the controls can read and act on; what nobody foresaw keeps its name, to be reported."""
+    if isinstance(problem, InputError):
+        return str(problem)
+    if isinstance(problem, MemoryError) or "out of memory" in str(problem) or "can't allocate memory" in str(problem):
+        what = "memory is full: close other explorers and notebooks, or ask for fewer steps or smaller pictures"
+    elif isinstance(problem, OSError):
+        step = "free some space" if is_full(problem) else "try another file or folder"
+        what = f"{problem.filename or 'a file'} cannot be used, because {reason(problem)}: {step}"
+    elif isinstance(problem, UnicodeError):
+        what = f"a name cannot be used, because {reason(problem)}: try another file or folder"
+    elif isinstance(problem, (OverflowError, FloatingPointError, ZeroDivisionError)):
+        what = f"a number is beyond what can be computed with ({problem}): try one nearer to 0"
+    else:
+        what = f"{type(problem).__name__}: {problem}"
+    return f"{what}. The pictures below may be those from before."
+
+
+def frozen_copy(model: BetaVAE, device: torch.device) -> BetaVAE:
+    """A copy for looking at pictures: float32, eval mode, out of reach of whoever trains the model."""
+    return copy.deepcopy(model).set_half(None).to(device).eval().requires_grad_(False)
+
+
+def answer_beside_cells(widget: widgets.Widget) -> None:
+    """Let the browser say which thread a message to this widget, or one inside it, is for.
+
+    JupyterLab asks for one beside the cells. But ipykernel 7.4 takes the thread that last wrote to the widget, which is
+    the cells' own for what a cell made: the first touch would wait until the training above it ends.
+    """
+    if widget.comm is not None:
+        widget.comm._reply_subshell_for = lambda data, asked: asked
+    for child in getattr(widget, "children", ()):
+        answer_beside_cells(child)
+
+
+def _require_fitting(model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None) -> None:
+    size = model.config.image_size
+    kind = getattr(pictures, "dtype", type(pictures).__name__)
+    if kind != np.uint8 or pictures.shape[1:] != (size, size, 3) or not len(pictures):
+        raise InputError(
+            f"an explorer of this model needs uint8 pictures of shape (N, {size}, {size}, 3), N at least "
+            f"1, but these are {kind} of shape {np.shape(pictures)}: open them with image_size={size}."
+        )
+    if len(names) != len(pictures):
+        raise InputError(f"there are {len(pictures)} pictures but {len(names)} names: give one name per picture.")
+    if summary is not None and len(summary.kl) != model.config.latent_dim:
+        raise InputError(
+            f"the summary describes {len(summary.kl)} latents, but this model has "
+            f"{model.config.latent_dim}: summarise codes of the same model."
+        )

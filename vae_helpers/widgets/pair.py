@@ -1,0 +1,280 @@
+"""What explorers of pairs share: a gallery whose clicks set A and B in turn, their numbers, and Swap."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+
+from vae_helpers.errors import InputError
+from vae_helpers.latent import KINDS, LatentSummary, Support, inspect_path, walk
+from vae_helpers.model import BetaVAE
+from vae_helpers.show import embedded, save_frames, scrubber_html
+from vae_helpers.widgets.frame import Explorer
+from vae_helpers.widgets.parts import (
+    LARGE,
+    Gallery,
+    button,
+    caption_text,
+    captioned,
+    choice,
+    enlarge_button,
+    meters,
+    number,
+    picture,
+    row,
+    save_row,
+    short,
+    show,
+    show_strip,
+    slider_and_number,
+    strip,
+    style_sheet,
+    title,
+)
+
+SIDE = 128  # CSS pixels: the originals
+
+
+class PairPicker(Explorer):
+    """An explorer of the pictures `a.value` and `b.value`; `pair` are both, `originals` shows them.
+
+    It begins with the `pair` given, or with the first two. Raises InputError for a picture that is not among them.
+    """
+
+    def __init__(
+        self,
+        model: BetaVAE,
+        pictures: np.ndarray,
+        names: Sequence[str],
+        summary: LatentSummary | None,
+        page_size: int,
+        device: str | torch.device,
+        folder: Path | str | None,
+        pair: Sequence[int] | None = None,
+    ):
+        super().__init__(model, pictures, names, summary, device, folder)
+        last = len(pictures) - 1
+        a, b = (0, min(1, last)) if pair is None else map(int, pair)
+        if not (0 <= a <= last and 0 <= b <= last):
+            raise InputError(f"the pair {a}, {b} is not among these pictures: give two numbers from 0 to {last}.")
+        self.a, self.b = number(a, 0, last, "A", 92), number(b, 0, last, "B", 92)
+        self.target_row, self.target = choice("AB", "A click sets", 40)
+        self.swap = button("Swap", 72)
+        self.gallery = Gallery(self, page_size, self.pick)
+        self.originals = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
+        self.original_boxes, self.original_captions = zip(*(captioned(image, SIDE) for image in self.originals))
+        self.act_on(self.swap, self._swap)
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """The numbers of A and B."""
+        return self.a.value, self.b.value
+
+    def pick(self, index: int) -> None:
+        """Make this picture A or B, whichever is due."""
+        (self.a if self.target.value == "A" else self.b).value = index
+        self.target.value = "B" if self.target.value == "A" else "A"
+
+    def show_originals(self) -> None:
+        """Show A and B, and mark them in the gallery."""
+        for image, caption, index, label in zip(self.originals, self.original_captions, self.pair, "AB"):
+            show(image, self.pictures[index])
+            caption.value = caption_text(label, f"{index} · {short(self.names[index])}", label.lower())
+        self.gallery.mark(dict(zip("AB", self.pair)))
+
+    def _swap(self) -> None:
+        self.a.value, self.b.value = self.b.value, self.a.value
+
+    def _draw_gallery(self) -> None:
+        self.gallery.draw()
+
+
+_STRIP_COLUMNS, _STRIP_WIDTH = 12, 912
+_FILM = 296  # width of the film on the screen, in CSS pixels
+
+
+class PairExplorer(PairPicker):
+    """Pick two pictures and walk between them: thumbnails, four kinds of path, a slider over frames decoded in one go.
+
+    `pictures` uint8 (N, H, W, 3); with a `summary` paths bend over the active latents only. `frames` holds the decoded
+    path, uint8 (steps, H, W, 3); its ends equal `reconstructions` (2, H, W, 3) bit for bit; `report` measures it.
+    With a `support` a meter under each frame says how far it lies from the training pictures, and with
+    `training_pictures` (indexed as the Support's `rows` say) the nearest of them can be shown.
+    """
+
+    stages = ("gallery", "path", "frame", "strips", "film")
+
+    def __init__(
+        self,
+        model: BetaVAE,
+        pictures: np.ndarray,
+        names: Sequence[str],
+        summary: LatentSummary | None = None,
+        support: Support | None = None,
+        training_pictures: np.ndarray | None = None,
+        page_size: int = 24,
+        device: str | torch.device = "cpu",
+        folder: Path | str | None = None,
+        pair: Sequence[int] | None = None,
+    ):
+        super().__init__(model, pictures, names, summary, page_size, device, folder, pair)
+        self.add_class("vae-pair")
+        if training_pictures is not None and support is None:
+            raise InputError("the nearest training pictures are not known without a Support: give one too.")
+        self._active = None if summary is None else summary.active
+        self._support, self._training_pictures = support, training_pictures
+        self.random_pair = button("Random pair", 104)
+        self.seed = number(0, 0, 2**31 - 1, "seed", 112)
+        self._method_row, self.method = choice(KINDS, "Path", 92)
+        self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 240)
+        self.even = _checkbox("equal steps")
+        self.memories = _checkbox("nearest training pictures")
+        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 84)
+        self.frame.add_class("vae-frame")
+        self.view = picture(LARGE, "vae-view")
+        self.strip, self.nearest = strip("vae-strip"), strip("vae-nearest")
+        self.meter, self.film = widgets.HTML(), widgets.HTML()
+        self.film.add_class("vae-film")
+        self._listeners = []
+        self.path = self.report = self.frames = self.reconstructions = None
+        self.arrange(*self._lay_out())
+        self._connect()
+        with self.hold():
+            self.gallery.turn_to(self.a.value)
+            self._stale.update(("gallery", "path"))
+
+    def __repr__(self) -> str:
+        return (
+            f"PairExplorer of {len(self.pictures)} pictures: A = {self.a.value}, B = {self.b.value}, "
+            f"{self.steps.value} steps, {self.method.value}{', equal steps' * self.even.value}"
+        )
+
+    def _lay_out(self) -> list[widgets.Widget]:
+        self.ends = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
+        boxes, captions = zip(*(captioned(image, SIDE) for image in self.ends))
+        for caption, label in zip(captions, "AB"):
+            caption.value = caption_text(label, "reconstructed", label.lower())
+        middle, self.view_caption = captioned(self.view, LARGE)
+        sides = [widgets.VBox(both, layout=widgets.Layout(grid_gap="4px")) for both in zip(self.original_boxes, boxes)]
+        pictures = row(sides[0], middle, sides[1], self.film, gap="16px", align="flex-start")
+        measured = [self.meter] * (self._support is not None)
+        remembered = [self.memories, self.nearest] * (self._training_pictures is not None)
+        return [
+            style_sheet(),
+            title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
+            row(self.target_row, self.a, self.b, self.swap, self.random_pair, self.seed, gap="8px"),
+            self.gallery,
+            title(
+                "Walk from A to B",
+                "every frame is decoded beforehand; on the right the same as a film that needs no kernel",
+            ),
+            row(self._method_row, self.even, self.steps, self.typed_steps, gap="8px"),
+            pictures,
+            row(self.frame, self.typed_frame, wrap=False),
+            self.strip,
+            *measured,
+            *remembered,
+            row(save_row(self, self.save), enlarge_button(self.view, self.view_caption, LARGE, 2 * LARGE), gap="16px"),
+            self.status,
+        ]
+
+    def _connect(self) -> None:
+        for control in (self.a, self.b, self.method, self.steps, self.even):
+            self.redraw_on(control, "path")
+        self.redraw_on(self.memories, "strips")
+        self.redraw_on(self.frame, "frame")
+        self.act_on(self.random_pair, self._draw_lots)
+        self.seed.observe(lambda _: self._set_random_pair(), "value")
+
+    def on_path(self, heard: Callable[[], None]) -> None:
+        """Call this after each new path."""
+        self._listeners.append(heard)
+
+    def forget_path(self, heard: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._listeners = [each for each in self._listeners if each != heard]
+
+    def _draw_lots(self) -> None:
+        self.seed.value = (self.seed.value + 1) % self.seed.max
+
+    def _set_random_pair(self) -> None:
+        """The pair hangs on the seed alone, so that the number shown brings it back."""
+        with self.hold():
+            pair = np.random.default_rng(self.seed.value).permutation(len(self.pictures))[:2]
+            self.a.value, self.b.value = int(pair[0]), int(pair[-1])
+            self.gallery.turn_to(self.a.value)
+
+    def _draw_path(self) -> None:
+        started = time.perf_counter()
+        steps = self.steps.value
+        if self.method.value == "geodesic":
+            self.say("Looking for the geodesic …")
+        a, b = self.codes(self.pair, self.gallery.shown)
+        self.path = walk(self._model, a, b, steps, self.method.value, self._active, self.even.value, self._support)
+        self.frames = self.path.frames
+        self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
+        milliseconds = 1000 * (time.perf_counter() - started)
+        self.report = inspect_path(self.path, self._support)
+        self.show_originals()
+        for image, end in zip(self.ends, self.reconstructions):
+            show(image, end)
+        self.frame.max = self.typed_frame.max = steps - 1
+        self._stale.update(("frame", "strips", "film"))
+        a, b = (self.names[index] for index in self.pair)
+        self.say(
+            f"A is {a}, B is {b}: {steps} frames by {self.method.value}, decoded in {milliseconds:.0f} ms; the "
+            f"picture changes by {self.report.picture_length:.0f} grey levels in all, its largest step is "
+            f"{self.report.unevenness:.2f} × the mean."
+        )
+        for heard in self._listeners:
+            heard()
+
+    def _draw_frame(self) -> None:
+        at, last = self.frame.value, len(self.frames) - 1
+        show(self.view, self.frames[at])
+        self.view_caption.value = caption_text(f"Frame {at}", f"{at / last:.0%} of the way from A to B")
+
+    def _draw_film(self) -> None:
+        self.film.value = embedded(scrubber_html(self.frames, captions=self._frame_captions()), _FILM, _FILM + 90)
+
+    def _frame_captions(self) -> list[str]:
+        if self.report.ground is None:
+            return []
+        return [f"distance {distance:.2f}" for distance in self.report.ground.distance]
+
+    def _draw_strips(self) -> None:
+        """A frame per column, at most twelve, evenly chosen with both ends; the meters stand under them."""
+        columns = min(len(self.frames), _STRIP_COLUMNS)
+        shown = np.linspace(0, len(self.frames) - 1, columns).round().astype(int)
+        width = min(_STRIP_WIDTH, columns * SIDE)
+        show_strip(self.strip, self.frames[shown], width)
+        ground = self.report.ground
+        if ground is not None:
+            self.meter.value = (
+                meters(ground.distance[shown], width) + '<div class="vae-note">Distance to the nearest '
+                "training picture; 1, the line in the middle, is as far as a new picture of the set "
+                "typically lies.</div>"
+            )
+        if self._training_pictures is not None:
+            self.nearest.layout.display = "" if self.memories.value else "none"
+            if self.memories.value:
+                show_strip(self.nearest, self._training_pictures[ground.nearest[shown]], width)
+
+    def save(self, ending: str) -> Path:
+        """Write the frames as this kind of file, such as ".gif", and return where."""
+        name = f"path_{self.a.value}_{self.b.value}_{self.method.value}{'_even' * self.even.value}{ending}"
+        return save_frames(
+            self.frames,
+            self.new_file(name),
+            captions=self._frame_captions(),
+            title=f"From {short(self.names[self.a.value])} to {short(self.names[self.b.value])}, {self.method.value}",
+        )
+
+
+def _checkbox(text: str) -> widgets.Checkbox:
+    return widgets.Checkbox(value=False, description=text, indent=False, layout=widgets.Layout(width="auto"))
