@@ -72,14 +72,14 @@ def test_nothing_but_letters_reaches_a_terminal():
     [
         (
             OSError(errno.ENAMETOOLONG, "File name too long", "a" * 9),
-            "aaaaaaaaa cannot be used (File name too long): give a shorter",
+            "aaaaaaaaa cannot be used, because the name is too long: give a shorter",
         ),
         (
             OSError(errno.EROFS, "Read-only file system", "/proc/x\x1b", None, "y"),
-            r"/proc/x\x1b and y cannot be used (Read-only",
+            r"/proc/x\x1b and y cannot be used, because the disk is read-only",
         ),
-        (OSError("odd"), "a file or stream cannot be used (odd)"),
-        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "(Broken pipe)"),
+        (OSError("odd"), "a file or stream cannot be used, because odd:"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "because Broken pipe"),
         (
             UnicodeEncodeError("utf-8", "caf\udce9", 3, 4, "surrogates not allowed"),
             r"'caf\udce9' holds bytes that are no utf-8",

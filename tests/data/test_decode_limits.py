@@ -8,12 +8,20 @@ import zlib
 
 import numpy as np
 import pytest
+from picture_files import RED, picture_bytes, quarters
 from PIL import Image, ImageFile
 from profiles import wide_rgb
-from test_decode import RED, picture_bytes, quarters
 
-from vae_helpers.data import Unreadable, decode, decode_blocks, is_candidate, is_temporary, jpeg_scans, kinds
-from vae_helpers.data import decode as decoding
+from vae_helpers.data import (
+    Unreadable,
+    decode,
+    decode_blocks,
+    decoding,
+    is_candidate,
+    is_temporary,
+    jpeg_scans,
+    kinds,
+)
 
 
 def with_chunk(kind, body):

@@ -1,4 +1,4 @@
-"""The door: folders and built-in sets as picture sets, with everything that can be wrong about a folder."""
+"""Folders and built-in sets as picture sets, with everything that can be wrong about a folder."""
 
 import builtins
 import io
@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_helpers.data import batches, open_pictures, read_picture, synthetic
-from vae_helpers.data import pictures as data
+from vae_helpers.data import batches, open_pictures, plan, read_picture, synthetic
 from vae_helpers.errors import InputError
 
 
@@ -97,7 +96,7 @@ def test_no_file_is_opened_during_training(folder, tmp_path, monkeypatch):
 
     for module, name in ((builtins, "open"), (io, "open"), (os, "open"), (Image, "open")):
         monkeypatch.setattr(module, name, refuse)
-    assert sum(len(batch) for epoch in range(3) for batch in batches(pictures.pictures, train, 8, 0, epoch)) == 96
+    assert sum(len(batch) for epoch in range(3) for batch in batches(pictures.pictures, plan(train, 8, 0, epoch))) == 96
 
 
 @pytest.mark.parametrize(("source", "name"), [("synthetic", "butterflies"), ("animals", "animals")])
@@ -113,7 +112,7 @@ def test_the_built_in_sets_come_with_their_factors(source, name, tmp_path):
 
 def test_a_change_of_the_drawing_code_draws_anew(tmp_path, monkeypatch):
     before = opened("butterflies", tmp_path, limit=4).cache
-    monkeypatch.setattr(data, "_drawing_version", lambda: ["another"])
+    monkeypatch.setattr(synthetic, "DRAWING_VERSION", synthetic.DRAWING_VERSION + 1)
     assert opened("butterflies", tmp_path, limit=4).cache != before
 
 

@@ -17,11 +17,12 @@ from vae_helpers.data.attribute_table import (
     unembed_all,
 )
 from vae_helpers.data.attributes import attributes_of, from_factors, from_labels, from_marks, read_pixels
-from vae_helpers.data.batches import batches, gather, order, plan, read_ahead, to_float, to_uint8
-from vae_helpers.data.cache import digest, open_cache, verify
+from vae_helpers.data.batching import batches, gather, order, plan, read_ahead, to_float, to_uint8
+from vae_helpers.data.cache import CacheSpec, open_cache
+from vae_helpers.data.cache_format import digest, verify
 from vae_helpers.data.caches import clear_caches, list_caches, sources_in
 from vae_helpers.data.chunks import jpeg_scans
-from vae_helpers.data.decode import decode, decode_blocks, is_temporary, resize_square
+from vae_helpers.data.decoding import Square, decode, decode_blocks, is_temporary, resize_square
 from vae_helpers.data.download import download
 from vae_helpers.data.duplicates import fingerprints, near_duplicates
 from vae_helpers.data.fetch import fetch, unpack
@@ -38,9 +39,10 @@ from vae_helpers.data.folders import (
     project_root,
     safe_parts,
 )
-from vae_helpers.data.kinds import Unreadable, is_candidate, shown
+from vae_helpers.data.kinds import Unreadable, is_candidate
 from vae_helpers.data.known_factors import open_known_factors
-from vae_helpers.data.pictures import PictureSet, cache_folder, name_of, open_pictures, read_picture
+from vae_helpers.data.opening import cache_folder, name_of, open_pictures, read_picture
+from vae_helpers.data.pictures import PictureSet
 from vae_helpers.data.pixel_attributes import PIXELS, measure_pixels
 from vae_helpers.data.split import UNDECIDED, Split, small_parts, split_by_lowest_hash, split_by_name
 from vae_helpers.data.synthetic import SETS, paint, render, sample_factors
@@ -49,6 +51,7 @@ from vae_helpers.data.synthetic.shapes import Factor, backdrop
 __all__ = [
     "Attribute",
     "Attributes",
+    "CacheSpec",
     "FOLDERS",
     "Factor",
     "KINDS",
@@ -56,6 +59,7 @@ __all__ = [
     "PictureSet",
     "SETS",
     "Split",
+    "Square",
     "UNDECIDED",
     "UNKNOWN",
     "Unreadable",
@@ -109,7 +113,6 @@ __all__ = [
     "resize_square",
     "safe_parts",
     "sample_factors",
-    "shown",
     "small_parts",
     "sources_in",
     "split_by_lowest_hash",

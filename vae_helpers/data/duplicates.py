@@ -37,23 +37,18 @@ def near_duplicates(pictures: np.ndarray) -> tuple[tuple[int, ...], ...]:
     Two rows are linked when at most 20 of 128 hash bits differ and their 8 × 8 thumbnails agree; groups are what
     links connect. Time and memory grow like N log N, whatever the pictures.
     """
-    prints = fingerprints(pictures)
-    parent = list(range(len(prints.bits)))
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = row = parent[parent[row]]
-        return row
-
-    for first, second in _links(prints):
-        for a, b in zip(first.tolist(), second.tolist()):
-            low, high = sorted((root(a), root(b)))
-            parent[high] = low
-    members: dict[int, list[int]] = {}
-    for row in range(len(parent)):
-        if (top := root(row)) != row:
-            members.setdefault(top, [top]).append(row)
-    return tuple(tuple(rows) for _, rows in sorted(members.items()))
+    count, links = len(pictures), [np.stack(pair) for pair in _links(fingerprints(pictures))]
+    if not links:
+        return ()
+    first, second = np.concatenate(links, axis=1)
+    linked = coo_array((np.ones(len(first), bool), (first, second)), (count, count))
+    _, group = connected_components(linked, directed=False)
+    rows = np.argsort(group, kind="stable")
+    groups = np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1)
+    return tuple(sorted(tuple(members.tolist()) for members in groups if len(members) > 1))
 
 
 def fingerprints(pictures: np.ndarray) -> Fingerprints:

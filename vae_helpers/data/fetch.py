@@ -18,8 +18,8 @@ from pathlib import Path
 
 from vae_helpers.data.download import HANDLES, download
 from vae_helpers.data.folders import NOT_DATA, project_root, safe_parts, tell_left_out
-from vae_helpers.data.kinds import HEAD, KINDS, label_left_out, shown, takes
-from vae_helpers.errors import InputError
+from vae_helpers.data.kinds import HEAD, KINDS, label_left_out, takes
+from vae_helpers.errors import InputError, printable
 from vae_helpers.files import say
 
 WAYS = ("drive", "upload", *HANDLES)
@@ -129,7 +129,7 @@ def _members(name: str, content: bytes) -> Iterator[tuple[str, Read]]:
         room -= entry.file_size if n is None else n  # zipfile gives no more than that
         if room < 0:
             raise InputError(
-                f"{shown(name)} holds far more than its {len(content) / 1e6:,.1f} MB when it is unpacked, "
+                f"{printable(name)} holds far more than its {len(content) / 1e6:,.1f} MB when it is unpacked, "
                 "as no pictures do: zip only the pictures."
             )
         with _plain_zip_errors(name), archive.open(entry) as file:
@@ -145,6 +145,6 @@ def _plain_zip_errors(name: str) -> Iterator[None]:
         yield
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise InputError(
-            f"{shown(name)} cannot be unpacked, because it is damaged or locked with a password "
-            f"({shown(str(error))[:100]}): zip the folder again."
+            f"{printable(name)} cannot be unpacked, because it is damaged or locked with a password "
+            f"({printable(str(error))[:100]}): zip the folder again."
         ) from None

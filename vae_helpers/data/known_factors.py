@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_helpers.data.decode import resize_square
+from vae_helpers.data.decoding import resize_square
 from vae_helpers.data.synthetic.shapes import Factor
 from vae_helpers.errors import InputError
 

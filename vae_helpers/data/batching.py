@@ -26,12 +26,13 @@ def plan(
     """Yield `(rows, flips)` per batch of an epoch: int64 rows of the set, and which of them to mirror (bool).
 
     `batches` follows this plan; a trainer that keeps the pictures on its device follows it with the same result.
+    `start` leaves out the first batches, to go on in the middle of an epoch.
     Whether a picture is mirrored hangs on (seed, epoch, row) alone. The last batch is dropped when it is not full,
     except when it is the only one.
     """
     indices = np.asarray(indices, np.int64)
     if batch_size < 1:
-        raise InputError(f"`batch_size` is {batch_size}; it must be at least 1.")
+        raise InputError(f"`batch_size` is {batch_size}, but must be at least 1.")
     if not len(indices):
         raise InputError("There are no pictures to make batches of: this part of the set is empty.")
     rows = indices[order(len(indices), seed, epoch)]
@@ -42,20 +43,12 @@ def plan(
 
 
 def batches(
-    pictures: np.ndarray,
-    indices: np.ndarray,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-    start: int = 0,
-    flip: bool = True,
-    pin: bool = False,
+    pictures: np.ndarray, turns: Iterable[tuple[np.ndarray, np.ndarray]], pin: bool = False
 ) -> Iterator[torch.Tensor]:
-    """Yield the epoch's batches as torch.uint8 `(B, H, W, 3)`, shuffled and mirrored by `plan`.
+    """Yield an epoch's batches as torch.uint8 `(B, H, W, 3)`, shuffled and mirrored as `turns`, a `plan`, says.
 
-    `start` skips the first batches without reading them, to go on in the middle of an epoch. A thread reads the next
-    batch while this one is used; `pin` puts it in page-locked memory for a GPU. No file is opened: `pictures` is
-    the memory map.
+    A thread reads the next batch while this one is used; `pin` puts it in page-locked memory for a GPU. No file is
+    opened: `pictures` is the memory map.
 
     A cache larger than memory: within a batch rows are read in the order they lie on the disk, so one batch is one
     forward sweep of B reads of H·W·3 bytes (49 KB at 128 pixels). A solid-state disk serves that at its random-read
@@ -64,7 +57,6 @@ def batches(
     (`cache_dir`). Rows lie in the order of a hash of their names, so any stretch of the file is already a fair
     sample: should random reads ever be the limit, shuffle stretches of 64 rows instead of rows.
     """
-    turns = plan(indices, batch_size, seed, epoch, start, flip)
     yield from read_ahead(turns, lambda turn: gather(pictures, *turn, pin))
 
 
@@ -112,7 +104,7 @@ def to_uint8(x: torch.Tensor) -> np.ndarray:
 
 
 def gather(pictures: np.ndarray, rows: np.ndarray, flips: np.ndarray, pin: bool = False) -> torch.Tensor:
-    """Read rows in the order they lie on the disk, hand them back in the asked order, mirrored where `flips` says so."""
+    """Rows as torch.uint8 `(B, H, W, 3)`, read in the order they lie on the disk, mirrored where `flips` is true."""
     forward = np.argsort(rows, kind="stable")
     out = np.empty((len(rows), *pictures.shape[1:]), np.uint8)
     for place in forward.tolist():
