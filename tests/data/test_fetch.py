@@ -8,8 +8,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from vae_helpers.data import fetch, kinds, unpack
-from vae_helpers.data import fetch as fetching
+from vae_helpers.data import fetch, fetching, kinds, unpack
 from vae_helpers.errors import InputError
 
 

@@ -121,7 +121,7 @@ def test_one_picture_can_be_looked_at_but_not_split(tmp_path):
     pictures = opened(tmp_path / "one", tmp_path)
     assert len(pictures) == 1
     with pytest.raises(InputError, match="at least two pictures"):
-        pictures.split
+        _ = pictures.split
 
 
 def test_bad_files_are_skipped_listed_and_counted(folder, tmp_path, capsys):

@@ -115,7 +115,7 @@ def test_a_picture_is_a_function_of_its_row_alone(set_name):
 
 _DIGESTS = """
 import hashlib
-from vae_helpers import synthetic
+from vae_helpers.data import synthetic
 for name in sorted(synthetic.SETS):
     pictures = synthetic.render(synthetic.sample_factors(name, 12, seed=3), 64, name)
     print(hashlib.sha256(pictures.tobytes()).hexdigest())
@@ -127,7 +127,7 @@ def test_a_processor_without_vector_units_draws_the_same():
         from numpy._core._multiarray_umath import __cpu_dispatch__ as features
     except ImportError:  # numpy 1.26
         from numpy.core._multiarray_umath import __cpu_dispatch__ as features
-    root = str(Path(synthetic.__file__).resolve().parents[2])
+    root = str(Path(synthetic.__file__).resolve().parents[3])
     seen = []
     for disabled in ("", " ".join(features)):
         env = {**os.environ, "PYTHONPATH": root, "NPY_DISABLE_CPU_FEATURES": disabled}

@@ -23,9 +23,9 @@ from vae_helpers.data.cache_format import digest, verify
 from vae_helpers.data.caches import clear_caches, list_caches, sources_in
 from vae_helpers.data.chunks import jpeg_scans
 from vae_helpers.data.decoding import Square, decode, decode_blocks, is_temporary, resize_square
-from vae_helpers.data.download import download
+from vae_helpers.data.downloading import download
 from vae_helpers.data.duplicates import fingerprints, near_duplicates
-from vae_helpers.data.fetch import fetch, unpack
+from vae_helpers.data.fetching import fetch, unpack
 from vae_helpers.data.fingerprint import UNKNOWN, name_prints
 from vae_helpers.data.folder_cache import read_notes, write_notes
 from vae_helpers.data.folders import (

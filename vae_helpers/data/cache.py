@@ -27,6 +27,7 @@ from vae_helpers.data.cache_format import (
     npy_header,
     open_if_sound,
     remember_checked,
+    report_skipped,
     write_index,
     write_private,
 )
@@ -87,7 +88,7 @@ def open_cache(spec: CacheSpec, fill: Fill, allow_bad: float = 0.01, progress: b
             building = spec.folder / (f"{spec.stem}.building" if alone else f"{spec.stem}.building-{os.getpid()}")
             reasons = _build(building, spec, fill, progress)
             skipped = tuple((spec.names[row], why) for row, why in sorted(reasons.items()))
-            _report_skipped(spec.folder / f"{spec.stem}.skipped.txt", skipped, len(spec.names), allow_bad)
+            report_skipped(spec.folder / f"{spec.stem}.skipped.txt", skipped, len(spec.names), allow_bad)
             _finish(building, spec, skipped)
             try:
                 os.replace(building, spec.final)
@@ -275,29 +276,3 @@ def _finish(building: Path, spec: CacheSpec, skipped: Sequence[tuple[str, str]])
     write_index(building, index)
     remember_checked(building)
     sync_folder(building)
-
-
-def _report_skipped(path: Path, skipped: Sequence[tuple[str, str]], total: int, allow_bad: float) -> None:
-    if not skipped:
-        path.unlink(missing_ok=True)
-        return
-    lines = [f"{json.dumps(name, ensure_ascii=False)}\t{why}\n" for name, why in skipped]
-    write_private(path, "".join(lines))
-    share = len(skipped) / total
-    if len(skipped) == total:
-        raise InputError(
-            f"None of the {total:,} files could be read as a picture (the first: {_first(skipped)}); "
-            f"the reasons are in {path}."
-        )
-    if share > allow_bad:
-        raise InputError(
-            f"{len(skipped):,} of {total:,} pictures ({share:.1%}) could not be read (the first: {_first(skipped)}), "
-            f"more than the {allow_bad:.0%} allowed: see {path}, then mend or remove them, or allow it with "
-            f"`allow_bad={min(1.0, int(share * 100 + 1) / 100):g}`."
-        )
-    say(f"Skipped {len(skipped):,} of {total:,} files that could not be read; the reasons are in {path}.")
-
-
-def _first(skipped: Sequence[tuple[str, str]]) -> str:
-    name, why = skipped[0]
-    return f"{json.dumps(name, ensure_ascii=False)} {why}".encode("utf-8", "backslashreplace").decode()

@@ -18,7 +18,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from vae_helpers.files import write_aside
+from vae_helpers.errors import InputError
+from vae_helpers.files import say, write_aside
 
 CACHE_VERSION = 2
 HEADER = 128  # bytes of .npy header; enough for any shape here, and what numpy itself writes
@@ -131,3 +132,30 @@ def _blocks_sound(folder: Path, index: dict, everything: bool) -> bool:
     except OSError:
         return False
     return found == (expected if everything else [expected[i] for i in sorted(set(chosen))])
+
+
+def report_skipped(path: Path, skipped: Sequence[tuple[str, str]], total: int, allow_bad: float) -> None:
+    """List what was left out in the file `path`, and say how much it is; InputError where it is too much."""
+    if not skipped:
+        path.unlink(missing_ok=True)
+        return
+    lines = [f"{json.dumps(name, ensure_ascii=False)}\t{why}\n" for name, why in skipped]
+    write_private(path, "".join(lines))
+    share = len(skipped) / total
+    if len(skipped) == total:
+        raise InputError(
+            f"None of the {total:,} files could be read as a picture (the first: {_first(skipped)}); "
+            f"the reasons are in {path}."
+        )
+    if share > allow_bad:
+        raise InputError(
+            f"{len(skipped):,} of {total:,} pictures ({share:.1%}) could not be read (the first: {_first(skipped)}), "
+            f"more than the {allow_bad:.0%} allowed: see {path}, then mend or remove them, or allow it with "
+            f"`allow_bad={min(1.0, int(share * 100 + 1) / 100):g}`."
+        )
+    say(f"Skipped {len(skipped):,} of {total:,} files that could not be read; the reasons are in {path}.")
+
+
+def _first(skipped: Sequence[tuple[str, str]]) -> str:
+    name, why = skipped[0]
+    return f"{json.dumps(name, ensure_ascii=False)} {why}".encode("utf-8", "backslashreplace").decode()

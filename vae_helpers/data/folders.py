@@ -179,7 +179,8 @@ def _has_runs(folder: Path, names) -> bool:
 def _nothing_found(folder: Path, left_out: Counter[str]) -> str:
     if not left_out:
         return f"The folder {printable(str(folder))} is empty; {_advice(folder)}."
-    return f"The folder {printable(str(folder))} holds no {KINDS} picture (only {tell_left_out(left_out)}); {_advice(folder)}."
+    held = f"holds no {KINDS} picture (only {tell_left_out(left_out)})"
+    return f"The folder {printable(str(folder))} {held}; {_advice(folder)}."
 
 
 def tell_left_out(left_out: Counter[str]) -> str:

@@ -56,7 +56,7 @@ def open_known_factors(path: Path) -> KnownFactors:
         raise InputError(f"There is no file {path}; give the path of a dSprites .npz or a Shapes3D .h5 file.")
     try:
         opened = _open_npz(path) if path.suffix.lower() == ".npz" else _open_h5(path)
-        return opened._replace(read=_plain_errors(path, opened.read))
+        return opened._replace(read=_with_plain_errors(path, opened.read))
     except InputError:
         raise
     except Exception:  # damaged headers raise nearly anything, down to tokenizer errors
@@ -66,8 +66,9 @@ def open_known_factors(path: Path) -> KnownFactors:
         ) from None
 
 
-def _plain_errors(path: Path, read: Callable[[np.ndarray, int], Iterator[np.ndarray]]):
-    def read_or_say_why(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+def _with_plain_errors(path: Path, read: Callable[[np.ndarray, int], Iterator[np.ndarray]]):
+    def read_in_words(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+        """As `read`; whatever it raises becomes one sentence."""
         try:
             yield from read(rows, size)
         except Exception:  # whatever zlib, zipfile or HDF5 say
@@ -75,7 +76,7 @@ def _plain_errors(path: Path, read: Callable[[np.ndarray, int], Iterator[np.ndar
                 f"The pictures in {path} cannot be read to the end: the file is damaged; download it again."
             ) from None
 
-    return read_or_say_why
+    return read_in_words
 
 
 def _open_npz(path: Path) -> KnownFactors:
@@ -86,6 +87,7 @@ def _open_npz(path: Path) -> KnownFactors:
             raise ValueError
 
     def read(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+        """Squares of sorted rows."""
         # The archive is compressed, so it is read through once, forward, keeping one picture at a time.
         with _open_images(path) as (stream, shape):
             length = int(np.prod(shape[1:]))
@@ -142,6 +144,7 @@ def _open_h5(path: Path) -> KnownFactors:
         raise ValueError
 
     def read(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+        """Squares of sorted rows."""
         with h5py.File(path, "r") as file:
             images = file["images"]
             for start in range(0, len(rows), 64):

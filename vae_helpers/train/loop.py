@@ -29,7 +29,7 @@ from vae_helpers.model import (
 )
 from vae_helpers.runs import Logbook, Run, draw, load_run, write_projector
 from vae_helpers.scores import Scores, evaluate
-from vae_helpers.settings import TrainConfig, beta_at, beta_settled, learning_rate
+from vae_helpers.settings import TrainConfig, beta_at, beta_is_final, learning_rate
 from vae_helpers.train.batches import Batch, feed, noise_for, resident
 from vae_helpers.train.compiling import compile_network, decide_compile, describe_engine
 from vae_helpers.train.guard import Guard
@@ -314,7 +314,7 @@ def _close_epoch(
             book.histogram(epoch, "kl_per_dimension", scores.summary.kl)
             # Always scored at the run's own weights, but a model still trained at others is no candidate.
             progress = epoch / config.epochs
-            settled = beta_settled(config, progress) and state.objective.settled(progress)
+            settled = beta_is_final(config, progress) and state.objective.settled(progress)
             if scores.total < state.best and settled:
                 state.best, state.best_epoch = scores.total, epoch
                 save_best(run, state, config, pictures, scores.as_dict())

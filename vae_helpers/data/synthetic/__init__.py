@@ -12,8 +12,8 @@ from vae_helpers.data.synthetic.shapes import Factor
 from vae_helpers.errors import InputError
 
 DRAWING_VERSION = 1  # to be raised with every change of what is drawn, so that no cache keeps the old pictures
-_ARTISTS = {"butterflies": butterflies, "animals": animals}
-SETS: dict[str, tuple[Factor, ...]] = {name: artist.FACTORS for name, artist in _ARTISTS.items()}
+_DRAWN_BY = {"butterflies": butterflies, "animals": animals}
+SETS: dict[str, tuple[Factor, ...]] = {name: module.FACTORS for name, module in _DRAWN_BY.items()}
 _PIXELS_AT_ONCE = 4 * 128 * 128  # keeps the working arrays of a chunk inside a core's cache
 
 
@@ -103,4 +103,4 @@ def paint(factors: np.ndarray, size: int = 128, set_name: str = "butterflies") -
 
 def _painted(rows: np.ndarray, size: int, set_name: str) -> np.ndarray:
     columns = {factor.name: rows[:, j] for j, factor in enumerate(_table(set_name))}
-    return _ARTISTS[set_name].paint(columns, size)
+    return _DRAWN_BY[set_name].paint(columns, size)

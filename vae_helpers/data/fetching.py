@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from vae_helpers.data.download import HANDLES, download
+from vae_helpers.data.downloading import HANDLES, download
 from vae_helpers.data.folders import NOT_DATA, project_root, safe_parts, tell_left_out
 from vae_helpers.data.kinds import HEAD, KINDS, label_left_out, takes
 from vae_helpers.errors import InputError, printable
@@ -32,10 +32,10 @@ DRIVE = Path("/content/drive")
 def fetch(way: str) -> Path:
     """Bring pictures here by `way` and return the folder that `open_pictures` takes.
 
-    `"drive"` mounts Google Drive and returns its root, below which a folder can be named; `"upload"` asks for pictures or a
-    zip of them and unpacks it to `data/uploaded` (the next one to `data/uploaded_2`); `"butterfly"` and `"animal"`
-    download from Kaggle (see `download`). The first two exist on Colab only. Raises InputError for another way, elsewhere
-    than on Colab, for an empty or broken upload.
+    `"drive"` mounts Google Drive and returns its root, below which a folder can be named; `"upload"` asks for pictures
+    or a zip of them and unpacks it to `data/uploaded` (the next one to `data/uploaded_2`); `"butterfly"` and `"animal"`
+    download from Kaggle (see `download`). The first two exist on Colab only. Raises InputError for another way,
+    elsewhere than on Colab, for an empty or broken upload.
     """
     if way not in WAYS:
         raise InputError(f"pictures cannot be fetched by {way!r}; choose one of {', '.join(WAYS)}, or leave it empty.")
@@ -125,6 +125,7 @@ def _members(name: str, content: bytes) -> Iterator[tuple[str, Read]]:
     room = MAX_UNPACKED + MAX_RATIO * len(content)
 
     def read(entry: zipfile.ZipInfo, n: int | None) -> bytes:
+        """Bytes of one file, as long as all of them together are no more than there is room for."""
         nonlocal room
         room -= entry.file_size if n is None else n  # zipfile gives no more than that
         if room < 0:
