@@ -43,6 +43,14 @@ def test_a_folder_becomes_a_picture_set(folder, tmp_path):
     assert sorted(np.concatenate(pictures.split)) == list(range(40))
 
 
+def test_the_parts_of_a_set_are_copies_of_its_rows(folder, tmp_path):
+    pictures = opened(folder, tmp_path)
+    for part, rows in zip((pictures.training, pictures.validation, pictures.test), pictures.split):
+        assert part.dtype == np.uint8 and (part == pictures.pictures[rows]).all() and len(part) == len(rows)
+        part[:] = 0  # a copy: the cache stays as it is
+    assert pictures.training.any() and "training" not in vars(pictures)  # made anew, not kept in memory
+
+
 def test_the_cache_follows_the_folder_and_the_options(folder, tmp_path):
     first = opened(folder, tmp_path)
     assert opened(folder, tmp_path).cache == first.cache
