@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vae_helpers.errors import explain, printable, quoted, ran_out_of_memory, said_with, worded
+from vae_helpers.errors import explain, naming_options, printable, quoted, ran_out_of_memory, worded
 from vae_helpers.shell import build_parser
 
 WORDS = {
@@ -33,7 +33,7 @@ WORDS = {
 )
 def test_a_sentence_names_what_its_reader_has(said, read):
     assert worded(said) == said  # Python's reader
-    with said_with(WORDS):
+    with naming_options(WORDS):
         assert worded(said) == read
     assert worded(said) == said
 

@@ -1,4 +1,4 @@
-"""The one exception that a person is meant to read, and how what goes wrong elsewhere is put to that person."""
+"""`InputError`, the one exception that a person is meant to read; other errors as one sentence; text fit to print."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def quoted(text: str) -> str:
 
 
 @contextlib.contextmanager
-def said_with(options: Mapping[str, str]) -> Iterator[None]:
+def naming_options(options: Mapping[str, str]) -> Iterator[None]:
     """Inside the block `worded` calls Python's arguments by these names: `{"allow_bad": "--allow-bad"}`."""
     global _options
     before, _options = _options, options

@@ -183,7 +183,7 @@ def sync_folder(folder: Path) -> None:
 
 def say(sentence: str) -> None:
     """One line for the person at the screen, also in a notebook, never mixed into a program's output."""
-    with contextlib.suppress(OSError):  # a screen that has gone must not end what was to be told
+    with contextlib.suppress(OSError):  # a closed terminal must not end the work
         print(printable(worded(sentence)), file=sys.stderr, flush=True)
 
 

@@ -98,7 +98,7 @@ def test_too_many_bad_items_stop_and_keep_the_work(tmp_path):
 
 
 def test_nothing_readable(tmp_path):
-    with pytest.raises(InputError, match="None of the 3 files"):
+    with pytest.raises(InputError, match="none of the 3 files"):
         build(tmp_path, NAMES[:3], bad={0, 1, 2}, allow_bad=1.0)
 
 

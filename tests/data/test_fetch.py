@@ -71,7 +71,7 @@ def test_elsewhere_and_other_ways(monkeypatch):
     for way in ("drive", "upload"):
         with pytest.raises(InputError, match="on Colab only"):
             fetch(way)
-    with pytest.raises(InputError, match="'pigeon'; choose one of drive, upload, butterfly, animal"):
+    with pytest.raises(InputError, match="'pigeon': choose one of drive, upload, butterfly, animal"):
         fetch("pigeon")
 
 

@@ -165,7 +165,7 @@ def test_one_picture_of_the_users_own(tmp_path):
     save_noise(tmp_path / "mine.webp", 0)
     assert read_picture(tmp_path / "mine.webp", 24, "pad").shape == (24, 24, 3)
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(InputError, match="torn.jpg cannot be used: it is a JPEG file that Pillow cannot read"):
+    with pytest.raises(InputError, match="torn.jpg cannot be used, because it is a JPEG file that Pillow cannot read"):
         read_picture(tmp_path / "torn.jpg")
     with pytest.raises(InputError, match="no picture .*none.jpg"):
         read_picture(tmp_path / "none.jpg")

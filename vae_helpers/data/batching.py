@@ -27,14 +27,14 @@ def plan(
 
     `batches` follows this plan; a trainer that keeps the pictures on its device follows it with the same result.
     `start` leaves out the first batches, to go on in the middle of an epoch.
-    Whether a picture is mirrored hangs on (seed, epoch, row) alone. The last batch is dropped when it is not full,
+    Whether a picture is mirrored depends on (seed, epoch, row) alone. The last batch is dropped when it is not full,
     except when it is the only one.
     """
     indices = np.asarray(indices, np.int64)
     if batch_size < 1:
         raise InputError(f"`batch_size` is {batch_size}, but must be at least 1.")
     if not len(indices):
-        raise InputError("There are no pictures to make batches of: this part of the set is empty.")
+        raise InputError("there are no pictures to make batches of: this part of the set is empty.")
     rows = indices[order(len(indices), seed, epoch)]
     for batch in range(start, max(1, len(rows) // batch_size)):
         part = rows[batch * batch_size : (batch + 1) * batch_size]
@@ -87,7 +87,7 @@ def to_float(pictures: np.ndarray | torch.Tensor, device: str | torch.device = "
         pictures = torch.from_numpy(pictures)
     if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
         raise InputError(
-            "Pictures must be uint8 of shape (N, height, width, 3), not "
+            "pictures must be uint8 of shape (N, height, width, 3), not "
             f"{str(pictures.dtype).removeprefix('torch.')} of shape {tuple(pictures.shape)}."
         )
     # Only pinned memory may be left to a copy that nobody waits for: any other may be gone before it is read.
@@ -98,7 +98,7 @@ def to_float(pictures: np.ndarray | torch.Tensor, device: str | torch.device = "
 def to_uint8(x: torch.Tensor) -> np.ndarray:
     """Float `(N, 3, H, W)` in [-1, 1] to uint8 `(N, H, W, 3)` in numpy: clamped, then rounded to the nearest."""
     if x.ndim != 4 or x.shape[1] != 3:
-        raise InputError(f"Expected pictures of shape (N, 3, height, width), not {tuple(x.shape)}.")
+        raise InputError(f"expected pictures of shape (N, 3, height, width), not {tuple(x.shape)}.")
     levels = x.detach().float().add(1.0).mul(127.5).round().clamp(0, 255)
     return np.ascontiguousarray(levels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
 

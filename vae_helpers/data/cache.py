@@ -1,6 +1,6 @@
 """Pictures decoded once into one flat file, memory-mapped ever after (its layout: see `cache_format`).
 
-A cache under construction is `STEM.building/`; it becomes `STEM/` by one rename, so a reader never meets half a cache.
+A cache under construction is `STEM.building/`; it becomes `STEM/` by one rename, so no reader ever opens half a cache.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def open_cache(spec: CacheSpec, fill: Fill, allow_bad: float = 0.01, progress: b
                 _remove_family(spec)
     if ready is None:
         raise InputError(
-            f"The cache {spec.final} does not read back as written: check that disk, or pass another `cache_dir`."
+            f"the cache {spec.final} does not read back as written: check that disk, or pass another `cache_dir`."
         )
     return ready
 
@@ -116,12 +116,12 @@ def _disk_errors_in_words(spec: CacheSpec) -> Iterator[None]:
         if is_full(problem):
             need = f"{max(1, round(len(spec.names) * spec.row_bytes / 1e6)):,} MB"
             raise InputError(
-                f"The disk that holds {spec.folder} is full: the decoded pictures need {need}; free some space "
+                f"the disk that holds {spec.folder} is full: the decoded pictures need {need}; free some space "
                 "and run again (it goes on where it stopped), or pass another `cache_dir`."
             ) from None
         if problem.errno in _WRONG_PLACE:
             raise InputError(
-                f"The cache folder {spec.folder} cannot be written, because {reason(problem)}: "
+                f"the cache folder {spec.folder} cannot be written, because {reason(problem)}: "
                 "pass another `cache_dir`."
             ) from None
         raise

@@ -61,7 +61,7 @@ def checksums(file: BinaryIO, end: int, chosen: Sequence[int] | None = None) -> 
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file's content by `text`, for its owner's eyes only."""
+    """Replace a file's content by `text`, readable by its owner only."""
     write_aside(path, text)
     os.chmod(path, 0o600)
 
@@ -144,7 +144,7 @@ def report_skipped(path: Path, skipped: Sequence[tuple[str, str]], total: int, a
     share = len(skipped) / total
     if len(skipped) == total:
         raise InputError(
-            f"None of the {total:,} files could be read as a picture (the first: {_first(skipped)}); "
+            f"none of the {total:,} files could be read as a picture (the first: {_first(skipped)}); "
             f"the reasons are in {path}."
         )
     if share > allow_bad:

@@ -21,7 +21,7 @@ def download(name: str) -> Path:
     network or a Kaggle account is missing.
     """
     if name not in HANDLES:
-        raise InputError(f"There is nothing to download called {name!r}; choose {' or '.join(HANDLES)}.")
+        raise InputError(f"there is nothing to download called {name!r}: choose {' or '.join(HANDLES)}.")
     folder = find_folder(name)
     page = f"https://www.kaggle.com/datasets/{HANDLES[name]}"
     by_hand = f"or download {page} in a browser and unpack it into {folder}"
@@ -29,17 +29,17 @@ def download(name: str) -> Path:
         import kagglehub
     except ImportError:
         raise InputError(
-            f"Downloading needs the package kagglehub: `pip install kagglehub` and run this again, {by_hand}."
+            f"downloading needs the package kagglehub: `pip install kagglehub` and run this again, {by_hand}."
         ) from None
     try:
         fetched = Path(kagglehub.dataset_download(HANDLES[name]))
     except Exception as error:  # kagglehub passes on what requests, urllib3 or Kaggle raise
         raise InputError(
-            f"Kaggle did not give {HANDLES[name]} ({type(error).__name__}: {_short(error)}); check the "
+            f"Kaggle did not give {HANDLES[name]} ({type(error).__name__}: {_short(error)}): check the "
             f"network and the account (https://www.kaggle.com/settings → API), {by_hand}."
         ) from None
     if not _copy_pictures(fetched, folder):
-        raise InputError(f"The download of {HANDLES[name]} holds no pictures; {by_hand.removeprefix('or ')}.")
+        raise InputError(f"the download of {HANDLES[name]} holds no pictures: {by_hand.removeprefix('or ')}.")
     return folder
 
 

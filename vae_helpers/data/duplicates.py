@@ -17,7 +17,7 @@ MAX_BITS = 20  # of 128 that may differ; between different photos the least seen
 MAX_COLOUR = 16.0  # root mean square difference of the 8 × 8 colour thumbnails, in levels of 255
 MIN_SIGNAL = 0.5  # levels: a frequency weaker than this is noise, and counts as not there
 _WAVES = 16  # frequencies per side that the hash is chosen from
-_DEALS = 3  # ways of dealing the 128 bits into 8 bands of 16; rows are compared if any band is equal:
+_ORDERS = 3  # orders in which the 128 bits are cut into 8 bands of 16; rows are compared if any band is equal:
 # sure up to 7 differing bits, 99 % at 12, 75 % at 20
 _WINDOW = 16  # neighbours looked at within equal bands: bounds the work when all pictures look alike
 _ROWS = 256
@@ -103,9 +103,9 @@ def _links(prints: Fingerprints) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _bands(codes: np.ndarray) -> Iterator[np.ndarray]:
-    """16-bit pieces of the hashes: as they lie, then with the bits dealt anew by fixed strides."""
+    """16-bit pieces of the hashes: in their order, then reordered by fixed strides."""
     bits = np.unpackbits(codes.view(np.uint8), axis=1)
-    for stride in (1, 43, 85)[:_DEALS]:
+    for stride in (1, 43, 85)[:_ORDERS]:
         yield from _pack(bits[:, np.arange(128) * stride % 128]).T
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from vae_helpers.data.downloading import HANDLES, download
-from vae_helpers.data.folders import NOT_DATA, project_root, safe_parts, tell_left_out
+from vae_helpers.data.folders import NOT_DATA, left_out_in_words, project_root, safe_parts
 from vae_helpers.data.kinds import HEAD, KINDS, label_left_out, takes
 from vae_helpers.errors import InputError, printable
 from vae_helpers.files import say
@@ -38,7 +38,7 @@ def fetch(way: str) -> Path:
     elsewhere than on Colab, for an empty or broken upload.
     """
     if way not in WAYS:
-        raise InputError(f"pictures cannot be fetched by {way!r}; choose one of {', '.join(WAYS)}, or leave it empty.")
+        raise InputError(f"pictures cannot be fetched by {way!r}: choose one of {', '.join(WAYS)}, or leave it empty.")
     if way in HANDLES:
         return download(way)
     try:
@@ -56,9 +56,9 @@ def fetch(way: str) -> Path:
 def unpack(uploaded: dict[str, bytes]) -> Path:
     """Write uploaded files, `{name: bytes}`, and what is in zips among them, to a new folder below `data`.
 
-    Only pictures are kept; what is left out is counted and said. Each upload has its own folder, so two sets are never
-    mixed, and it appears once it is whole. Raises InputError for an upload without pictures, for a zip that is damaged
-    or unpacks to far more than it weighs, and when the disk is full.
+    Only pictures are kept; a line on stderr counts what is left out. Each upload has its own folder, so two sets are
+    never mixed, and it appears once it is whole. Raises InputError for an upload without pictures, for a zip that is
+    damaged or unpacks to far more than it weighs, and when the disk is full.
     """
     root = project_root() / "data"
     places = (root / (f"uploaded_{n}" if n > 1 else "uploaded") for n in itertools.count(1))
@@ -71,7 +71,7 @@ def unpack(uploaded: dict[str, bytes]) -> Path:
             for inner, read in _members(name, content)
         )
         if not kept:
-            held = f" (only {tell_left_out(left_out)})" if left_out else ""
+            held = f" (only {left_out_in_words(left_out)})" if left_out else ""
             raise InputError(
                 f"the upload of {len(uploaded)} files holds no pictures{held}: choose {KINDS} files, or a zip of them."
             )
@@ -82,7 +82,7 @@ def unpack(uploaded: dict[str, bytes]) -> Path:
         ) from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    say(f"Unpacked {kept:,} pictures{', left out ' + tell_left_out(left_out) if left_out else ''}.")
+    say(f"Unpacked {kept:,} pictures{', left out ' + left_out_in_words(left_out) if left_out else ''}.")
     return folder
 
 

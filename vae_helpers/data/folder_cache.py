@@ -17,7 +17,7 @@ from vae_helpers.data.cache_format import Cached, digest, write_private
 from vae_helpers.data.caches import newest_of, reusing
 from vae_helpers.data.decoding import DECODER_VERSION, Square, decode_blocks
 from vae_helpers.data.fingerprint import UNKNOWN, file_prints
-from vae_helpers.data.folders import choose, list_pictures, tell_left_out
+from vae_helpers.data.folders import choose, left_out_in_words, list_pictures
 from vae_helpers.data.kinds import advice_left_out
 from vae_helpers.data.request import CacheOptions, Request
 from vae_helpers.files import say
@@ -35,7 +35,7 @@ def open_folder(
     """
     found, left_out = list_pictures(folder)
     if advice_left_out(left_out):
-        say(f"In {folder}, {tell({}, left_out)[0]}.")
+        say(f"In {folder}, {remark_lines({}, left_out)[0]}.")
     found = [found[row] for row in choose([item.name for item in found], request.limit)]
     size, path = request.image_size, str(folder.resolve())
     recipe = digest(size, request.fit, request.limit, DECODER_VERSION)[:8]
@@ -57,7 +57,7 @@ def open_folder(
     cached = open_cache(spec, fill, request.allow_bad, options.progress)
     for cache in source.outlived:
         shutil.rmtree(cache, ignore_errors=True)
-    for line in tell(notes, {}) if source.has_decoded else ():
+    for line in remark_lines(notes, {}) if source.has_decoded else ():
         say(line)
     return cached, {name: notes[name] for name in cached.names if name in notes}, dict(left_out)
 
@@ -101,8 +101,10 @@ class _Source:
         rows = _rows_in(earlier, self.folder, self.stamps, self.options.workers)
         taken = [(name, old) for name, old in zip(self.stamps, rows.tolist()) if old >= 0]
         self.prints.update((name, earlier.more["prints"][old]) for name, old in taken)
-        said = read_notes(_notes_of(self.options.folder, earlier.folder.name.rpartition("-")[0] + "-"))
-        self.notes.update((name, said[earlier.names[old]]) for name, old in taken if earlier.names[old] in said)
+        earlier_notes = read_notes(_notes_of(self.options.folder, earlier.folder.name.rpartition("-")[0] + "-"))
+        self.notes.update(
+            (name, earlier_notes[earlier.names[old]]) for name, old in taken if earlier.names[old] in earlier_notes
+        )
         if not earlier.folder.name.startswith(self.family) and len(np.unique(rows[rows >= 0])) == len(earlier.names):
             self.outlived.append(earlier.folder)
         return rows
@@ -142,7 +144,7 @@ def _rows_in(earlier: Cached, folder: Path, stamps: Mapping[str, list[int]], wor
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """Notes by name of picture; none if the file is not there yet, or torn."""
+    """Notes by name of picture; none if the file is not there yet, or damaged."""
     try:
         notes = json.loads(path.read_text("ascii"))
     except (OSError, ValueError):
@@ -157,8 +159,8 @@ def write_notes(path: Path, notes: Mapping[str, str]) -> None:
         write_private(path, json.dumps(notes))
 
 
-def tell(notes: Mapping[str, str], left_out: Mapping[str, int]) -> list[str]:
+def remark_lines(notes: Mapping[str, str], left_out: Mapping[str, int]) -> list[str]:
     """One line for each kind of note, with its count, and one for what was left out."""
     counts = Counter(part for note in notes.values() for part in note.split("; "))
     lines = [f"{count:,} × {note}" for note, count in counts.most_common(8)]
-    return lines + ([f"left out: {tell_left_out(Counter(left_out))}"] if left_out else [])
+    return lines + ([f"left out: {left_out_in_words(Counter(left_out))}"] if left_out else [])

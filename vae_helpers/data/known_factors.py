@@ -53,7 +53,7 @@ def open_known_factors(path: Path) -> KnownFactors:
     when the file is missing, is something else, or h5py is not installed.
     """
     if not path.is_file():
-        raise InputError(f"There is no file {path}; give the path of a dSprites .npz or a Shapes3D .h5 file.")
+        raise InputError(f"there is no file {path}: give the path of a dSprites .npz or a Shapes3D .h5 file.")
     try:
         opened = _open_npz(path) if path.suffix.lower() == ".npz" else _open_h5(path)
         return opened._replace(read=_with_plain_errors(path, opened.read))
@@ -62,7 +62,7 @@ def open_known_factors(path: Path) -> KnownFactors:
     except Exception:  # damaged headers raise nearly anything, down to tokenizer errors
         raise InputError(
             f"{path} is not a dSprites .npz (imgs, latents_values) or Shapes3D .h5 (images, labels) file, "
-            "or it is damaged; download it again."
+            "or it is damaged: download it again."
         ) from None
 
 
@@ -73,7 +73,7 @@ def _with_plain_errors(path: Path, read: Callable[[np.ndarray, int], Iterator[np
             yield from read(rows, size)
         except Exception:  # whatever zlib, zipfile or HDF5 say
             raise InputError(
-                f"The pictures in {path} cannot be read to the end: the file is damaged; download it again."
+                f"the pictures in {path} cannot be read to the end, because it is damaged: download it again."
             ) from None
 
     return read_in_words
@@ -137,7 +137,7 @@ def _open_h5(path: Path) -> KnownFactors:
     try:
         import h5py
     except ImportError:
-        raise InputError(f"Reading {path.name} needs the package h5py; install it with `pip install h5py`.") from None
+        raise InputError(f"reading {path.name} needs the package h5py: install it with `pip install h5py`.") from None
     with h5py.File(path, "r") as file:
         values, shape = np.asarray(file["labels"], np.float64), file["images"].shape
     if len(shape) != 4 or shape[3] != 3 or values.shape != (shape[0], len(_SHAPES3D)):

@@ -80,12 +80,14 @@ def read_picture(path: str | os.PathLike[str], image_size: int = 128, fit: str =
     Request(path, image_size, fit)
     path = expand(path)
     if not os.path.isfile(path):
-        raise InputError(f"There is no picture {printable(str(path))}; give the path of a picture file.")
+        raise InputError(f"there is no picture {printable(str(path))}: give the path of a picture file.")
     try:
         with quiet():
             return np.array(decode(path, image_size, fit))
     except Unreadable as error:
-        raise InputError(f"The picture {printable(str(path))} cannot be used: it {error}; give another one.") from None
+        raise InputError(
+            f"the picture {printable(str(path))} cannot be used, because it {error}: give another one."
+        ) from None
 
 
 def name_of(source: str | os.PathLike[str]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from vae_helpers.data.cache_format import write_private
 from vae_helpers.data.duplicates import DUPLICATES_VERSION, near_duplicates
-from vae_helpers.data.folder_cache import tell
+from vae_helpers.data.folder_cache import remark_lines
 from vae_helpers.data.split import Split, small_parts, split_by_name
 from vae_helpers.data.synthetic.shapes import Factor
 from vae_helpers.files import say
@@ -50,7 +50,7 @@ class PictureSet:
 
     def remarks(self) -> list[str]:
         """Lines that count what was done to pictures (colours converted, too dark) and what was left out."""
-        return tell(self.notes, self.left_out)
+        return remark_lines(self.notes, self.left_out)
 
     @property
     def training(self) -> np.ndarray:
@@ -71,7 +71,8 @@ class PictureSet:
     def split(self) -> Split:
         """Training, validation and test rows by a hash of each name; near-duplicates are on one side.
 
-        A part that is too small to say much is said, but of a built-in set, where more are to be had for the asking.
+        A line on stderr names a part that is too small to say much, except of a built-in set, which can be as large as
+        one likes.
         """
         split = split_by_name(self.names, self.duplicates, self.parts)
         if self.source != "built-in" and (small := small_parts(split)):
@@ -96,7 +97,7 @@ class PictureSet:
             if [version, count] == [DUPLICATES_VERSION, len(self)]:
                 return tuple(tuple(group) for group in groups)
         except (OSError, ValueError, TypeError):
-            pass  # not looked for yet, or torn
+            pass  # not looked for yet, or damaged
         if len(self) > 20_000:
             say(f"Looking for near-duplicates among {len(self):,} pictures, once.")
         groups = near_duplicates(self.pictures)

@@ -60,7 +60,7 @@ def split_by_name(names: Sequence[str], groups: Sequence[Sequence[int]] = (), pa
     split = Split(*(np.flatnonzero(part == side) for side in range(3)))
     if not (len(split.train) and len(split.validation)):
         raise InputError(
-            "All of these pictures are in one part of the run's own split, so there is nothing to hold "
+            "all of these pictures are in one part of the run's own split, so there is nothing to hold "
             "out: add pictures."
         )
     return split
@@ -88,7 +88,7 @@ def _grouped(names: Sequence[str], groups: Sequence[Sequence[int]]) -> tuple[np.
     count = len(names)
     if count < 2:
         raise InputError(
-            f"A split needs at least two pictures, and this set has {count}; add pictures, or use the "
+            f"a split needs at least two pictures, and this set has {count}: add pictures, or use the "
             "built-in set (`DATASET=synthetic`)."
         )
     hashes = np.array([fraction(name, "split") for name in names])
