@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 
 from vae_helpers.errors import InputError
+
+if TYPE_CHECKING:  # a folder that is not there is refused before torch is loaded
+    import torch
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 _FLIP = 0x666C6970  # keeps the coin flips apart from the order
@@ -81,6 +83,8 @@ def to_float(pictures: np.ndarray | torch.Tensor, device: str | torch.device = "
 
     Bytes travel to the device, a quarter of the floats. `to_uint8` undoes it exactly.
     """
+    import torch
+
     if isinstance(pictures, np.ndarray):
         if not pictures.flags.writeable or not pictures.flags.c_contiguous:
             pictures = np.array(pictures)  # torch wants memory that it may write to
@@ -97,6 +101,8 @@ def to_float(pictures: np.ndarray | torch.Tensor, device: str | torch.device = "
 
 def to_uint8(x: torch.Tensor) -> np.ndarray:
     """Float `(N, 3, H, W)` in [-1, 1] to uint8 `(N, H, W, 3)` in numpy: clamped, then rounded to the nearest."""
+    import torch
+
     if x.ndim != 4 or x.shape[1] != 3:
         raise InputError(f"expected pictures of shape (N, 3, height, width), not {tuple(x.shape)}.")
     levels = x.detach().float().add(1.0).mul(127.5).round().clamp(0, 255)
@@ -105,6 +111,8 @@ def to_uint8(x: torch.Tensor) -> np.ndarray:
 
 def gather(pictures: np.ndarray, rows: np.ndarray, flips: np.ndarray, pin: bool = False) -> torch.Tensor:
     """Rows as torch.uint8 `(B, H, W, 3)`, read in the order they lie on the disk, mirrored where `flips` is true."""
+    import torch
+
     forward = np.argsort(rows, kind="stable")
     out = np.empty((len(rows), *pictures.shape[1:]), np.uint8)
     for place in forward.tolist():
