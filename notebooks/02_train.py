@@ -59,11 +59,11 @@ from vae_helpers.model import losses
 from vae_helpers.show import figures
 from vae_helpers.runs import Run, load_checkpoint, run_name
 from vae_helpers.data import name_of, open_pictures
-from vae_helpers.train import open_world
+from vae_helpers.train import open_processes
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_prior
 from vae_helpers.runs import read_scalars
 from vae_helpers.model import BetaVAE, VAEConfig
-from vae_helpers.train import Pace
+from vae_helpers.train import TimeBudget
 from vae_helpers.settings import TrainConfig, learning_rate
 from vae_helpers.train import fit
 
@@ -94,7 +94,7 @@ run = Run(run_name(name_of(DATASET), NS, TAG), OUT)
 TIMED = QUICK and not SMOKE
 if TIMED:
     usual = VAEConfig(image_size=size, latent_dim=128, decoder_norm=DECODER_NORM)
-    size = Pace(run, MINUTES, open_world()).choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
+    size = TimeBudget(run, MINUTES, open_processes()).choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
 pictures = open_pictures(DATASET, image_size=size, limit=limit)
 figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")
 
@@ -179,7 +179,7 @@ figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original"
 # %%
 settings = dict(beta=BETA, num_samples=NS) | (dict(epochs=15) if SMOKE else {})
 if TIMED:
-    config = Pace(run, MINUTES, open_world()).choose_length(pictures, model.config, **settings)
+    config = TimeBudget(run, MINUTES, open_processes()).choose_length(pictures, model.config, **settings)
 else:
     config = TrainConfig.quick(len(pictures.split.train), **settings) if QUICK else TrainConfig(**settings)
 progress = [i / 400 for i in range(400)]

@@ -12,7 +12,6 @@ from vae_helpers.shell.options import (
     knob,
     path,
     picture,
-    processes,
 )
 from vae_helpers.shell.parser import build_parser
 
@@ -29,6 +28,5 @@ __all__ = [
     "knob",
     "path",
     "picture",
-    "processes",
     "require_places",
 ]
