@@ -1,4 +1,4 @@
-"""The smallest model that has every part, and what tests of several rooms need; here, because pytest has two files called conftest to choose from."""
+"""The smallest model that has every part, a short run of it, comparisons; here, since there are two conftest files."""
 
 import numpy as np
 import torch
@@ -6,8 +6,11 @@ from PIL import Image
 
 from vae_helpers.model import VAEConfig
 from vae_helpers.runs import read_scalars
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train import fit
 
 SMALL = VAEConfig(image_size=32, latent_dim=8, widths=(8, 16, 32))
+QUICK = {"epochs": 2, "batch_size": 16, "pictures_every": 5}  # settings of a run of seconds
 
 
 def small_photos(folder, count, size=64):
@@ -42,3 +45,14 @@ def same_run(one, other):
         assert np.array_equal(a[name][0], b[name][0])
         assert name == "images_per_second" or np.array_equal(a[name][1], b[name][1]), name
     return tensors
+
+
+def fit_small(pictures, run, config=None, **options):
+    """Train `SMALL` on the CPU, by the quick recipe with `QUICK` unless `config` says otherwise."""
+    config = config if config or options.get("resume") else TrainConfig.quick(96, **QUICK)
+    return fit(pictures, run, config, SMALL, device="cpu", progress=False, **options)
+
+
+def equal_weights(one, other):
+    """Whether two models hold equal weights and statistics."""
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values()))

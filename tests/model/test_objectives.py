@@ -206,11 +206,11 @@ def test_each_objective_logs_what_it_names(codes, name):
 
 
 def test_held_out_losses():
-    assert held_out_loss({"beta": 3.0}) == dict(beta=3.0, capacity=0.0, likelihood="gaussian", scale=None)
-    settings = dict(beta=2.0, objective="capacity", knobs={"capacity": 9.0}, likelihood="laplace", scale=0.1)
-    assert held_out_loss(settings) == dict(beta=2000.0, capacity=9.0, likelihood="laplace", scale=0.1)
+    assert held_out_loss({"beta": 3.0}) == {"beta": 3.0, "capacity": 0.0, "likelihood": "gaussian", "scale": None}
+    settings = {"beta": 2.0, "objective": "capacity", "knobs": {"capacity": 9.0}, "likelihood": "laplace", "scale": 0.1}
+    assert held_out_loss(settings) == {"beta": 2000.0, "capacity": 9.0, "likelihood": "laplace", "scale": 0.1}
     for name in ("tc", "tc-stratified", "factor", "dip-1", "dip-2", "info"):
-        assert held_out_loss(dict(beta=6.0, objective=name, knobs=None))["beta"] == 1.0  # the negative ELBO
+        assert held_out_loss({"beta": 6.0, "objective": name, "knobs": None})["beta"] == 1.0  # the negative ELBO
 
 
 @pytest.mark.parametrize(

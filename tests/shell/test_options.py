@@ -8,18 +8,7 @@ from vae_helpers.files import expand, require_run_name
 from vae_helpers.model import OBJECTIVES
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig, choices
-from vae_helpers.shell import (
-    RECIPE,
-    Number,
-    OneOf,
-    Whole,
-    device,
-    image_size,
-    is_number,
-    knob,
-    path,
-    picture,
-)
+from vae_helpers.shell import RECIPE, Number, OneOf, Whole, device, image_size, is_number, knob, path, picture
 
 
 @pytest.mark.parametrize(

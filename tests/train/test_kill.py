@@ -187,17 +187,17 @@ def _kill_again_and_again(folder):
     different = {name: keys for name, outcome in outcomes.items() if (keys := _differences(truth, outcome))}
     print(
         json.dumps(
-            dict(
-                kills=kills,
-                inside_saving=inside,
-                midway=midway,
-                runs=len(ended),
-                compared=len(truth),
-                steps=sorted({int(outcome["last.pt/step"]) for outcome in outcomes.values()}),
-                leftovers=[str(file) for name in ended for file in Run(name, folder).models.glob(".*.tmp")],
-                different=different,
-                seconds=round(time.monotonic() - began, 1),
-            )
+            {
+                "kills": kills,
+                "inside_saving": inside,
+                "midway": midway,
+                "runs": len(ended),
+                "compared": len(truth),
+                "steps": sorted({int(outcome["last.pt/step"]) for outcome in outcomes.values()}),
+                "leftovers": [str(file) for name in ended for file in Run(name, folder).models.glob(".*.tmp")],
+                "different": different,
+                "seconds": round(time.monotonic() - began, 1),
+            }
         )
     )
 

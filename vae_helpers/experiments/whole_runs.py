@@ -50,7 +50,9 @@ def our_fit(
     total = config.epochs * max(1, len(rows) // config.batch_size)
     with tqdm(total=total, unit="step", desc="this package", disable=not progress) as bar:
         for epoch in range(config.epochs):
-            for batch in epoch_batches(pictures.pictures if held is None else held, rows, config, epoch, 0, state.processes):
+            for batch in epoch_batches(
+                pictures.pictures if held is None else held, rows, config, epoch, 0, state.processes
+            ):
                 train_step(state, batch, config, state.step / total)
                 state.update_average(config.ema)
                 bar.update()

@@ -8,7 +8,13 @@ from vae_helpers.train.interrupt import Stop
 from vae_helpers.train.launch import launch
 from vae_helpers.train.loop import fit
 from vae_helpers.train.loss_monitor import LossMonitor
-from vae_helpers.train.pace import (
+from vae_helpers.train.processes import Processes, open_processes
+from vae_helpers.train.saving import has_steps, lock_run, save_best, save_last
+from vae_helpers.train.scoring import FitResult
+from vae_helpers.train.state import new_state, resumed_state, saved_config
+from vae_helpers.train.step import train_step
+from vae_helpers.train.synchronise import synchronise_batch_norm
+from vae_helpers.train.time_budget import (
     TOUR_EVALUATIONS,
     Speed,
     TimeBudget,
@@ -17,12 +23,6 @@ from vae_helpers.train.pace import (
     measure,
     seconds_for,
 )
-from vae_helpers.train.processes import Processes, open_processes
-from vae_helpers.train.saving import has_steps, lock_run, save_best, save_last
-from vae_helpers.train.scoring import FitResult
-from vae_helpers.train.state import new_state, resumed_state, saved_config
-from vae_helpers.train.step import train_step
-from vae_helpers.train.synchronise import synchronise_batch_norm
 
 __all__ = [
     "Batch",

@@ -20,12 +20,12 @@ from vae_helpers.train.compiling import compile_network, decide_compile, describ
 from vae_helpers.train.exact import exact_results
 from vae_helpers.train.interrupt import ProgressBar, Stop
 from vae_helpers.train.loss_monitor import LossMonitor
-from vae_helpers.train.pace import TimeLeft
 from vae_helpers.train.processes import end_together, open_processes, require_equal
 from vae_helpers.train.saving import lock_run, rescue, save_last
 from vae_helpers.train.scoring import FitResult, close_epoch, score_result
 from vae_helpers.train.state import State, Training, new_state, require_same, resumed_state
 from vae_helpers.train.step import train_step
+from vae_helpers.train.time_budget import TimeLeft
 
 # tqdm's own time left knows of steps only; ours, at the end of the line, of scores and sheets too.
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"

@@ -165,9 +165,7 @@ def require_equal(processes: Processes, pictures: PictureSet) -> None:
 
 
 @contextmanager
-def end_together(
-    processes: Processes, run: Run, rescue: Callable[[], object] = lambda: None
-) -> Iterator[None]:
+def end_together(processes: Processes, run: Run, rescue: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Where another process is lost inside the block, save what this one can and say so instead of a traceback."""
     try:
         yield

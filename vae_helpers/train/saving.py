@@ -110,4 +110,6 @@ def save_best(run: Run, state: State, config: TrainConfig, pictures: PictureSet,
 
 
 def _entries(state: State, config: TrainConfig, pictures: PictureSet) -> dict:
-    return dict(train_config=asdict(config), data=describe(pictures)) | {name: getattr(state, name) for name in COUNTS}
+    return {"train_config": asdict(config), "data": describe(pictures)} | {
+        name: getattr(state, name) for name in COUNTS
+    }

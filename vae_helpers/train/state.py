@@ -200,5 +200,7 @@ def _state(model: BetaVAE, config: TrainConfig, processes: Processes, pictures: 
         model.parameters(), lr=config.lr, betas=(0.9, 0.99), fused=processes.device.type in ("cpu", "cuda")
     )
     scaler = torch.amp.GradScaler(processes.device.type, enabled=half == torch.float16)
-    objective = OBJECTIVES[config.objective](model.config.latent_dim, config.knobs, pictures, config.seed, processes.device)
+    objective = OBJECTIVES[config.objective](
+        model.config.latent_dim, config.knobs, pictures, config.seed, processes.device
+    )
     return State(model, optimizer, scaler, processes, processes.wrap(model), objective, average)
