@@ -55,17 +55,13 @@ import inspect
 
 import torch
 
-from vae_helpers.model import losses
-from vae_helpers.show import figures
-from vae_helpers.runs import Run, load_checkpoint, run_name
 from vae_helpers.data import name_of, open_pictures
-from vae_helpers.train import open_processes
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_prior
-from vae_helpers.runs import read_scalars
-from vae_helpers.model import BetaVAE, VAEConfig
-from vae_helpers.train import TimeBudget
+from vae_helpers.model import BetaVAE, VAEConfig, losses
+from vae_helpers.runs import Run, load_checkpoint, read_scalars, run_name
 from vae_helpers.settings import TrainConfig, learning_rate
-from vae_helpers.train import fit
+from vae_helpers.show import figures
+from vae_helpers.train import TimeBudget, fit, open_processes, train_step
 
 # %% [markdown]
 # **Parameters.** With `QUICK` the run takes about `MINUTES`: this machine is timed, and the pictures' size and the number of
@@ -177,7 +173,7 @@ figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original"
 # also takes small batches and one rise and fall of the rate ("one cycle"), which teaches more in few epochs.
 
 # %%
-settings = dict(beta=BETA, num_samples=NS) | (dict(epochs=15) if SMOKE else {})
+settings = {"beta": BETA, "num_samples": NS} | ({"epochs": 15} if SMOKE else {})
 if TIMED:
     config = TimeBudget(run, MINUTES, open_processes()).choose_length(pictures, model.config, **settings)
 else:
@@ -187,6 +183,17 @@ rates = [learning_rate(config, p) for p in progress]
 figures.show_curves({"rate": (progress, rates)}, "share of the run", "learning rate")
 
 # %% [markdown]
+# ## A step
+# A run repeats one step: take a batch, draw noise, encode and decode, weigh the two terms, follow the gradient. All of it, in
+# the code that `fit` calls:
+
+# %%
+print(inspect.getsource(train_step))
+
+# %% [markdown]
+# What is unusual in it: each half's gradient is clipped by itself, so that a burst in the encoder does not stop the decoder; and
+# a step shared by several GPUs is weighted so that it equals the same step on one.
+#
 # ## Train
 # The bar shows both terms in nats per picture. Stop it whenever you like (■ or Ctrl-C): the step in hand ends, a
 # checkpoint is written, and running the cell again goes on from there. A finished run is only loaded, so nothing is

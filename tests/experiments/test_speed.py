@@ -7,9 +7,10 @@ from small import SMALL
 from torch.utils.flop_counter import FlopCounterMode
 
 from vae_helpers.errors import InputError
-from vae_helpers.experiments import PlainVAE, held_out, matrix, peak_memory, plain_fit, precision, table, time_steps
+from vae_helpers.experiments import PlainVAE, held_out, matrix, peak_memory, plain_fit, precision, time_steps
 from vae_helpers.experiments import speed as benchmark
 from vae_helpers.experiments import whole_runs as benchmark_runs
+from vae_helpers.experiments.report import table
 from vae_helpers.model import BetaVAE, VAEConfig
 
 CPU = torch.device("cpu")
@@ -88,7 +89,7 @@ def test_held_out_agrees_with_the_score_of_a_run(trained, small_set):
 
 
 def test_the_memory_of_a_step_is_at_least_that_of_its_activations():
-    # The outputs of the encoder's first block alone, kept for the backward pass: 64 × 32 × 32 × 32 floats, 8 MiB, twice.
+    # The outputs of the encoder's first block alone, kept for backward: 64 × 32 × 32 × 32 floats, 8 MiB, twice.
     assert all(16 < mib < 4096 for mib in peak_memory(64, 64, "cpu").values())
 
 

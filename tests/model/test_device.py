@@ -1,13 +1,13 @@
 """Which device is picked, and random numbers from a seed."""
 
 import contextlib
+import os
 
 import pytest
 import torch
 
 from vae_helpers.errors import InputError
 from vae_helpers.model import pick_device, seeded
-from vae_helpers.settings import recipe
 
 
 def test_dice_on_a_gpu_come_back_too(monkeypatch):
@@ -39,9 +39,9 @@ def test_picking_a_device_wakes_no_gpu_and_comes_in_time_for_exact_products(monk
     monkeypatch.setattr(torch, "empty", woken)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert pick_device("cpu").type == "cpu" and "CUBLAS_WORKSPACE_CONFIG" not in recipe.os.environ
+    assert pick_device("cpu").type == "cpu" and "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     assert [str(pick_device(name)) for name in (None, "cuda", "cuda:1")] == ["cuda", "cuda", "cuda:1"]
-    assert recipe.os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     with pytest.raises(InputError, match="'cuda:2' is not available"):
         pick_device("cuda:2")
 

@@ -115,5 +115,5 @@ def test_a_range_says_itself():
 
 
 def test_ranges_do_not_need_torch():
-    code = "import sys, vae_helpers.ranges; sys.exit('torch' in sys.modules)"
+    code = "import sys, vae_helpers.settings.ranges; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -10,7 +10,7 @@ from torch import nn
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import Processes, compile_network, decide_compile, describe_engine
+from vae_helpers.train import Processes, compile_network, decide_compile, describe_setup
 from vae_helpers.train import compiling as engine
 
 CPU = torch.device("cpu")
@@ -31,10 +31,10 @@ def test_compiling_is_decided_by_what_it_saves(monkeypatch):
         TrainConfig(compile=False), 10**7, CPU
     )
     assert not decide_compile(TrainConfig(), 10**9, torch.device("mps"))
-    assert "pays above" in describe_engine(TrainConfig(compile=False), 20_000, CPU, False)
+    assert "pays above" in describe_setup(TrainConfig(compile=False), 20_000, CPU, False)
     monkeypatch.setattr(engine.shutil, "which", lambda name: None)
     assert not decide_compile(TrainConfig(compile=True), 10**7, CPU)
-    assert "no compiler" in describe_engine(TrainConfig(compile=False), 10**7, CPU, False)
+    assert "no compiler" in describe_setup(TrainConfig(compile=False), 10**7, CPU, False)
 
 
 @pytest.mark.parametrize("lacks", [None, "cc", "triton", "capability"])
@@ -124,8 +124,8 @@ def test_trying_to_compile_changes_nothing_of_the_model(backend):
     assert not compile_network(model, CONFIG, 96, ALONE)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters()) and model._compiled_call_impl is None
-    assert "it was tried" in engine.describe_engine(CONFIG, 99, CPU, False)
-    assert ", compiled," in engine.describe_engine(CONFIG, 99, CPU, False, compiled=True)
+    assert "it was tried" in engine.describe_setup(CONFIG, 99, CPU, False)
+    assert ", compiled," in engine.describe_setup(CONFIG, 99, CPU, False, compiled=True)
 
 
 def test_no_process_compiles_where_another_cannot(backend, monkeypatch):

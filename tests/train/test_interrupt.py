@@ -126,7 +126,7 @@ def test_a_signal_that_was_ignored_stays_ignored():
     """nohup ignores SIGHUP, and a shell may ignore SIGINT for what it starts with &."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with Stop().listening() as stop:
+        with Stop().handling_signals() as stop:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0)  # a handler would run here
         assert not stop.asked and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -167,7 +167,7 @@ def test_who_outlives_what_started_it_is_stopped_and_then_ended(monkeypatch):
     ended = threading.Event()
     monkeypatch.setattr(interrupt, "_GRACE", 0)
     monkeypatch.setattr(interrupt.os, "_exit", lambda status: ended.set())
-    with Stop().listening() as stop:
+    with Stop().handling_signals() as stop:
         interrupt.stop_when(lambda: True)
         assert ended.wait(60) and stop.asked
 

@@ -143,7 +143,7 @@ def test_several_processes_are_told_by_the_first(run):
     asked = []
 
     class Others(Processes):
-        def first(self, action):
+        def on_first(self, action):
             asked.append(action)
             return "told"
 

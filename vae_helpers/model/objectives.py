@@ -36,7 +36,7 @@ class Codes(NamedTuple):
 
 
 class StepInfo(NamedTuple):
-    """A step of a run: the β in force, the run's progress in [0, 1), and the number, from which random numbers follow."""
+    """A step of a run: the β in force, progress in [0, 1), and its number, from which random numbers follow."""
 
     beta: float = 1.0
     progress: float = 0.0

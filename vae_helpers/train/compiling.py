@@ -86,7 +86,7 @@ def decide_compile(config: TrainConfig, pictures_to_see: int, device: torch.devi
     return config.compile and can_compile(device)
 
 
-def describe_engine(
+def describe_setup(
     config: TrainConfig, pictures_to_see: int, device: torch.device, resident: bool, compiled: bool = False
 ) -> str:
     """One line for the screen: device, number format, whether compiled and why."""

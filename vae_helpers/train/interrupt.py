@@ -21,21 +21,23 @@ _GRACE = 120  # seconds for a process whose parent has ended to end by itself
 class Stop:
     """Whether a signal asked training to stop."""
 
-    def __init__(self, patient: bool = False):
-        """`patient`: a second Ctrl-C doesn't end it at once (torchrun passes on what the terminal has sent already)."""
+    def __init__(self, ignore_second: bool = False):
+        """`ignore_second`: a second Ctrl-C doesn't end it at once, since torchrun passes on what the terminal sent."""
         self.asked = False
-        self._patient = patient
-        self._saving, self._owed = 0, False
+        self._ignore_second = ignore_second
+        self._saving, self._interrupt_pending = 0, False
 
     @contextmanager
-    def listening(self) -> Iterator["Stop"]:
+    def handling_signals(self) -> Iterator["Stop"]:
         """Catch the signals inside the block; the handlers that were there come back after it."""
         if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
             yield self
             return
         before = {number: signal.getsignal(number) for number in _SIGNALS}
         # What is ignored stays so: nohup ignores SIGHUP, a shell's `&` may ignore SIGINT.
-        previous = {number: signal.signal(number, self._ask) for number in _SIGNALS if before[number] != signal.SIG_IGN}
+        previous = {
+            number: signal.signal(number, self._handle) for number in _SIGNALS if before[number] != signal.SIG_IGN
+        }
         try:
             yield self
         finally:
@@ -50,15 +52,15 @@ class Stop:
             yield
         finally:
             self._saving -= 1
-        if self._owed and not self._saving:
-            self._owed = False
+        if self._interrupt_pending and not self._saving:
+            self._interrupt_pending = False
             raise KeyboardInterrupt
 
-    def _ask(self, number, frame) -> None:
-        if self.asked and number == signal.SIGINT and not self._patient:  # a second Ctrl-C means it
+    def _handle(self, number, frame) -> None:
+        if self.asked and number == signal.SIGINT and not self._ignore_second:  # a second Ctrl-C means it
             if not self._saving:
                 raise KeyboardInterrupt
-            self._owed = True
+            self._interrupt_pending = True
         self.asked = True
 
 

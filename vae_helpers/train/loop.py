@@ -16,12 +16,12 @@ from vae_helpers.model import OBJECTIVES, VAEConfig
 from vae_helpers.runs import Logbook, Run
 from vae_helpers.settings import TrainConfig, save_every
 from vae_helpers.train.batches import epoch_batches
-from vae_helpers.train.compiling import compile_network, decide_compile, describe_engine
+from vae_helpers.train.compiling import compile_network, decide_compile, describe_setup
 from vae_helpers.train.exact import exact_results
 from vae_helpers.train.interrupt import ProgressBar, Stop
 from vae_helpers.train.loss_monitor import LossMonitor
-from vae_helpers.train.processes import end_together, open_processes, require_equal
-from vae_helpers.train.saving import lock_run, rescue, save_last
+from vae_helpers.train.processes import Processes, handle_lost_process, open_processes, require_equal
+from vae_helpers.train.saving import lock_run, save_alone, save_last
 from vae_helpers.train.scoring import FitResult, close_epoch, score_result
 from vae_helpers.train.state import State, Training, new_state, require_same, resumed_state
 from vae_helpers.train.step import train_step
@@ -47,8 +47,8 @@ def fit(
     """Train a β-VAE on `pictures`, leaving checkpoints, a TensorBoard log and picture sheets under the run's name.
 
     A run whose name exists is continued with `resume`, under its own settings and with its own pictures, wherever they
-    lie (`other_pictures` insists on others); without `resume` it is refused: nothing is overwritten. `config.epochs` may
-    raise its length: the schedules are then spread over the new one, so the learning rate rises again.
+    lie (`other_pictures` insists on others), and otherwise refused: nothing is overwritten. `config.epochs` may raise
+    its length: the schedules are then spread over the new one, so the learning rate rises again.
     Ctrl-C, SIGTERM and SIGHUP end it after the step in hand, with a checkpoint; `stop_after` ends it after that epoch.
     In `exact` mode such a run, resumed, equals an uninterrupted one bit for bit. Under `torchrun` every process calls
     this. Raises InputError for a name or run in use, a set that does not fit, a loss that runs away, a full disk.
@@ -56,22 +56,32 @@ def fit(
     if stop_after is not None and stop_after < 1:
         raise InputError(f"stop_after is {stop_after}, but must be 1 or above: one epoch is the least.")
     seconds, processes = save_every(os.environ), open_processes(device)
-    with Stop(patient=processes.size > 1).listening() as stop, ExitStack() as held, end_together(processes, run):
+    with (
+        Stop(ignore_second=processes.size > 1).handling_signals() as stop,
+        ExitStack() as held,
+        handle_lost_process(processes, run),
+    ):
         resume = processes.on_first(lambda: held.enter_context(lock_run(run, resume)) or resume)
         require_equal(processes, pictures)
-        threads, asked = torch.get_num_threads(), config or TrainConfig()
         if resume:
             epochs = config.epochs if config else 0
             state, kept, threads, pictures = resumed_state(run, epochs, pictures, processes, other_pictures)
             require_same(run, kept, state.model.config, config, model_config)
         else:
-            train = len(pictures.split.train)
-            kept = replace(asked, compile=decide_compile(asked, asked.epochs * train, processes.device))
-            shape = model_config or VAEConfig(image_size=pictures.pictures.shape[1])
-            state = new_state(kept, shape, processes, train)
+            state, kept, threads = _begin(pictures, config or TrainConfig(), model_config, processes)
         book = Logbook(run.tensorboard, first_epoch=state.epochs_closed + 1)
         bar = progress and processes.rank == 0
         return _train(Training(run, kept, pictures, state, book, stop, bar, stop_after, seconds), resume, threads)
+
+
+def _begin(
+    pictures: PictureSet, config: TrainConfig, model_config: VAEConfig | None, processes: Processes
+) -> tuple[State, TrainConfig, int]:
+    """A new run, its settings with `compile` decided, and the CPU threads that it sums with."""
+    train = len(pictures.split.train)
+    config = replace(config, compile=decide_compile(config, config.epochs * train, processes.device))
+    model_config = model_config or VAEConfig(image_size=pictures.pictures.shape[1])
+    return new_state(config, model_config, processes, train), config, torch.get_num_threads()
 
 
 def _train(training: Training, resumed: bool, threads: int) -> FitResult:
@@ -83,7 +93,7 @@ def _train(training: Training, resumed: bool, threads: int) -> FitResult:
         f"training with {config.num_samples} × {config.batch_size} pictures a step",
         "start a run with a smaller batch_size (--batch-size), num_samples or image size",
     )
-    lost_process = end_together(processes, run, lambda: rescue(run, state, config, pictures))
+    lost_process = handle_lost_process(processes, run, lambda: save_alone(run, state, config, pictures))
     with lost_process, book, exact_results(config, processes, threads), limits:
         if not resumed:  # a run that cannot be saved ends here, and one that is killed can be resumed from here on
             save_last(run, state, config, pictures, book)
@@ -125,7 +135,7 @@ class _Epochs:
         ) as self.bar:
             if progress and state.step < self.total_steps:
                 to_see, device = config.epochs * len(self.training.pictures.split.train), state.processes.device
-                self.bar.write(describe_engine(config, to_see, device, self.on_gpu, self.compiled))
+                self.bar.write(describe_setup(config, to_see, device, self.on_gpu, self.compiled))
             while not self._at_end():
                 began, first_step = time.monotonic(), state.step
                 if not self._take_steps():

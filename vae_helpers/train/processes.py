@@ -147,7 +147,7 @@ def _await_first() -> None:
         dist.broadcast(over, 0)
 
 
-def lost(problem: Exception) -> bool:
+def process_was_lost(problem: Exception) -> bool:
     """Whether an error says that another process has gone or was silent for minutes."""
     return dist.is_initialized() and (isinstance(problem, dist.DistError) or "gloo" in str(problem).lower())
 
@@ -157,7 +157,7 @@ def require_equal(processes: Processes, pictures: PictureSet) -> None:
     names = "\n".join(pictures.names).encode("utf-8", "backslashreplace")
     own = len(pictures), len(pictures.split.train), zlib.crc32(names)
     if any(processes.any(own != processes.on_first(lambda: own))):
-        raise _once(
+        raise _raised_by_first(
             processes,
             "the processes do not see the same pictures, by number or by name: give every machine the same "
             "folder (and its cache anew).",
@@ -165,18 +165,20 @@ def require_equal(processes: Processes, pictures: PictureSet) -> None:
 
 
 @contextmanager
-def end_together(processes: Processes, run: Run, rescue: Callable[[], object] = lambda: None) -> Iterator[None]:
+def handle_lost_process(
+    processes: Processes, run: Run, save_alone: Callable[[], object] = lambda: None
+) -> Iterator[None]:
     """Where another process is lost inside the block, save what this one can and say so instead of a traceback."""
     try:
         yield
     except RuntimeError as problem:
-        if not lost(problem):
+        if not process_was_lost(problem):
             raise
-        rescue()
+        save_alone()
         new = processes.rank == 0 and not run.exists()
         again = "start it again" if new else f"resume the run {run.name!r} from {run.last}"
         # Two speak, since one of them may be the one that was lost.
-        raise _once(
+        raise _raised_by_first(
             processes,
             f"another process of this training has ended or is silent, so it stopped: look above for what "
             f"happened, then {again}.",
@@ -184,7 +186,7 @@ def end_together(processes: Processes, run: Run, rescue: Callable[[], object] = 
         ) from None
 
 
-def _once(processes: Processes, sentence: str, speakers: int = 1) -> BaseException:
+def _raised_by_first(processes: Processes, sentence: str, speakers: int = 1) -> BaseException:
     """What to raise in every process so that the first ones alone say it."""
     return InputError(sentence) if processes.rank < speakers else SystemExit(2)
 

@@ -66,7 +66,7 @@ def save_last(run: Run, state: State, config: TrainConfig, pictures: PictureSet,
     state.processes.on_first(lambda: _write_last(run, state, config, pictures, totals, book))
 
 
-def rescue(run: Run, state: State, config: TrainConfig, pictures: PictureSet) -> None:
+def save_alone(run: Run, state: State, config: TrainConfig, pictures: PictureSet) -> None:
     """Write last.pt from the first process alone, when others are lost in the middle of a step.
 
     Weights move at a step's very end, so they are those after `state.step` steps. The epoch's totals are estimated from

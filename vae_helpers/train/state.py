@@ -124,12 +124,12 @@ def resumed_state(
             )
     except (TypeError, KeyError, ValueError):
         raise _of_another_version(run) from None
-    _require_place(run, saved, max(1, len(pictures.split.train) // kept.batch_size))
+    _require_consistent_step(run, saved, max(1, len(pictures.split.train) // kept.batch_size))
     kept = replace(kept, epochs=max(kept.epochs, epochs))
     return state, kept, saved.get("threads", torch.get_num_threads()), pictures
 
 
-def _require_place(run: Run, saved: dict, per_epoch: int) -> None:
+def _require_consistent_step(run: Run, saved: dict, per_epoch: int) -> None:
     """Refuse a step outside of the epoch it should be in, and an epoch begun without its sums, or the reverse."""
     into = saved["step"] - saved["epochs_closed"] * per_epoch
     if not 0 <= into <= per_epoch or (into == 0) != (saved.get("sums") is None):

@@ -77,7 +77,7 @@ def evaluations_after(config: TrainConfig, epoch: int, held_out: int) -> int:
 
 
 def seconds_for(config: TrainConfig, train: int, held_out: int, speed: Speed, more_evaluations: int = 0) -> float:
-    """What a run over `train` pictures takes, scores on `held_out` others and `more_evaluations` after its end included."""
+    """Seconds of a run over `train` pictures with scores on `held_out` others, and of `more_evaluations` after it."""
     evaluations = (
         sum(evaluations_after(config, epoch, held_out) for epoch in range(1, config.epochs + 1)) + more_evaluations
     )
