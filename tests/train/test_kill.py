@@ -47,11 +47,10 @@ def _train(folder, name):
     from vae_helpers.runs import Run
     from vae_helpers.settings import TrainConfig
     from vae_helpers.train import fit
-    from vae_helpers.train import loop as train
 
     torch.set_num_threads(1)
     if name.startswith("usual"):
-        train._SAVE_EVERY = 120.0
+        os.environ["VAE_SAVE_EVERY"] = "120"
     pictures = open_pictures("butterflies", 32, limit=60, cache_dir=Path(folder, "cache"), progress=False)
     run = Run(name, folder)
     config = TrainConfig.quick(48, epochs=4, batch_size=8, pictures_every=4, ema=0.9, flip=True)
@@ -188,17 +187,17 @@ def _kill_again_and_again(folder):
     different = {name: keys for name, outcome in outcomes.items() if (keys := _differences(truth, outcome))}
     print(
         json.dumps(
-            dict(
-                kills=kills,
-                inside_saving=inside,
-                midway=midway,
-                runs=len(ended),
-                compared=len(truth),
-                steps=sorted({int(outcome["last.pt/step"]) for outcome in outcomes.values()}),
-                leftovers=[str(file) for name in ended for file in Run(name, folder).models.glob(".*.tmp")],
-                different=different,
-                seconds=round(time.monotonic() - began, 1),
-            )
+            {
+                "kills": kills,
+                "inside_saving": inside,
+                "midway": midway,
+                "runs": len(ended),
+                "compared": len(truth),
+                "steps": sorted({int(outcome["last.pt/step"]) for outcome in outcomes.values()}),
+                "leftovers": [str(file) for name in ended for file in Run(name, folder).models.glob(".*.tmp")],
+                "different": different,
+                "seconds": round(time.monotonic() - began, 1),
+            }
         )
     )
 

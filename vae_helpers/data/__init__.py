@@ -17,7 +17,17 @@ from vae_helpers.data.attribute_table import (
     unembed_all,
 )
 from vae_helpers.data.attributes import attributes_of, from_factors, from_labels, from_marks, read_pixels
-from vae_helpers.data.batching import batches, gather, order, plan, read_ahead, to_float, to_uint8
+from vae_helpers.data.batching import (
+    batches,
+    copy_to_device,
+    copy_to_gpu_if_it_fits,
+    gather,
+    order,
+    plan,
+    read_ahead,
+    to_float,
+    to_uint8,
+)
 from vae_helpers.data.cache import CacheSpec, open_cache
 from vae_helpers.data.cache_format import digest, verify
 from vae_helpers.data.caches import clear_caches, list_caches, sources_in
@@ -70,6 +80,8 @@ __all__ = [
     "canonical_correlation",
     "choose",
     "clear_caches",
+    "copy_to_device",
+    "copy_to_gpu_if_it_fits",
     "decode",
     "decode_blocks",
     "digest",

@@ -1,19 +1,7 @@
 """The shell's commands: options with their ranges, what each command does. Parsing loads neither torch nor numpy."""
 
 from vae_helpers.shell.commands import config_of, require_places
-from vae_helpers.shell.options import (
-    RECIPE,
-    Number,
-    OneOf,
-    Whole,
-    device,
-    image_size,
-    is_number,
-    knob,
-    path,
-    picture,
-    processes,
-)
+from vae_helpers.shell.options import RECIPE, Number, OneOf, Whole, device, image_size, is_number, knob, path, picture
 from vae_helpers.shell.parser import build_parser
 
 __all__ = [
@@ -29,6 +17,5 @@ __all__ = [
     "knob",
     "path",
     "picture",
-    "processes",
     "require_places",
 ]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from vae_helpers.errors import InputError, printable
 from vae_helpers.files import free_name, require_place
-from vae_helpers.settings import BUILT_IN, TrainConfig
-from vae_helpers.shell.options import is_number, processes
+from vae_helpers.settings import BUILT_IN, TrainConfig, rank_and_size, save_every
+from vae_helpers.shell.options import is_number
 
 
 def config_of(options: argparse.Namespace, quick: bool = False, train_pictures: int = 0):
@@ -63,10 +63,10 @@ def _own_settings(run, options: argparse.Namespace):
     from dataclasses import replace
 
     from vae_helpers.runs import load_latest
-    from vae_helpers.train import kept_config
+    from vae_helpers.train import saved_config
 
     saved = load_latest(run)[1]
-    config = kept_config(run, saved)
+    config = saved_config(run, saved)
     own = vars(config) | {"preset": "quick" if config.schedule == "one-cycle" else "none"} | saved["config"]
     said = _given(options) | {name: getattr(options, name) for name in options.usual if hasattr(options, name)}
     if getattr(options, "preset", None):
@@ -84,7 +84,7 @@ def _require_memory(config: TrainConfig, model) -> None:
     """Refuse a run whose step cannot fit this machine: a system that promises more memory than it has would kill it."""
     if not hasattr(os, "sysconf"):
         return  # Windows, which refuses by itself
-    share = -(-config.batch_size // processes(os.environ)[1])
+    share = -(-config.batch_size // rank_and_size(os.environ)[1])
     drawn = share * config.num_samples * 3 * model.image_size**2
     heads = 3 * model.latent_dim * 16 * model.widths[-1]  # of all weights those that may grow without end
     need = 4 * (2 * drawn + 4 * heads)  # at least: pictures and gradients; weights, gradients, Adam's two moments
@@ -101,9 +101,10 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
     from vae_helpers.data import open_pictures
     from vae_helpers.model import VAEConfig, pick_device
     from vae_helpers.runs import Run, run_name
-    from vae_helpers.train import fit, open_world
+    from vae_helpers.train import fit, open_processes
 
     # Whatever can be refused is refused before pictures are decoded.
+    save_every(os.environ)
     config, device = config_of(options, quick), pick_device(options.device)
     shape = {name: getattr(options, name, usual) for name, usual in options.usual.items()}
     model_config = VAEConfig(options.image_size or 128, **shape)
@@ -119,7 +120,7 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
         config = config_of(options, True, len(pictures.split.train))
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
     # One process looks at the disk for all: each machine may have its own.
-    own = open_world(device).first(lambda: _own_settings(run, options) if resume(run) else None)
+    own = open_processes(device).on_first(lambda: _own_settings(run, options) if resume(run) else None)
     if own is not None:
         config = own
     result = fit(
@@ -139,7 +140,7 @@ def _pace(options: argparse.Namespace, quick: bool, tag: str, samples: int):
     """What chooses a quick run by this machine's speed: for a tour, and for others if minutes are given."""
     from vae_helpers.data import name_of
     from vae_helpers.runs import Run, run_name
-    from vae_helpers.train import TOUR_LOOKS, Pace, open_world
+    from vae_helpers.train import TOUR_EVALUATIONS, TimeBudget, open_processes
 
     if options.minutes is not None and (hasattr(options, "epochs") or not quick):
         raise InputError(
@@ -148,7 +149,7 @@ def _pace(options: argparse.Namespace, quick: bool, tag: str, samples: int):
     if hasattr(options, "epochs") or options.minutes is None and tag != "tour":
         return None
     run = Run(options.name or run_name(name_of(options.data), samples, tag), options.out)
-    return Pace(run, options.minutes, open_world(options.device), TOUR_LOOKS if tag == "tour" else 0)
+    return TimeBudget(run, options.minutes, open_processes(options.device), TOUR_EVALUATIONS if tag == "tour" else 0)
 
 
 def _report(run, result, pictures) -> None:
@@ -217,11 +218,11 @@ def run_train(options: argparse.Namespace) -> None:
 def run_tour(options: argparse.Namespace) -> None:
     """`tour`: train, then write every still and animation."""
     from vae_helpers.tour import save_all
-    from vae_helpers.train import begun
+    from vae_helpers.train import has_steps
 
     began = time.monotonic()
-    pictures, run, result = _fit(options, True, "tour", begun)
-    if not result.finished or processes(os.environ)[0]:
+    pictures, run, result = _fit(options, True, "tour", has_steps)
+    if not result.finished or rank_and_size(os.environ)[0]:
         return
     files = save_all(result.model, pictures, run, result.scores)
     _report(run, result, pictures)
@@ -273,14 +274,14 @@ def run_reconstruct(options: argparse.Namespace) -> None:
     from vae_helpers.runs import difference
     from vae_helpers.scores import evaluate
     from vae_helpers.tour import save_reconstructions
-    from vae_helpers.train import Fit
+    from vae_helpers.train import FitResult
 
     run, model, saved, pictures = _open_run(options)
     held_out = pictures.split.validation
     if difference(pictures, saved["data"]):
         run = run.on(pictures.name)
     scores = evaluate(model, pictures.pictures, held_out, **held_out_loss(saved["train_config"]))
-    _report(run, Fit(model, scores, True), pictures)
+    _report(run, FitResult(model, scores, True), pictures)
     path = _target(options, None, run.plots / "reconstructions.png")
     _list_files([save_reconstructions(model, pictures.pictures[held_out], run, path=path)])
 
