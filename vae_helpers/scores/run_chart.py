@@ -45,10 +45,6 @@ def make_chart(
     Raises InputError for fewer than 8 training pictures, no active latent, or no attribute that differs.
     """
     rows = spread_rows(pictures.split.train, LEARNT)
-    if not len(rows):
-        raise InputError(
-            f"no chart can be made of {pictures.name}: it has no training pictures, so take more pictures."
-        )
     if progress:
         held_out = min(HELD_OUT, len(pictures.split.validation) + len(pictures.split.test))
         say(

@@ -33,8 +33,6 @@ def trust_of(
     """
     split = pictures.split
     held_out = spread_rows(np.concatenate([split.validation, split.test]), HELD_OUT)
-    if not len(held_out):
-        return [Trust(name, np.nan, np.nan, 0.0, "nothing: no picture is held out") for name in chart.names]
     learnt = spread_rows(split.train, LEARNT)
     known, held = ((pictures.pictures[rows], attributes.rows(rows)) for rows in (learnt, held_out))
     judge = Judge.fit(lambda frames: encode_pictures(model, frames)[0], chart, known, held)
