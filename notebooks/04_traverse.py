@@ -53,7 +53,7 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers.show import figures, path_figures as inspector
+from vae_helpers.show import figures, show_factors, show_inspection, show_map
 from vae_helpers.runs import load_run
 from vae_helpers.latent import analogy, direction_between
 from vae_helpers.show import save_frames
@@ -69,7 +69,7 @@ from vae_helpers.latent import (
     traverse,
 )
 from vae_helpers.latent import pca_map
-from vae_helpers.latent import compare_paths
+from vae_helpers.latent import PathContext, compare_paths
 from vae_helpers.latent import chain, four_corners, walk
 from vae_helpers.runs import choose_run
 from vae_helpers.latent import Support
@@ -170,8 +170,9 @@ reader = None
 if pictures.factors is not None:
     factors = pictures.factors
     reader = FactorReader(known_mu, factors[known], pictures.factor_table, mu, factors[pictures.split.validation])
-reports = compare_paths(model, mu[a], mu[b], 10, summary, support, reader)
-figure = inspector.show_inspection(reports, pictures.pictures)
+context = PathContext(summary.active, support)
+reports = compare_paths(model, mu[a], mu[b], 10, context, reader=reader)
+figure = show_inspection(reports, pictures.pictures)
 figures.save(figure, run.plots / "path_inspector.png")
 figure
 
@@ -187,7 +188,7 @@ figure
 
 # %%
 if reader is not None:
-    figure = inspector.show_factors(reports, reader)
+    figure = show_factors(reports, reader)
 else:
     figure = None
     print("The factors of these pictures are not known: open the built-in set to see this figure.")
@@ -202,9 +203,9 @@ figure
 # picture as much as any other, which is what an animation wants.
 
 # %%
-even = compare_paths(model, mu[a], mu[b], 10, summary, support, even=True, kinds=("lerp", "slerp"))
+even = compare_paths(model, mu[a], mu[b], 10, context, even=True, kinds=("lerp", "slerp"))
 assert all(report.unevenness < 1.1 for report in even.values())
-inspector.show_inspection(even, title="Re-timed: the same way, in even steps")
+show_inspection(even, title="Re-timed: the same way, in even steps")
 
 # %% [markdown]
 # The curves are flat now, and the ends are the same. The way itself hasn't changed, only where on it the frames lie.
@@ -291,7 +292,7 @@ figures.show_rows(rows, [f"β = {each.beta:g}\n{each.rate:.0f} nats, {each.psnr:
 # %%
 plane = pca_map(mu[:shown])
 places = plane.place(reports["lerp"].path.codes)
-inspector.show_map(plane.points, held_out[:shown], places)
+show_map(plane.points, held_out[:shown], places)
 
 # %% [markdown]
 # Neighbours on the map are alike in what the codes hold most of, which is often colour and light. Two axes of dozens
@@ -333,7 +334,7 @@ BetaDial(runs, held_out[:shown], names, folder=run.plots, pair=(a, b))
 # strip for a paper, an animation for a talk, a page with a slider for anybody.
 
 # %%
-path = walk(model, mu[a], mu[b], steps=24, kind="slerp", active=summary.active, even=True)
+path = walk(model, mu[a], mu[b], steps=24, kind="slerp", context=context, even=True)
 for name in ("path.gif", "path.webp", "path.html"):
     print(save_frames(path.frames, run.plots / name))
 print(save_frames(path.frames[::3], run.plots / "path.png"))
