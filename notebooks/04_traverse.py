@@ -69,7 +69,7 @@ from vae_helpers.latent import (
     traverse,
 )
 from vae_helpers.latent import pca_map
-from vae_helpers.latent import compare_paths
+from vae_helpers.latent import PathContext, compare_paths
 from vae_helpers.latent import chain, four_corners, walk
 from vae_helpers.runs import choose_run
 from vae_helpers.latent import Support
@@ -172,7 +172,8 @@ reader = None
 if pictures.factors is not None:
     factors = pictures.factors
     reader = FactorReader(known_mu, factors[known], pictures.factor_table, mu, factors[pictures.split.validation])
-reports = compare_paths(model, mu[a], mu[b], 10, summary, support, reader)
+context = PathContext(summary.active, support)
+reports = compare_paths(model, mu[a], mu[b], 10, context, reader=reader)
 figure = inspector.show_inspection(reports, pictures.pictures)
 figures.save(figure, run.plots / "path_inspector.png")
 figure
@@ -204,7 +205,7 @@ figure
 # picture as much as any other, which is what an animation wants.
 
 # %%
-even = compare_paths(model, mu[a], mu[b], 10, summary, support, even=True, kinds=("lerp", "slerp"))
+even = compare_paths(model, mu[a], mu[b], 10, context, even=True, kinds=("lerp", "slerp"))
 assert all(report.unevenness < 1.1 for report in even.values())
 inspector.show_inspection(even, title="Re-timed: the same way, in even steps")
 
@@ -335,7 +336,7 @@ BetaDial(runs, held_out[:shown], names, folder=run.plots, pair=(a, b))
 # strip for a paper, an animation for a talk, a page with a slider for anybody.
 
 # %%
-path = walk(model, mu[a], mu[b], steps=24, kind="slerp", active=summary.active, even=True)
+path = walk(model, mu[a], mu[b], steps=24, kind="slerp", context=context, even=True)
 for name in ("path.gif", "path.webp", "path.html"):
     print(save_frames(path.frames, run.plots / name))
 print(save_frames(path.frames[::3], run.plots / "path.png"))

@@ -5,11 +5,11 @@ import io
 import numpy as np
 import pytest
 import torch
-from explorers import NAMES, count_draws, find_buttons, is_error
+from explorers import NAMES, count_draws, find_buttons, is_error, some_attributes
 from PIL import Image
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import Support, encode_pictures, lerp, reconstruct, slerp
+from vae_helpers.latent import Chart, Soundness, Support, encode_pictures, lerp, reconstruct, slerp
 from vae_helpers.show import to_bytes
 from vae_helpers.widgets import ExplorerData, PairExplorer
 
@@ -181,7 +181,7 @@ def test_the_film_holds_every_frame(pair):
 
 def test_meters_stand_under_the_frames_of_the_strip(measured):
     assert measured.meter.value.count('vae-distance"') == 12
-    assert measured.report.ground.distance[0] == 0  # A is a training picture here
+    assert measured.report.support.distance[0] == 0  # A is a training picture here
     assert ">0.00</span>" in measured.meter.value
     measured.steps.value = 30
     assert measured.meter.value.count('vae-distance"') == 12
@@ -232,3 +232,34 @@ def test_the_view_grows_and_shrinks(pair):
     assert pair.view.layout.width != small and enlarge.description == "Shrink"
     enlarge.click()
     assert pair.view.layout.width == small
+
+
+def test_kinds_are_those_that_the_data_allows_the_soundest_first_chosen(model, pictures, summary):
+    plain = PairExplorer(ExplorerData(model, pictures, NAMES, summary))
+    assert plain.method.options == ("lerp", "slerp", "geodesic") and plain.method.value == "lerp"
+    codes = encode_pictures(model, pictures)[0]
+    known = PairExplorer(ExplorerData(model, pictures, NAMES, summary, training_codes=codes))
+    assert known.method.options == ("lerp", "slerp", "geodesic", "known") and known.method.value == "known"
+    assert not is_error(known) and "by known" in known.status.value
+    chart = Chart.fit(codes, some_attributes(codes))
+    charted = PairExplorer(ExplorerData(model, pictures, NAMES, summary, training_codes=codes, chart=chart))
+    assert charted.method.options[-1] == "chart" == charted.method.value and not is_error(charted)
+    assert np.array_equal(charted.frames[[0, -1]], reconstruct(model, pictures[:2]))
+    assert torch.equal(charted.path.codes, chart.path(*codes[:2], 12))
+
+
+def test_frames_are_judged_by_their_re_encode_error(model, pictures, summary):
+    soundness = Soundness(model, pictures)
+    soundness.marks = (1.0, 1.2)
+    pair = PairExplorer(ExplorerData(model, pictures, NAMES, summary, soundness=soundness))
+    expected = Soundness.judge(soundness, pair.frames)
+    assert np.allclose(pair.verdict.error, expected.error) and np.array_equal(pair.verdict.level, expected.level)
+    words = [("sound", "doubtful", "broken")[level] for level in expected.level]
+    for word in set(words):
+        assert pair.meter.value.count(f'class="vae-meter vae-{word}"') == words.count(word)
+    for at in (0, 6):
+        pair.frame.value = at
+        assert words[at] in pair.view_caption.value
+    assert f"{words[6]}" in pair.film.value and "distance" not in pair.film.value
+    pair.b.value = 9
+    assert np.allclose(pair.verdict.error, soundness.judge(pair.frames).error)

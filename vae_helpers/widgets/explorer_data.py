@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import Chart, LatentSummary, Soundness, Support, Trust
+from vae_helpers.latent import Chart, LatentSummary, PathContext, Soundness, Support, Trust
 from vae_helpers.model import BetaVAE
 
 
@@ -61,3 +61,9 @@ class ExplorerData:
                     f"the {what} describes {found} latents, but this model has {latents}: make it from codes of the "
                     "same model."
                 )
+
+
+def path_context(data: ExplorerData) -> PathContext:
+    """What paths between pictures may use of it."""
+    active = None if data.summary is None else data.summary.active
+    return PathContext(active, data.support, data.training_codes, data.chart)

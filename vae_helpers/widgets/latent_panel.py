@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from vae_helpers.errors import printable
-from vae_helpers.latent import decode_codes, encode_pictures, refine
-from vae_helpers.latent.soundness import Verdict
+from vae_helpers.latent import Verdict, decode_codes, encode_pictures, refine
 from vae_helpers.model import psnr_of
 from vae_helpers.widgets.frame import Explorer
 from vae_helpers.widgets.gallery import Gallery

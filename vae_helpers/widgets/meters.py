@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vae_helpers.latent import Soundness
-from vae_helpers.latent.soundness import Verdict
+from vae_helpers.latent import Soundness, Verdict
 
 WORDS = ("sound", "doubtful", "broken")  # by level
 _MARKS = ("✓", "?", "✗")  # so that colour is not all that tells them apart

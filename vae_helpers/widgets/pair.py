@@ -11,10 +11,9 @@ import numpy as np
 import torch
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import KINDS, inspect_path, walk
-from vae_helpers.latent.soundness import Verdict
+from vae_helpers.latent import Verdict, inspect_path, walk
 from vae_helpers.show import embedded, save_frames, scrubber_html
-from vae_helpers.widgets.explorer_data import ExplorerData
+from vae_helpers.widgets.explorer_data import ExplorerData, path_context
 from vae_helpers.widgets.frame import Explorer
 from vae_helpers.widgets.gallery import Gallery
 from vae_helpers.widgets.meters import in_words, meter_note, meters
@@ -99,7 +98,8 @@ _FILM = 296  # width of the film on the screen, in CSS pixels
 class PairExplorer(PairPicker):
     """Pick two pictures and walk between them: thumbnails, four kinds of path, a slider over frames decoded in one go.
 
-    With a summary paths bend over the active latents only. `frames` holds the decoded path, uint8 (steps, H, W, 3); its
+    The kinds of path are those that the data allows, the soundest first chosen; they bend over the active latents only,
+    with a summary. `frames` holds the decoded path, uint8 (steps, H, W, 3); its
     ends equal `reconstructions` (2, H, W, 3) bit for bit; `report` measures it. A meter under each frame says whether
     it is sound (`verdict`), with the data's `soundness`, and how far it lies from the training pictures, with its
     `support`; with its training pictures the nearest of them can be shown.
@@ -119,11 +119,11 @@ class PairExplorer(PairPicker):
         self.add_class("vae-pair")
         if data.training_pictures is not None and data.support is None:
             raise InputError("the nearest training pictures are not known without a Support: give one too.")
-        self._active = None if data.summary is None else data.summary.active
-        self._support, self._training_pictures = data.support, data.training_pictures
+        self._context = path_context(data)
         self.random_pair = button("Random pair", 104)
         self.seed = number(0, 0, 2**31 - 1, "seed", 112)
-        self._method_row, self.method = choice(KINDS, "Path", 92)
+        self._method_row, self.method = choice(self._context.kinds, "Path", 92)
+        self.method.value = self._context.default_kind
         self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 240)
         self.even = _checkbox("equal steps")
         self.memories = _checkbox("nearest training pictures")
@@ -155,8 +155,8 @@ class PairExplorer(PairPicker):
         middle, self.view_caption = captioned(self.view, LARGE)
         sides = [widgets.VBox(both, layout=widgets.Layout(grid_gap="4px")) for both in zip(self.original_boxes, boxes)]
         pictures = row(sides[0], middle, sides[1], self.film, gap="16px", align="flex-start")
-        measured = [self.meter] * (self._support is not None or self._soundness is not None)
-        remembered = [self.memories, self.nearest] * (self._training_pictures is not None)
+        measured = [self.meter] * (self.data.support is not None or self._soundness is not None)
+        remembered = [self.memories, self.nearest] * (self.data.training_pictures is not None)
         return [
             style_sheet(),
             title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
@@ -208,12 +208,12 @@ class PairExplorer(PairPicker):
         if self.method.value == "geodesic":
             self.say("Looking for the geodesic …")
         a, b = self.codes(self.pair, self.gallery.shown)
-        self.path = walk(self._model, a, b, steps, self.method.value, self._active, self.even.value, self._support)
+        self.path = walk(self._model, a, b, steps, self.method.value, self._context, self.even.value)
         self.frames = self.path.frames
         self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
         self.verdict = None
         milliseconds = 1000 * (time.perf_counter() - started)
-        self.report = inspect_path(self.path, self._support)
+        self.report = inspect_path(self.path, self._context)
         self.show_originals()
         for image, end in zip(self.ends, self.reconstructions):
             show(image, end)
@@ -240,7 +240,7 @@ class PairExplorer(PairPicker):
 
     @property
     def _distances(self) -> np.ndarray | None:
-        return None if self.report.ground is None else self.report.ground.distance
+        return None if self.report.support is None else self.report.support.distance
 
     def _draw_verdict(self) -> None:
         """Judge the frames once the picture stands, because it takes longer than to decode them."""
@@ -266,10 +266,10 @@ class PairExplorer(PairPicker):
         self.meter.value = meters(width, self._soundness, verdict, distances) + meter_note(
             verdict is not None, distances is not None
         )
-        if self._training_pictures is not None:
+        if self.data.training_pictures is not None:
             self.nearest.layout.display = "" if self.memories.value else "none"
             if self.memories.value:
-                show_strip(self.nearest, self._training_pictures[self.report.ground.nearest[chosen]], width)
+                show_strip(self.nearest, self.data.training_pictures[self.report.support.nearest[chosen]], width)
 
     def save(self, ending: str) -> Path:
         """Write the frames as this kind of file, such as ".gif", and return where."""
