@@ -32,7 +32,7 @@ def default_kind(axes: dict[str, list[Axis]]) -> str:
     """Attributes where any can be trusted, else components, else latents."""
     if any(axis.trust is not None and axis.trusted for axis in axes[ATTRIBUTES]):
         return ATTRIBUTES
-    return COMPONENTS if axes[COMPONENTS] else LATENTS
+    return next((kind for kind in (COMPONENTS, LATENTS, ATTRIBUTES) if axes[kind]), BY_HAND)
 
 
 def in_order(axes: list[Axis]) -> list[Axis]:

@@ -54,7 +54,8 @@ class AxisRows:
 
     def moved(self) -> dict[Key, Value]:
         """The values that differ from the start's."""
-        return {key: each.value for key, each in self._rows.items() if each.moved}
+        begun = self.base is not None
+        return {key: each.value for key, each in self._rows.items() if each.moved and begun}
 
     def begin(self, base: Tensor, values: Mapping[Key, Value], limited: bool) -> None:
         """Set every control to a code (latent_dim,), or to their own value; `limited` keeps to known limits."""

@@ -142,4 +142,5 @@ class DirectionMaker(widgets.VBox):
 
     def _list(self) -> None:
         self.which.options = [(printable(kept.name), kept.name) for kept in self.kept]
+        self.which.value = self.kept[-1].name if self.kept else None
         self._removing.layout.display = "" if self.kept else "none"

@@ -59,7 +59,7 @@ def _bar(error: float, level: int, marks: tuple[float, float]) -> str:
     elif error <= broken:
         share = 0.5 + 0.25 * (error - doubtful) / max(broken - doubtful, 1e-9)
     else:
-        share = min(1.0, 0.75 + 0.25 * (error / broken - 1) / 3)
+        share = min(1.0, 0.75 + 0.25 * (error / max(broken, 1e-9) - 1) / 3)
     word = WORDS[level]
     return (
         f'<span class="vae-meter vae-{word}" title="{word}"><i style="width:{share:.0%}"></i></span>'
