@@ -73,7 +73,7 @@ from vae_helpers.latent import PathContext, compare_paths
 from vae_helpers.latent import chain, four_corners, walk
 from vae_helpers.runs import choose_run
 from vae_helpers.latent import Support
-from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplorer, runs_on
+from vae_helpers.widgets import BetaDial, ExplorerData, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
@@ -138,9 +138,11 @@ figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths
 # %%
 shown = min(len(held_out), SHOWN)
 names = [pictures.names[row] for row in pictures.split.validation[:shown]]
-explorer = PairExplorer(
-    model, held_out[:shown], names, summary, support, pictures.pictures, folder=run.plots, pair=pairs[0]
-)
+data = ExplorerData(
+    model, held_out[:shown], names, summary, support, training_codes=known_mu, training_pictures=pictures.pictures,
+    directions=run.models,
+)  # fmt: skip
+explorer = PairExplorer(data, folder=run.plots, pair=pairs[0])
 explorer
 
 # %% [markdown]
@@ -312,7 +314,7 @@ MapExplorer(explorer, mu[:shown])
 # Start from any picture, or from your own photo, and move its latents yourself: highest KL first, dragged or typed.
 
 # %%
-panel = LatentExplorer(model, held_out[:shown], names, summary, support, folder=run.plots)
+panel = LatentExplorer(data, folder=run.plots)
 panel
 
 # %% [markdown]

@@ -60,7 +60,7 @@ from vae_helpers.scores import concentration, dci, mig
 from vae_helpers.latent import encode_pictures, summarise, traversal_range, traverse
 from vae_helpers.model import translate_beta
 from vae_helpers.experiments import OBJECTIVES, SWEEP_OPTIONS, SweepSettings, betas, by_score, medians, rate_distortion, sweep
-from vae_helpers.widgets import LatentExplorer
+from vae_helpers.widgets import ExplorerData, LatentExplorer
 
 # %% [markdown]
 # **Parameters.** Small pictures and ten latents, as in the studies that this notebook can be compared with; the sweep
@@ -223,7 +223,8 @@ figures.show_rows(swept, [labels.get(int(j), f"z{j}") for j in list(labels)[:6] 
 
 # %%
 shown = pictures.split.validation[:48]
-panel = LatentExplorer(model, pictures.pictures[shown], [pictures.names[i] for i in shown], summary, labels=labels)
+names_shown = [pictures.names[i] for i in shown]
+panel = LatentExplorer(ExplorerData(model, pictures.pictures[shown], names_shown, summary, labels=labels))
 panel
 
 # %% [markdown]
