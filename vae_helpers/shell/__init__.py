@@ -1,6 +1,6 @@
 """The shell's commands: options with their ranges, what each command does. Parsing loads neither torch nor numpy."""
 
-from vae_helpers.shell.commands import config_of, require_places
+from vae_helpers.shell.commands import COMMANDS, build_parser, require_places
 from vae_helpers.shell.options import (
     RECIPE,
     Number,
@@ -14,9 +14,10 @@ from vae_helpers.shell.options import (
     picture,
     processes,
 )
-from vae_helpers.shell.parser import build_parser
+from vae_helpers.shell.train_commands import config_of
 
 __all__ = [
+    "COMMANDS",
     "Number",
     "OneOf",
     "RECIPE",
