@@ -55,17 +55,13 @@ import inspect
 
 import torch
 
-from vae_helpers.model import losses
-from vae_helpers.show import figures
-from vae_helpers.runs import Run, load_checkpoint, run_name
 from vae_helpers.data import name_of, open_pictures
-from vae_helpers.train import open_world
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_prior
-from vae_helpers.runs import read_scalars
-from vae_helpers.model import BetaVAE, VAEConfig
-from vae_helpers.train import Pace
+from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss
+from vae_helpers.runs import Run, load_checkpoint, read_scalars, run_name
 from vae_helpers.settings import TrainConfig, learning_rate
-from vae_helpers.train import fit
+from vae_helpers.show import figures
+from vae_helpers.train import Pace, fit, open_world
 
 # %% [markdown]
 # **Parameters.** With `QUICK` the run takes about `MINUTES`: this machine is timed, and the pictures' size and the number of
@@ -128,7 +124,7 @@ model
 # (Higgins 2017): reconstruction + β·KL. In code:
 
 # %%
-print(inspect.getsource(losses.beta_vae_loss))
+print(inspect.getsource(beta_vae_loss))
 
 # %% [markdown]
 # Both terms are sums, over the pixels and over the latents, averaged over pictures only, and measured in nats. (Averaging over
@@ -177,7 +173,7 @@ figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original"
 # also takes small batches and one rise and fall of the rate ("one cycle"), which teaches more in few epochs.
 
 # %%
-settings = dict(beta=BETA, num_samples=NS) | (dict(epochs=15) if SMOKE else {})
+settings = {"beta": BETA, "num_samples": NS} | ({"epochs": 15} if SMOKE else {})
 if TIMED:
     config = Pace(run, MINUTES, open_world()).choose_length(pictures, model.config, **settings)
 else:
@@ -294,7 +290,7 @@ saved["config"]
 # `BETA = 8` with `TAG = "beta8"` and compare in notebook 03.
 #
 # Which β is that? One against Σ(x-x̂)² on [-1, 1] pixels, summed over pixels and latents. Against ½Σ(x-x̂)² on [0, 1] pixels,
-# as in pythae, the same trade-off is called β/8; `losses.translate_beta` knows the conventions of other code bases too.
+# as in pythae, the same trade-off is called β/8; `vae_helpers.model.translate_beta` knows the conventions of other code bases too.
 # Objectives other than this one, and what they do to single latents, are in [05_disentangle](05_disentangle.ipynb).
 #
 # ---

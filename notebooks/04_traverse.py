@@ -53,26 +53,11 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers.show import figures, path_figures as inspector
-from vae_helpers.runs import load_run
-from vae_helpers.latent import analogy, direction_between
-from vae_helpers.show import save_frames
-from vae_helpers.latent import FactorReader
-from vae_helpers.runs import open_for_run
-from vae_helpers.latent import (
-    decode_codes,
-    encode_pictures,
-    pick_pairs,
-    reconstruct,
-    summarise,
-    traversal_range,
-    traverse,
-)
-from vae_helpers.latent import pca_map
-from vae_helpers.latent import compare_paths
-from vae_helpers.latent import chain, four_corners, walk
-from vae_helpers.runs import choose_run
-from vae_helpers.latent import Support
+from vae_helpers.latent import FactorReader, Support, analogy, chain, compare_paths, decode_codes, direction_between
+from vae_helpers.latent import encode_pictures, four_corners, pca_map, pick_pairs, reconstruct, summarise
+from vae_helpers.latent import traversal_range, traverse, walk
+from vae_helpers.runs import choose_run, load_run, open_for_run
+from vae_helpers.show import figures, path_figures, save_frames
 from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]
@@ -162,7 +147,7 @@ explorer.frame.value = explorer.steps.value // 2  # back to the middle, where th
 # *picture* changes least, found by bending the line through the decoder (Shao 2018), while it keeps to known ground. With the
 # shipped weights:
 #
-# ![Three paths and their distances from known codes](figures/path_inspector.webp)
+# ![Three paths and their distances from known codes](figures/path_path_figures.webp)
 
 # %%
 a, b = pairs[0]
@@ -171,8 +156,8 @@ if pictures.factors is not None:
     factors = pictures.factors
     reader = FactorReader(known_mu, factors[known], pictures.factor_table, mu, factors[pictures.split.validation])
 reports = compare_paths(model, mu[a], mu[b], 10, summary, support, reader)
-figure = inspector.show_inspection(reports, pictures.pictures)
-figures.save(figure, run.plots / "path_inspector.png")
+figure = path_figures.show_inspection(reports, pictures.pictures)
+figures.save(figure, run.plots / "path_path_figures.png")
 figure
 
 # %% [markdown]
@@ -187,7 +172,7 @@ figure
 
 # %%
 if reader is not None:
-    figure = inspector.show_factors(reports, reader)
+    figure = path_figures.show_factors(reports, reader)
 else:
     figure = None
     print("The factors of these pictures are not known: open the built-in set to see this figure.")
@@ -204,7 +189,7 @@ figure
 # %%
 even = compare_paths(model, mu[a], mu[b], 10, summary, support, even=True, kinds=("lerp", "slerp"))
 assert all(report.unevenness < 1.1 for report in even.values())
-inspector.show_inspection(even, title="Re-timed: the same way, in even steps")
+path_figures.show_inspection(even, title="Re-timed: the same way, in even steps")
 
 # %% [markdown]
 # The curves are flat now, and the ends are the same. The way itself hasn't changed, only where on it the frames lie.
@@ -291,7 +276,7 @@ figures.show_rows(rows, [f"β = {each.beta:g}\n{each.rate:.0f} nats, {each.psnr:
 # %%
 plane = pca_map(mu[:shown])
 places = plane.place(reports["lerp"].path.codes)
-inspector.show_map(plane.points, held_out[:shown], places)
+path_figures.show_map(plane.points, held_out[:shown], places)
 
 # %% [markdown]
 # Neighbours on the map are alike in what the codes hold most of, which is often colour and light. Two axes of dozens

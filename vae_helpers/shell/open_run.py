@@ -32,7 +32,8 @@ def report(run, result) -> None:
     s = result.scores
     print(
         f"{run.name}: held-out PSNR {s.psnr:.2f} dB over {s.pictures:,} pictures, reconstruction "
-        f"{s.reconstruction:,.0f} and KL {s.kl:,.0f} nats a picture, {s.active_units} of {result.model.config.latent_dim} latents active"
+        f"{s.reconstruction:,.0f} and KL {s.kl:,.0f} nats a picture, {s.active_units} of "
+        f"{result.model.config.latent_dim} latents active"
     )
 
 
