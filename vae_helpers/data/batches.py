@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 
 from vae_helpers.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 _FLIP = 0x666C6970  # keeps the coin flips apart from the order
@@ -89,6 +91,8 @@ def to_float(pictures: np.ndarray | torch.Tensor, device: str | torch.device = "
 
     Bytes travel to the device, a quarter of the floats. `to_uint8` undoes it exactly.
     """
+    import torch
+
     if isinstance(pictures, np.ndarray):
         if not pictures.flags.writeable or not pictures.flags.c_contiguous:
             pictures = np.array(pictures)  # torch wants memory that it may write to
@@ -108,11 +112,13 @@ def to_uint8(x: torch.Tensor) -> np.ndarray:
     if x.ndim != 4 or x.shape[1] != 3:
         raise InputError(f"Expected pictures of shape (N, 3, height, width), not {tuple(x.shape)}.")
     levels = x.detach().float().add(1.0).mul(127.5).round().clamp(0, 255)
-    return np.ascontiguousarray(levels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
+    return np.ascontiguousarray(levels.byte().permute(0, 2, 3, 1).cpu().numpy())
 
 
 def gather(pictures: np.ndarray, rows: np.ndarray, flips: np.ndarray, pin: bool = False) -> torch.Tensor:
     """Read rows in the order they lie on the disk, hand them back in the asked order, mirrored where `flips` says so."""
+    import torch
+
     forward = np.argsort(rows, kind="stable")
     out = np.empty((len(rows), *pictures.shape[1:]), np.uint8)
     for place in forward.tolist():
