@@ -54,11 +54,12 @@ elif find_spec("vae_helpers") is None:
 import numpy as np
 
 from vae_helpers.data import open_pictures
-from vae_helpers.experiments import EFFORT, OBJECTIVES, betas, by_score, medians, rate_distortion, sweep
+from vae_helpers.experiments import OBJECTIVES, SWEEP_OPTIONS, SweepSettings
+from vae_helpers.experiments import betas, by_score, medians, rate_distortion, sweep
 from vae_helpers.latent import encode_pictures, summarise, traversal_range, traverse
 from vae_helpers.model import translate_beta
 from vae_helpers.runs import Run, load_run
-from vae_helpers.scores import Effort, concentration, dci, mig
+from vae_helpers.scores import concentration, dci, mig
 from vae_helpers.show import figures, show_factor_map, show_rate_distortion, show_scores
 from vae_helpers.widgets import LatentExplorer
 
@@ -81,7 +82,9 @@ OUT = "VAE"  # where results go
 # %%
 DATASET, OUT = os.environ.get("DATASET", DATASET), os.environ.get("VAE_OUT", OUT)
 SMOKE = os.environ.get("VAE_SMOKE") == "1"
-size, limit, effort = (32, 160, Effort(16, 4, 80, False)) if SMOKE else (64, LIMIT, EFFORT)
+size, limit, scores = 64, LIMIT, SWEEP_OPTIONS
+if SMOKE:
+    size, limit, scores = 32, 160, scores._replace(pictures=16, likelihood=4, codes=80)
 BETAS, SEEDS, EPOCHS = (BETAS[::3], 2, 1) if SMOKE else (BETAS, SEEDS, EPOCHS)
 pictures = open_pictures(DATASET, image_size=size, limit=limit)
 figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")
@@ -103,7 +106,8 @@ for factor in pictures.factor_table:
 # trained again, so this cell can be stopped and started.
 
 # %%
-rows = sweep(pictures, betas(BETAS), range(SEEDS), EPOCHS, LATENTS, out=OUT, effort=effort)
+settings = SweepSettings(EPOCHS, LATENTS, scores=scores, out=OUT)
+rows = sweep(pictures, betas(BETAS), range(SEEDS), settings)
 middle = medians(rows)
 print(f"{len(rows)} runs; PSNR from {min(r['psnr'] for r in rows):.1f} to {max(r['psnr'] for r in rows):.1f} dB")
 
@@ -168,7 +172,7 @@ figure
 
 # %%
 pressed = {"TC × 6": OBJECTIVES["β-TCVAE stratified, β = 6"]}
-more = sweep(pictures, pressed, range(SEEDS), EPOCHS, LATENTS, out=OUT, effort=effort)
+more = sweep(pictures, pressed, range(SEEDS), settings)
 figure = show_scores(by_score(rows + more, asked), columns=3)
 figures.save(figure, Run("sweep", OUT).plots / "scores_with_tc.png")
 figure

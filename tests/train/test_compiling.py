@@ -9,7 +9,17 @@ from small import SMALL
 from torch.utils.flop_counter import FlopCounterMode
 
 from vae_helpers.errors import InputError
-from vae_helpers.experiments import PlainVAE, held_out, matrix, peak_memory, plain_fit, precision, table, time_steps
+from vae_helpers.experiments import (
+    PlainRecipe,
+    PlainVAE,
+    benchmark_table,
+    held_out,
+    matrix,
+    peak_memory,
+    plain_fit,
+    precision,
+    time_steps,
+)
 from vae_helpers.experiments import speed as benchmark
 from vae_helpers.experiments import whole_runs as benchmark_runs
 from vae_helpers.model import BetaVAE, VAEConfig
@@ -116,7 +126,9 @@ def test_ratios_come_pair_by_pair_and_against_the_first(monkeypatch):
     plain, ours = time_steps({"plain": work("plain"), "ours": work("ours")}, pairs=10, progress=False)
     assert plain.ratio == pytest.approx(1.0, rel=1e-3) and ours.ratio == pytest.approx(6.0, rel=1e-3)
     assert ours.low <= ours.ratio <= ours.high and 1 / 1.0 <= ours.images_per_second <= 1 / 0.5
-    text = table({"hardware": {"cpu": "x", "gpu": None}, "batch_size": 2, "image_size": 32, "steps": [ours._asdict()]})
+    text = benchmark_table(
+        {"hardware": {"cpu": "x", "gpu": None}, "batch_size": 2, "image_size": 32, "steps": [ours._asdict()]}
+    )
     assert "| ours | " in text and "| 6.00 |" in text and "cpu x" in text and "gpu" not in text
 
 
@@ -131,8 +143,8 @@ def test_the_matrix_has_a_cell_for_every_way_this_device_knows(small_set, monkey
 
 def test_the_plain_loop_learns_and_leaves_the_session_its_dice(small_set):
     before = torch.random.get_rng_state()
-    model, seconds = plain_fit(small_set, 2, 16, 1e-3, 0, CPU, progress=False)
-    again, _ = plain_fit(small_set, 2, 16, 1e-3, 0, CPU, progress=False)
+    model, seconds = plain_fit(small_set, PlainRecipe(2, 16, 1e-3), CPU, progress=False)
+    again, _ = plain_fit(small_set, PlainRecipe(2, 16, 1e-3), CPU, progress=False)
     assert torch.equal(torch.random.get_rng_state(), before) and seconds > 0 and not model.training
     assert all(torch.equal(one, other) for one, other in zip(model.state_dict().values(), again.state_dict().values()))
     untrained = PlainVAE(VAEConfig(image_size=32), own_start=True).eval()

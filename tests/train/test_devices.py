@@ -11,7 +11,7 @@ from torch import nn
 
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
-from vae_helpers.experiments import plain_fit, plain_step
+from vae_helpers.experiments import PlainRecipe, plain_fit, plain_step
 from vae_helpers.latent import Support, decode_codes, encode_pictures, sample_fitted, summarise
 from vae_helpers.model import OBJECTIVES, Factor, own_dice, pick_device
 from vae_helpers.runs import Run, load_checkpoint
@@ -122,7 +122,7 @@ def test_seeding_throws_no_gpus_dice(small_set, monkeypatch):
     fresh(TrainConfig.quick(96), SMALL, World(torch.device("cpu")))
     Factor(4, SLIM["factor"])
     plain_step(SMALL, torch.device("cpu"))
-    plain_fit(small_set, 1, 96, 1e-3, 0, torch.device("cpu"), progress=False)
+    plain_fit(small_set, PlainRecipe(1, 96, 1e-3), torch.device("cpu"), progress=False)
     distances(*rng.integers(0, 256, (2, 4, 4, 4, 3), dtype=np.uint8), nn.Flatten())
     assert torch.equal(torch.get_rng_state(), before)
 

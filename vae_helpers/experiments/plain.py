@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -95,19 +96,23 @@ def _step_of(
     return step
 
 
+class PlainRecipe(NamedTuple):
+    """How the plain loop is trained; the defaults are the specification's."""
+
+    epochs: int
+    batch_size: int = 128
+    lr: float = 0.005
+    seed: int = 0
+
+
 def plain_fit(
-    pictures: PictureSet,
-    epochs: int,
-    batch_size: int,
-    lr: float,
-    seed: int,
-    device: torch.device,
-    progress: bool = True,
+    pictures: PictureSet, recipe: PlainRecipe, device: torch.device, progress: bool = True
 ) -> tuple[PlainVAE, float]:
     """Train the plain model on the training part, decoded tensors in memory; returns it in eval mode, and the seconds.
 
     The learning rate is halved at each third, as the specification has it; a random half of each batch is mirrored.
     """
+    epochs, batch_size, lr, seed = recipe
     with own_dice(seed, device):
         model = PlainVAE(VAEConfig(image_size=pictures.pictures.shape[1]), own_start=True).to(device).train()
         optimizer = torch.optim.Adam(model.parameters(), lr=lr)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from tqdm.auto import tqdm
 
 from vae_helpers.data import SETS, paint, render, sample_factors
 from vae_helpers.errors import InputError
@@ -23,14 +24,14 @@ _PLACING = 4  # iterations at 32 px from the nearest pictures, which find place,
 _STAGES = ((32, None, 5), (64, 2, 4), (128, 1, 4))
 
 
-class Drawn(NamedTuple):
+class BestPictures(NamedTuple):
     """The best pictures found for n frames."""
 
     psnr: np.ndarray  # (n,) between each frame and its best picture, in dB
     factors: np.ndarray  # (n, F) of that picture
 
 
-def drawability(frames: np.ndarray, set_name: str = "butterflies") -> Drawn:
+def drawability(frames: np.ndarray, set_name: str = "butterflies", progress: bool = False) -> BestPictures:
     """PSNR between each frame, uint8 (n, H, W, 3), and the best picture of the set that was found for it.
 
     Starts at the nearest of 4,096 fixed pictures in each category, then moves their continuous factors by
@@ -48,8 +49,9 @@ def drawability(frames: np.ndarray, set_name: str = "butterflies") -> Drawn:
         )
     if frames.shape[1] < 16:
         raise InputError(f"frames of {frames.shape[1]} px are too small for the artist: at least 16.")
-    factors = np.stack([_best_factors(frame, set_name) for frame in frames])
-    return Drawn(psnr_of(render(factors, frames.shape[1], set_name), frames), factors)
+    frames_left = tqdm(frames, desc="drawability", unit="frame", delay=2, disable=not progress)
+    factors = np.stack([_best_factors(frame, set_name) for frame in frames_left])
+    return BestPictures(psnr_of(render(factors, frames.shape[1], set_name), frames), factors)
 
 
 def share_drawable(psnr: np.ndarray, reconstructions: np.ndarray) -> float:

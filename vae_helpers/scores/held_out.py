@@ -30,29 +30,6 @@ class Scores:
         return {k: getattr(self, k) for k in ("total", "reconstruction", "kl", "psnr", "active_units", "pictures")}
 
 
-def ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
-    """Structural similarity of each uint8 picture, (N, H, W, 3) both => (N,), 1 for equal pictures (Wang et al. 2004).
-
-    It compares local contrast and structure, where PSNR compares pixels: a blurred texture costs it more, a shifted
-    tone less. Pictures must be 16 pixels or more, for its 11-pixel window. Computed by torchmetrics.
-    """
-    drawn, originals = (np.asarray(pictures) for pictures in (drawn, originals))
-    if drawn.shape != originals.shape or drawn.ndim != 4 or min(drawn.shape[1:3]) < 16:
-        raise InputError(
-            f"pictures of shapes {drawn.shape} and {originals.shape} cannot be compared by SSIM: give equal "
-            "shapes (N, H, W, 3) of at least 16 pixels."
-        )
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
-    scores = [
-        structural_similarity_index_measure(
-            *((to_float(p[i : i + 64]) + 1) / 2 for p in (drawn, originals)), data_range=1.0, reduction="none"
-        )
-        for i in range(0, len(drawn), 64)
-    ]
-    return torch.cat([score.reshape(-1) for score in scores]).numpy()
-
-
 @torch.no_grad()
 def evaluate(
     model: BetaVAE,

@@ -53,24 +53,18 @@ def add_evaluate(sub: Parser) -> None:
 def run_evaluate(options: argparse.Namespace) -> None:
     """`evaluate`: every score of a run."""
     from vae_helpers.runs import difference
-    from vae_helpers.scores import QUICK, Effort, evaluate_run, log_scores, save_scores, score_table
+    from vae_helpers.scores import QUICK, ScoreOptions, evaluate_run, log_scores, save_scores, score_table
 
     run, model, saved, pictures = open_run(options)
-    settings = saved["train_config"]
-    result = {"run": run.name} | evaluate_run(
-        model,
-        pictures,
-        settings,
-        options.part,
-        options.samples,
-        QUICK if options.quick else Effort(),
-        progress=True,
-        fetch=options.fetch,
-    )
-    print(f"{run.name}: {score_table(result)}")
+    settings, name = saved["train_config"], run.name
     if differing := difference(pictures, saved["data"]):
-        result["other_pictures"] = f"{pictures.name}: {differing}"
         run = run.on(pictures.name)
+    how_much = QUICK if options.quick else ScoreOptions()
+    how_much = how_much._replace(part=options.part, samples=options.samples, fetch=options.fetch)
+    result = {"run": name} | evaluate_run(model, pictures, settings, how_much, run, progress=True)
+    print(f"{name}: {score_table(result)}")
+    if differing:
+        result["other_pictures"] = f"{pictures.name}: {differing}"
     files = [save_scores(result, target(options, options.json, run.plots / "scores.json"))]
     if not options.quick and not differing and log_scores(run, result, settings, model):
         files.append(run.tensorboard)
@@ -100,18 +94,17 @@ def add_sweep(sub: Parser) -> None:
 def run_sweep(options: argparse.Namespace) -> None:
     """`sweep`: objectives or βs with several seeds, side by side."""
     from vae_helpers.data import open_pictures
-    from vae_helpers.experiments import OBJECTIVES, betas, by_score, sweep, table
+    from vae_helpers.experiments import OBJECTIVES, SweepSettings, betas, by_score, sweep, sweep_table
     from vae_helpers.runs import Run
     from vae_helpers.show import save, show_scores
 
     pictures = open_pictures(options.data, options.image_size, limit=options.limit, **opening(options))
     variants = betas(options.betas) if options.betas else OBJECTIVES
-    rows = sweep(
-        pictures, variants, options.seeds, options.epochs, options.latent_dim, out=options.out, device=options.device
-    )
-    print(table(rows))
-    path = target(options, None, Run(f"sweep_{pictures.name}", options.out).plots / "scores.png")
-    list_files([save(show_scores(by_score(rows)), path)])
+    settings = SweepSettings(options.epochs, options.latent_dim, out=options.out, device=options.device)
+    rows = sweep(pictures, variants, options.seeds, settings)
+    print(sweep_table(rows))
+    place = target(options, None, Run(f"sweep_{pictures.name}", options.out).plots / "scores.png")
+    list_files([save(show_scores(by_score(rows)), place)])
 
 
 def add_benchmark(sub: Parser) -> None:
@@ -141,25 +134,12 @@ def add_benchmark(sub: Parser) -> None:
 
 def run_benchmark(options: argparse.Namespace) -> None:
     """`benchmark`: this package against the plain loop."""
-    from vae_helpers.experiments import measure, table
+    from vae_helpers.experiments import BenchmarkSettings, benchmark_table, measure
     from vae_helpers.scores import save_scores
 
-    result = measure(
-        options.data,
-        options.parts,
-        options.image_size,
-        options.batch_size,
-        options.pairs,
-        options.compile,
-        options.limit,
-        options.epochs,
-        options.seeds,
-        options.plain_batch,
-        options.plain_lr,
-        options.device,
-        opening=opening(options),
-    )
-    print(table(result))
+    settings = BenchmarkSettings(**{field: getattr(options, field) for field in BenchmarkSettings._fields})
+    result = measure(options.data, options.parts, settings, opening=opening(options))
+    print(benchmark_table(result))
     if options.json:
         save_scores(result, options.json)
 

@@ -1,0 +1,83 @@
+"""How well the set's artist could have drawn what lies between pictures, by kind of path, and samples, by kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_helpers.data import SETS, PictureSet
+from vae_helpers.errors import InputError
+from vae_helpers.latent import (
+    Chart,
+    decode_codes,
+    encode_pictures,
+    frozen_decoder,
+    known_curve,
+    sample_fitted,
+    sample_prior,
+)
+from vae_helpers.model import BetaVAE
+from vae_helpers.scores.drawability import drawability, share_drawable
+from vae_helpers.scores.trust import LEARNT, spread_rows
+
+RECONSTRUCTIONS = "reconstructions"
+
+
+def traversal_quality(
+    model: BetaVAE,
+    pictures: PictureSet,
+    codes: tuple[Tensor, Tensor],
+    chart: Chart | None,
+    n: int = 64,
+    seed: int = 0,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Drawability in dB of `n` frames of each kind: `{"frames": n, kind: {"median": dB, "share": within 3 dB}, …}`.
+
+    Kinds: reconstructions, which set the scale; middles of straight, known and chart paths between the same random
+    pairs; samples from the prior, from one Gaussian fitted to `codes` and from the chart. `codes` are `(mu, logvar)` of
+    held-out pictures, (N, latent_dim) each with N at least 2; those without a `chart` are left out.
+    Raises InputError for a set that nobody draws.
+    """
+    if pictures.source != "built-in" or pictures.name not in SETS:
+        raise InputError(
+            f"how {pictures.name} is drawn is not known, so nothing can be said of drawability: take a built-in set "
+            "for it."
+        )
+    mu, logvar = codes
+    decoder = frozen_decoder(model)
+    frames = {RECONSTRUCTIONS: decode_codes(decoder, mu[spread_rows(np.arange(len(mu)), n)])}
+    for kind, middles in _middles(model, pictures, mu, chart, n, seed).items():
+        frames[f"{kind} middles"] = decode_codes(decoder, middles)
+    frames["prior samples"] = sample_prior(model, n, seed)
+    frames["fitted samples"] = sample_fitted(model, mu, logvar, n, seed)
+    if chart is not None:
+        frames["chart samples"] = decode_codes(decoder, chart.sample(n, seed))
+    ends = np.cumsum([len(part) for part in frames.values()])[:-1]
+    psnr = np.split(drawability(np.concatenate(list(frames.values())), pictures.name, progress).psnr, ends)
+    return {"frames": n} | {
+        kind: {"median": float(np.median(part)), "share": share_drawable(part, psnr[0])}
+        for kind, part in zip(frames, psnr)
+    }
+
+
+def _middles(
+    model: BetaVAE, pictures: PictureSet, mu: Tensor, chart: Chart | None, n: int, seed: int
+) -> dict[str, Tensor]:
+    """Codes (n, latent_dim) half-way between random pairs of held-out codes, by kind of path."""
+    rng, half = np.random.default_rng(seed), torch.tensor([0.5])
+    first = rng.integers(len(mu), size=n)
+    second = (first + rng.integers(1, len(mu), size=n)) % len(mu)
+    pairs = [(mu[i], mu[j]) for i, j in zip(first, second)]
+    known, _ = encode_pictures(model, pictures.pictures[spread_rows(pictures.split.train, LEARNT)])
+    active = np.flatnonzero(known.var(dim=0, correction=0).numpy() > 0.01)
+    middles = {
+        "straight": [(a + b)[None] / 2 for a, b in pairs],
+        "known": [known_curve(known, a, b, active)(half) for a, b in pairs],
+    }
+    if chart is not None:
+        middles["chart"] = [chart.path(a, b, half) for a, b in pairs]
+    return {kind: torch.cat(codes) for kind, codes in middles.items()}
