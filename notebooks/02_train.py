@@ -61,7 +61,7 @@ from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss
 from vae_helpers.runs import Run, load_checkpoint, read_scalars, run_name
 from vae_helpers.settings import TrainConfig, learning_rate
 from vae_helpers.show import figures
-from vae_helpers.train import Pace, fit, open_world
+from vae_helpers.train import TimeBudget, fit, open_processes
 
 # %% [markdown]
 # **Parameters.** With `QUICK` the run takes about `MINUTES`: this machine is timed, and the pictures' size and the number of
@@ -90,7 +90,9 @@ run = Run(run_name(name_of(DATASET), NS, TAG), OUT)
 TIMED = QUICK and not SMOKE
 if TIMED:
     usual = VAEConfig(image_size=size, latent_dim=128, decoder_norm=DECODER_NORM)
-    size = Pace(run, MINUTES, open_world()).choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
+    size = (
+        TimeBudget(run, MINUTES, open_processes()).choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
+    )
 pictures = open_pictures(DATASET, image_size=size, limit=limit)
 figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")
 
@@ -175,7 +177,7 @@ figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original"
 # %%
 settings = {"beta": BETA, "num_samples": NS} | ({"epochs": 15} if SMOKE else {})
 if TIMED:
-    config = Pace(run, MINUTES, open_world()).choose_length(pictures, model.config, **settings)
+    config = TimeBudget(run, MINUTES, open_processes()).choose_length(pictures, model.config, **settings)
 else:
     config = TrainConfig.quick(len(pictures.split.train), **settings) if QUICK else TrainConfig(**settings)
 progress = [i / 400 for i in range(400)]

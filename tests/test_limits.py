@@ -13,7 +13,7 @@ from vae_helpers.errors import InputError, within_limits
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train import fit
-from vae_helpers.train import loop as train
+from vae_helpers.train import step as step_module
 
 MEMORY = [
     MemoryError(),
@@ -53,7 +53,7 @@ def test_training_without_memory_says_what_to_lower(small_set, tmp_path, monkeyp
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(train, "to_float", full)
+    monkeypatch.setattr(step_module, "to_float", full)
     with pytest.raises(InputError, match=r"training with 1 × 16 pictures a step .*--batch-size"):
         fit(small_set, Run("a", tmp_path), TrainConfig.quick(96, batch_size=16), SMALL, device="cpu", progress=False)
 

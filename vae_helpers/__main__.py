@@ -10,7 +10,8 @@ import traceback
 from collections.abc import Iterator
 
 from vae_helpers.errors import InputError, explain, printable, said_with, worded
-from vae_helpers.shell import build_parser, processes, require_places
+from vae_helpers.settings import rank_and_size
+from vae_helpers.shell import build_parser, require_places
 
 _SEVERAL = ("train", "tour")  # what several processes may do together
 # What asks for memory.
@@ -65,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 @contextlib.contextmanager
 def _output(command: str) -> Iterator[None]:
     """Of the processes that torchrun started the first alone prints results."""
-    rank, size = processes(os.environ)
+    rank, size = rank_and_size(os.environ)
     if size > 1 and command not in _SEVERAL:
         raise InputError(f"{command} runs in one process, not {size}: start it without torchrun.")
     with contextlib.redirect_stdout(io.StringIO() if rank else Escaped(sys.stdout)):

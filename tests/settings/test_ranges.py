@@ -14,8 +14,7 @@ from malformed import some_set
 from vae_helpers.errors import InputError
 from vae_helpers.model import VAEConfig
 from vae_helpers.settings import KNOBS, MODEL, RECIPE, Range, TrainConfig, as_seed, short
-from vae_helpers.train import World, feed, fresh
-from vae_helpers.train.loop import _step
+from vae_helpers.train import Processes, epoch_batches, new_state, train_step
 
 JUNK = (
     "x",
@@ -100,9 +99,9 @@ def test_any_64_bit_seed_makes_a_generator_and_small_ones_are_what_they_were():
 @pytest.mark.parametrize("seed", [20_000_000_000_000, 2**63, 2**64 - 1, -(2**63)])
 def test_any_64_bit_seed_trains(seed):
     config = TrainConfig(batch_size=8, seed=seed, objective="factor", knobs={"layers": 2.0, "width": 3.0})
-    state = fresh(config, VAEConfig(image_size=8, latent_dim=2, widths=(4,)), World(torch.device("cpu")), 12)
-    (batch,) = feed(some_set().pictures, np.arange(8), config, 0, 0, state.world)
-    _step(state, batch, config, 0.5)
+    state = new_state(config, VAEConfig(image_size=8, latent_dim=2, widths=(4,)), Processes(torch.device("cpu")), 12)
+    (batch,) = epoch_batches(some_set().pictures, np.arange(8), config, 0, 0, state.processes)
+    train_step(state, batch, config, 0.5)
     assert state.sums.isfinite().all()
 
 

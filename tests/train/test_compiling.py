@@ -24,7 +24,7 @@ from vae_helpers.experiments import speed as benchmark
 from vae_helpers.experiments import whole_runs as benchmark_runs
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import World, decide_compile, describe_engine, feed, on_device
+from vae_helpers.train import Processes, decide_compile, describe_engine, epoch_batches
 from vae_helpers.train import compiling as engine
 
 CPU = torch.device("cpu")
@@ -62,7 +62,7 @@ def test_the_network_compiles_to_one_graph():
 def test_no_file_is_opened_while_batches_are_read(small_set):
     config, opened = TrainConfig.quick(96, batch_size=16), []
     rows = small_set.split.train
-    next(feed(small_set.pictures, rows, config, 0, 0, World(CPU)))  # what is imported late is imported now
+    next(epoch_batches(small_set.pictures, rows, config, 0, 0, Processes(CPU)))  # what is imported late is imported now
 
     def watch(event, arguments):
         if event == "open" and watching:
@@ -71,17 +71,19 @@ def test_no_file_is_opened_while_batches_are_read(small_set):
     watching = []
     sys.addaudithook(watch)
     watching.append(True)
-    count = sum(1 for epoch in range(2) for _ in feed(small_set.pictures, rows, config, epoch, 0, World(CPU)))
+    count = sum(
+        1 for epoch in range(2) for _ in epoch_batches(small_set.pictures, rows, config, epoch, 0, Processes(CPU))
+    )
     watching.clear()
     assert count == 2 * (len(rows) // 16) and opened == []
 
 
 def test_pictures_on_the_device_make_the_same_batches(small_set):
     config, rows = TrainConfig.quick(96, batch_size=16), small_set.split.train
-    held = on_device(small_set.pictures, CPU)
+    held = copy_to_device(small_set.pictures, CPU)
     for one, other in zip(
-        feed(small_set.pictures, rows, config, 3, 1, World(CPU)),
-        feed(held, rows, config, 3, 1, World(CPU)),
+        epoch_batches(small_set.pictures, rows, config, 3, 1, Processes(CPU)),
+        epoch_batches(held, rows, config, 3, 1, Processes(CPU)),
         strict=True,
     ):
         assert torch.equal(one.pictures, other.pictures) and one[1:] == other[1:]

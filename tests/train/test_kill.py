@@ -47,11 +47,10 @@ def _train(folder, name):
     from vae_helpers.runs import Run
     from vae_helpers.settings import TrainConfig
     from vae_helpers.train import fit
-    from vae_helpers.train import loop as train
 
     torch.set_num_threads(1)
     if name.startswith("usual"):
-        train._SAVE_EVERY = 120.0
+        os.environ["VAE_SAVE_EVERY"] = "120"
     pictures = open_pictures("butterflies", 32, limit=60, cache_dir=Path(folder, "cache"), progress=False)
     run = Run(name, folder)
     config = TrainConfig.quick(48, epochs=4, batch_size=8, pictures_every=4, ema=0.9, flip=True)

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import SMALL
+from small import SMALL, same_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE, VAEConfig, pick_device
 from vae_helpers.runs import Run, load_checkpoint, load_run, read_scalars
 from vae_helpers.settings import TrainConfig, learning_rate
-from vae_helpers.train import Stop, claimed, fit, interrupt
+from vae_helpers.train import Stop, fit, interrupt, lock_run, scoring
 from vae_helpers.train import loop as train
 
 QUICK = dict(epochs=2, batch_size=16, pictures_every=5)
@@ -104,7 +104,7 @@ def test_resuming_a_finished_run_only_loads_it(small_set, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_a_stop_ends_with_a_checkpoint_and_resuming_equals_never_stopping(small_set, tmp_path, monkeypatch, number):
     whole = _fit(small_set, Run("whole", tmp_path))
-    step, steps = train._step, []
+    step, steps = train.train_step, []
 
     def stop_at_fourth(*arguments):
         step(*arguments)
@@ -113,7 +113,7 @@ def test_a_stop_ends_with_a_checkpoint_and_resuming_equals_never_stopping(small_
             os.kill(os.getpid(), number)
 
     run = Run("stopped", tmp_path)
-    monkeypatch.setattr(train, "_step", stop_at_fourth)
+    monkeypatch.setattr(train, "train_step", stop_at_fourth)
     assert not _fit(small_set, run).finished and len(steps) == 4
     assert load_checkpoint(run.last)[1]["step"] == 4
     resumed = _fit(small_set, run, resume=True)
@@ -124,32 +124,6 @@ def test_a_stop_ends_with_a_checkpoint_and_resuming_equals_never_stopping(small_
     assert all(np.array_equal(one[k][1], other[k][1]) for k in other if k != "images_per_second")
 
 
-def _flat(value, where=""):
-    """`{path: leaf}` of nested dictionaries and lists."""
-    if isinstance(value, (dict, list, tuple)):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        return {path: leaf for key, inner in pairs for path, leaf in _flat(inner, f"{where}/{key}").items()}
-    return {where: value}
-
-
-def _same_run(one, other):
-    """Assert that two runs left equal tensors, numbers and logs; returns how many tensors were compared."""
-    tensors = 0
-    for file in ("last", "best"):
-        a, b = (_flat(torch.load(getattr(run, file), weights_only=True)) for run in (one, other))
-        assert a.keys() == b.keys()
-        for key in a:
-            tensor = isinstance(a[key], torch.Tensor)
-            tensors += tensor
-            assert torch.equal(a[key], b[key]) if tensor else a[key] == b[key], key
-    a, b = read_scalars(one.tensorboard), read_scalars(other.tensorboard)
-    assert a.keys() == b.keys()
-    for name in a:
-        assert np.array_equal(a[name][0], b[name][0])
-        assert name == "images_per_second" or np.array_equal(a[name][1], b[name][1]), name
-    return tensors
-
-
 @pytest.mark.parametrize("options", [{}, dict(ema=0.9, beta_schedule="cyclical", num_samples=2)])
 def test_ten_epochs_equal_five_and_a_resume_of_five(small_set, tmp_path, options):
     config = TrainConfig.quick(96, epochs=10, batch_size=16, pictures_every=4, **options)
@@ -158,7 +132,7 @@ def test_ten_epochs_equal_five_and_a_resume_of_five(small_set, tmp_path, options
     assert not _fit(small_set, halves, config, stop_after=5).finished
     assert load_checkpoint(halves.last)[1]["epochs_closed"] == 5
     assert _fit(small_set, halves, None, resume=True).finished
-    assert _same_run(whole, halves) > 100
+    assert same_run(whole, halves) > 100
     raw = EventAccumulator(str(halves.tensorboard)).Reload()  # as TensorBoard reads it
     assert [event.step for event in raw.Scalars("kl/train")] == list(range(1, 11))
 
@@ -177,7 +151,7 @@ def test_raising_epochs_extends_a_finished_run_along_the_longer_schedule(small_s
 
 
 def test_a_stop_at_the_very_end_of_an_epoch_still_closes_it(small_set, tmp_path, monkeypatch):
-    whole, run, step = Run("whole", tmp_path), Run("stopped", tmp_path), train._step
+    whole, run, step = Run("whole", tmp_path), Run("stopped", tmp_path), train.train_step
     _fit(small_set, whole)
     last = len(small_set.split.train) // 16
 
@@ -186,17 +160,19 @@ def test_a_stop_at_the_very_end_of_an_epoch_still_closes_it(small_set, tmp_path,
         if state.step == last:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(train, "_step", stop_at_the_last)
+    monkeypatch.setattr(train, "train_step", stop_at_the_last)
     assert not _fit(small_set, run).finished
-    monkeypatch.setattr(train, "_step", step)
+    monkeypatch.setattr(train, "train_step", step)
     assert _fit(small_set, run, None, resume=True).finished
-    _same_run(whole, run)
+    same_run(whole, run)
 
 
 def test_other_threads_than_before_are_put_back_to_resume_exactly(small_set, tmp_path, monkeypatch):
-    run, seen, step, before = Run("a", tmp_path), [], train._step, torch.get_num_threads()
+    run, seen, step, before = Run("a", tmp_path), [], train.train_step, torch.get_num_threads()
     _fit(small_set, run, TrainConfig.quick(96, **QUICK), stop_after=1)
-    monkeypatch.setattr(train, "_step", lambda *arguments: (seen.append(torch.get_num_threads()), step(*arguments)))
+    monkeypatch.setattr(
+        train, "train_step", lambda *arguments: (seen.append(torch.get_num_threads()), step(*arguments))
+    )
     torch.set_num_threads(before + 1)
     try:
         _fit(small_set, run, None, resume=True)
@@ -207,8 +183,8 @@ def test_other_threads_than_before_are_put_back_to_resume_exactly(small_set, tmp
 
 def test_early_stopping_ends_the_run_once_the_held_out_loss_stays_up(small_set, tmp_path, monkeypatch):
     totals = iter([9.0, 8.0, 5.0, 6.0, 7.0] + [1.0] * 99)  # as if: the third is the best, then two in vain
-    score = train.evaluate
-    monkeypatch.setattr(train, "evaluate", lambda *a, **how: replace(score(*a, **how), total=next(totals)))
+    score = scoring.evaluate
+    monkeypatch.setattr(scoring, "evaluate", lambda *a, **how: replace(score(*a, **how), total=next(totals)))
     config = TrainConfig.quick(96, epochs=12, batch_size=32, pictures_every=99, evaluate_every=1, early_stop=2)
     run = Run("a", tmp_path)
     assert _fit(small_set, run, config).finished
@@ -220,13 +196,13 @@ def test_early_stopping_ends_the_run_once_the_held_out_loss_stays_up(small_set, 
 
 
 def test_best_waits_until_beta_has_settled_and_scores_use_the_runs_own_beta(small_set, tmp_path, monkeypatch):
-    betas, score = [], train.evaluate
+    betas, score = [], scoring.evaluate
 
     def rising(model, pictures, rows, beta, **how):
         betas.append(beta)
         return replace(score(model, pictures, rows, beta, **how), total=float(len(betas)))
 
-    monkeypatch.setattr(train, "evaluate", rising)
+    monkeypatch.setattr(scoring, "evaluate", rising)
     config = TrainConfig.quick(96, epochs=4, batch_size=32, pictures_every=99, beta=3.0, beta_warmup=0.6)
     run = Run("a", tmp_path)
     _fit(small_set, run, config)
@@ -237,13 +213,13 @@ def test_best_waits_until_beta_has_settled_and_scores_use_the_runs_own_beta(smal
 
 
 def test_the_average_of_the_weights_is_what_is_kept_and_looked_at(small_set, tmp_path, monkeypatch):
-    seen, step, decay = [], train._step, 0.8
+    seen, step, decay = [], train.train_step, 0.8
 
     def watched(state, *arguments):
         step(state, *arguments)
         seen.append(state.model.decoder.linear.weight.detach().clone())
 
-    monkeypatch.setattr(train, "_step", watched)
+    monkeypatch.setattr(train, "train_step", watched)
     run = Run("a", tmp_path)
     result = _fit(small_set, run, TrainConfig.quick(96, epochs=1, batch_size=16, pictures_every=9, ema=decay))
     torch.manual_seed(0)
@@ -260,12 +236,12 @@ def test_the_average_of_the_weights_is_what_is_kept_and_looked_at(small_set, tmp
 def test_a_torn_last_checkpoint_costs_the_steps_since_the_previous_one(small_set, tmp_path, monkeypatch, capsys):
     whole, run = Run("whole", tmp_path), Run("torn", tmp_path)
     _fit(small_set, whole)
-    monkeypatch.setattr(train, "_SAVE_EVERY", 0.0)
+    monkeypatch.setenv("VAE_SAVE_EVERY", "0")
     _fit(small_set, run, TrainConfig.quick(96, **QUICK), stop_after=1)
     run.last.write_bytes(run.last.read_bytes()[:5000])
     assert _fit(small_set, run, None, resume=True).finished
     assert "last.pt" in (said := capsys.readouterr().err) and "previous.pt is used" in said and said.count("\n") == 1
-    _same_run(whole, run)
+    same_run(whole, run)
 
 
 def test_a_disk_that_fills_up_costs_nothing_but_time(small_set, tiny_disk, tmp_path, capsys):
@@ -284,7 +260,7 @@ def test_a_disk_that_fills_up_costs_nothing_but_time(small_set, tiny_disk, tmp_p
     assert load_checkpoint(run.last)[1]["epochs_closed"] == 1 and not list(run.models.glob(".*.tmp"))
     filler.unlink()
     assert _fit(small_set, run, None, resume=True).finished
-    _same_run(whole, run)
+    same_run(whole, run)
 
 
 def test_a_foreign_last_checkpoint_is_refused_and_left_alone(small_set, tmp_path):
@@ -349,7 +325,7 @@ def test_sigterm_from_outside_ends_the_command_with_status_0_and_a_checkpoint(tm
 
 
 def test_a_second_ctrl_c_while_saving_waits_for_the_save(small_set, tmp_path, monkeypatch):
-    run, step, save = Run("a", tmp_path), train._step, torch.save
+    run, step, save = Run("a", tmp_path), train.train_step, torch.save
     stopping = []
 
     def stop_at_fourth(state, *rest):
@@ -363,7 +339,7 @@ def test_a_second_ctrl_c_while_saving_waits_for_the_save(small_set, tmp_path, mo
             os.kill(os.getpid(), signal.SIGINT)
         save(content, file)
 
-    monkeypatch.setattr(train, "_step", stop_at_fourth)
+    monkeypatch.setattr(train, "train_step", stop_at_fourth)
     monkeypatch.setattr(torch, "save", again)
     with pytest.raises(KeyboardInterrupt):
         _fit(small_set, run)
@@ -395,7 +371,7 @@ class _Screen:
 
 
 def test_a_screen_that_goes_costs_no_checkpoint(small_set, tmp_path, monkeypatch):
-    run, step, screen = Run("a", tmp_path), train._step, _Screen()
+    run, step, screen = Run("a", tmp_path), train.train_step, _Screen()
 
     def stop_at_fourth(state, *rest):
         step(state, *rest)
@@ -404,7 +380,7 @@ def test_a_screen_that_goes_costs_no_checkpoint(small_set, tmp_path, monkeypatch
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "_step", stop_at_fourth)
+        patch.setattr(train, "train_step", stop_at_fourth)
         for name in ("stdout", "stderr"):
             patch.setattr(sys, name, screen)
         result = fit(small_set, run, TrainConfig.quick(96, **QUICK), SMALL, device="cpu")
@@ -416,25 +392,25 @@ def test_who_outlives_what_started_it_is_stopped_and_then_ended(monkeypatch):
     monkeypatch.setattr(interrupt, "_GRACE", 0)
     monkeypatch.setattr(interrupt.os, "_exit", lambda status: ended.set())
     with Stop().listening() as stop:
-        interrupt.end_with(lambda: True)
+        interrupt.stop_when(lambda: True)
         assert ended.wait(60) and stop.asked
 
 
 def test_a_first_save_that_fails_after_the_best_was_scored_can_be_resumed(small_set, tmp_path, monkeypatch):
     """As after a kill or a full disk within the first minutes."""
-    whole, run, save_best = Run("whole", tmp_path), Run("cut", tmp_path), train.save_best
+    whole, run, save_best = Run("whole", tmp_path), Run("cut", tmp_path), scoring.save_best
     _fit(small_set, whole)
 
     def full(*_):
         save_best(*_)
         raise InputError("the disk is full")
 
-    monkeypatch.setattr(train, "save_best", full)
+    monkeypatch.setattr(scoring, "save_best", full)
     with pytest.raises(InputError, match="full"):
         _fit(small_set, run)
-    monkeypatch.setattr(train, "save_best", save_best)
+    monkeypatch.setattr(scoring, "save_best", save_best)
     assert _fit(small_set, run, resume=True).finished
-    _same_run(whole, run)
+    same_run(whole, run)
 
 
 def test_a_run_of_which_only_the_best_is_left_goes_on_from_there(small_set, tmp_path, capsys):
@@ -453,18 +429,21 @@ def test_a_run_of_which_only_the_best_is_left_goes_on_from_there(small_set, tmp_
 
 
 def test_a_run_that_learnt_nothing_may_be_begun_anew(small_set, tmp_path, monkeypatch):
-    run, step = Run("a", tmp_path), train._step
-    monkeypatch.setattr(train, "_step", lambda state, *rest: (step(state, *rest), state.sums.fill_(math.nan)))
+    run, step = Run("a", tmp_path), train.train_step
+    monkeypatch.setattr(train, "train_step", lambda state, *rest: (step(state, *rest), state.sums.fill_(math.nan)))
     with pytest.raises(InputError, match="became nan by step 1"):
         _fit(small_set, run)
-    monkeypatch.setattr(train, "_step", step)
+    monkeypatch.setattr(train, "train_step", step)
     other = TrainConfig.quick(96, **QUICK, seed=1)
     assert _fit(small_set, run, other).finished and load_checkpoint(run.last)[1]["train_config"]["seed"] == 1
 
 
 def test_one_process_at_a_time_trains_a_run(small_set, tmp_path):
     run = Run("a", tmp_path)
-    with claimed(run, resume=False), pytest.raises(InputError, match="another process is training the run 'a'.*choose"):
+    with (
+        lock_run(run, resume=False),
+        pytest.raises(InputError, match="another process is training the run 'a'.*choose"),
+    ):
         _fit(small_set, run)
     assert not run.exists()
     assert _fit(small_set, run).finished  # the lock was given back
@@ -472,7 +451,7 @@ def test_one_process_at_a_time_trains_a_run(small_set, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_found_before_the_first_step(small_set, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(train, "_step", None)  # calling it would be a TypeError
+    monkeypatch.setattr(train, "train_step", None)  # calling it would be a TypeError
     with pytest.raises(InputError, match="--out") as problem:
         _fit(small_set, Run("a", tmp_path / "file"))
     assert "free some space" not in str(problem.value)
@@ -517,15 +496,15 @@ def test_handlers_are_put_back_and_other_threads_may_train(small_set, tmp_path):
 
 @pytest.mark.parametrize("term, place", [("reconstruction", 0), ("KL", 1), ("gradient norm of the decoder", 3)])
 def test_a_loss_that_is_no_number_stops_with_term_step_and_checkpoint(small_set, tmp_path, monkeypatch, term, place):
-    step, run = train._step, Run("n", tmp_path)
+    step, run = train.train_step, Run("n", tmp_path)
 
     def poisoned(state, *arguments):
         step(state, *arguments)
         if state.step == 9:
             state.sums[place] = math.nan
 
-    monkeypatch.setattr(train, "_step", poisoned)
-    monkeypatch.setattr(train, "_SAVE_EVERY", 0.0)
+    monkeypatch.setattr(train, "train_step", poisoned)
+    monkeypatch.setenv("VAE_SAVE_EVERY", "0")
     with pytest.raises(InputError, match=f"the {term} (term )?became nan by step 9.*{re.escape(str(run.last))}"):
         _fit(small_set, run)
     kept = load_checkpoint(run.last)[1]
@@ -533,15 +512,15 @@ def test_a_loss_that_is_no_number_stops_with_term_step_and_checkpoint(small_set,
 
 
 def test_a_loss_that_runs_away_stops_before_it_reaches_a_checkpoint(small_set, tmp_path, monkeypatch):
-    step, run = train._step, Run("r", tmp_path)
+    step, run = train.train_step, Run("r", tmp_path)
 
     def blown_up(state, *arguments):
         step(state, *arguments)
         if state.step == 7:
             state.sums[1] += 1e6
 
-    monkeypatch.setattr(train, "_step", blown_up)
-    monkeypatch.setattr(train, "_SAVE_EVERY", 0.0)
+    monkeypatch.setattr(train, "train_step", blown_up)
+    monkeypatch.setenv("VAE_SAVE_EVERY", "0")
     with pytest.raises(InputError, match="ran away to .* by step 7, most of it the KL .*last.pt.*below 0.002"):
         _fit(small_set, run)
     assert load_checkpoint(run.last)[1]["step"] == 6

@@ -2,18 +2,18 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from small import SMALL
-from test_train import _same_run
+from small import SMALL, same_run
 
 from vae_helpers.errors import InputError
 from vae_helpers.model import OBJECTIVES, TERMS, logged_terms
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import LIKELIHOODS, TrainConfig
-from vae_helpers.train import Guard, fit
+from vae_helpers.train import LossMonitor, fit
 
 SLIM = {"width": 16.0, "layers": 3.0}
 PAIRS = list(zip(OBJECTIVES, (*LIKELIHOODS[::-1], "calibrated")))  # every name at least once
@@ -76,7 +76,7 @@ def test_a_run_with_a_discriminator_resumes_bit_for_bit(small_set, tmp_path):
     assert not _fit(small_set, halves, config, stop_after=2).finished
     middle = load_checkpoint(halves.last)[1]["objective"]["discriminator"]["layers.0.weight"]
     assert _fit(small_set, halves, None, resume=True).finished
-    _same_run(whole, halves)
+    same_run(whole, halves)
     end = load_checkpoint(halves.last)[1]["objective"]
     assert not torch.equal(end["discriminator"]["layers.0.weight"], middle)
     assert end["optimizer"]["state"][0]["step"] == 12
@@ -106,31 +106,33 @@ def test_best_waits_until_the_capacity_has_settled(small_set, tmp_path):
     assert np.allclose(log["total/held_out"][1], held_out, rtol=1e-4)
 
 
-def _look(config, *steps):
-    """What the guard makes of the means of one step after another, at the end of a run."""
-    guard, first = Guard(Run("g"), config, 32), None
-    for n, means in enumerate(steps):
-        loss = guard.look(n + 1, 0.9, 1, list(means), first)
-        first = loss if first is None else first
+def _check(config, *steps):
+    """What the monitor makes of the means of one step after another, at the end of a run."""
+    monitor = LossMonitor(Run("g"), config, 32)
+    state = SimpleNamespace(step=0, first_loss=None, scaler=torch.amp.GradScaler("cpu", enabled=False))
+    for means in steps:
+        state.step += 1
+        loss = monitor.check(state, 0.9, 1, list(means))
+        state.first_loss = loss if state.first_loss is None else state.first_loss
     return loss
 
 
 def test_a_negative_loss_is_no_runaway_but_a_runaway_still_is():
     config = _config(likelihood="calibrated")
-    assert _look(config, (-100.0, 5.0, 1, 1), (-5000.0, 300.0, 1, 1)) == -4700
+    assert _check(config, (-100.0, 5.0, 1, 1), (-5000.0, 300.0, 1, 1)) == -4700
     with pytest.raises(InputError, match="ran away to 45,000 nats .*most of it the KL term"):
-        _look(config, (-100.0, 5.0, 1, 1), (-5000.0, 50_000.0, 1, 1))
+        _check(config, (-100.0, 5.0, 1, 1), (-5000.0, 50_000.0, 1, 1))
 
 
 def test_a_sharp_likelihood_and_a_heavy_weight_may_begin_high():
-    assert _look(_config(scale=0.01), (1e6, 5.0, 1, 1)) > 1e6  # a factor of 5,000 above the plain one
+    assert _check(_config(scale=0.01), (1e6, 5.0, 1, 1)) > 1e6  # a factor of 5,000 above the plain one
     heavy = _config("capacity")
     first = (1000.0, 300.0, 1, 1, 275_000.0, 25.0, 275.0)
-    assert len(first) == len(TERMS) + len(logged_terms("capacity")) and _look(heavy, first) == 276_000
+    assert len(first) == len(TERMS) + len(logged_terms("capacity")) and _check(heavy, first) == 276_000
     hidden = (1000.0, 300.0, 1, 1, 0.0, 0.0, 300.0)  # β's warm-up begins at 0
-    assert _look(heavy, hidden, (1000.0, 310.0, 1, 1, 285_000.0, 25.0, 285.0)) == 286_000
+    assert _check(heavy, hidden, (1000.0, 310.0, 1, 1, 285_000.0, 25.0, 285.0)) == 286_000
     with pytest.raises(InputError, match="most of it the penalty term"):
-        _look(heavy, first, (1000.0, 3000.0, 1, 1, 2_900_000.0, 25.0, 2975.0))
+        _check(heavy, first, (1000.0, 3000.0, 1, 1, 2_900_000.0, 25.0, 2975.0))
 
 
 @pytest.mark.parametrize(
@@ -140,4 +142,4 @@ def test_a_term_that_is_no_number_is_named(place, words):
     means = [1000.0, 5.0, 1.0, 1.0, 5.0, 2.0, 2.0, 1.0]
     means[place] = math.nan
     with pytest.raises(InputError, match=words):
-        _look(_config("tc"), means)
+        _check(_config("tc"), means)

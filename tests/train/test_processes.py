@@ -23,7 +23,7 @@ from vae_helpers.files import only_user
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import World, feed, fit, launch, noise_for, open_world, synchronise_batch_norm
+from vae_helpers.train import Processes, epoch_batches, fit, launch, noise_for, open_processes, synchronise_batch_norm
 from vae_helpers.train import loop as train
 from vae_helpers.train import processes as distributed
 from vae_helpers.train import state as run_state
@@ -55,12 +55,14 @@ def _pictures(folder):
     return open_pictures("butterflies", 32, limit=120, cache_dir=Path(folder, "cache"), progress=False)
 
 
-def _one_step(folder, world, config=CONFIG):
+def _one_step(folder, processes, config=CONFIG):
     """Gradients and buffers after a step on the set's first global batch; also what an objective has learnt."""
     pictures = _pictures(folder)
-    state = run_state.fresh(config, MODEL, world, len(pictures.split.train))
+    state = run_state.new_state(config, MODEL, processes, len(pictures.split.train))
     state.step = 7
-    train._step(state, next(feed(pictures.pictures, pictures.split.train, config, 0, 0, world)), config, 0.3)
+    train.train_step(
+        state, next(epoch_batches(pictures.pictures, pictures.split.train, config, 0, 0, processes)), config, 0.3
+    )
     tensors = {name: p.grad for name, p in state.model.named_parameters()} | dict(state.model.named_buffers())
     tensors |= state.objective.state_dict().get("discriminator", {})
     return tensors | {"sums": state.totals()}
@@ -74,21 +76,21 @@ def _worker(folder):
     """What both processes under torchrun do."""
     _in_float32()
     rank = int(os.environ["RANK"])
-    torch.save(_one_step(folder, open_world("cpu")), Path(folder, f"step{rank}.pt"))
+    torch.save(_one_step(folder, open_processes("cpu")), Path(folder, f"step{rank}.pt"))
     for name in MIXING:
-        torch.save(_one_step(folder, open_world("cpu"), _mixing(name)), Path(folder, f"{name}{rank}.pt"))
+        torch.save(_one_step(folder, open_processes("cpu"), _mixing(name)), Path(folder, f"{name}{rank}.pt"))
     fit(_pictures(folder), Run("one_then_two", folder), None, device="cpu", resume=True, progress=False)
-    step = train._step
+    step = train.train_step
 
     def stop_rank_one(state, *rest):
         step(state, *rest)
         if rank == 1 and state.step == 8:  # in the second epoch of five steps
             os.kill(os.getpid(), signal.SIGTERM)
 
-    train._step = stop_rank_one
+    train.train_step = stop_rank_one
     result = fit(_pictures(folder), Run("two_then_one", folder), CONFIG, MODEL, device="cpu", progress=False)
     Path(folder, f"stopped{rank}.json").write_text(json.dumps([result.finished, result.scores.as_dict()]))
-    train._step = step
+    train.train_step = step
     _on_two_machines(folder, rank)
     _lose_one(folder, rank)
 
@@ -163,7 +165,9 @@ def two(tmp_path_factory):
         patch.setattr(run_state, "pick_half", lambda device: None)
         pictures = _pictures(folder)
         one = fit(pictures, Run("one", folder), CONFIG, MODEL, device="cpu", progress=False)
-        patch.setattr(train, "_step", _stopping(train._step, 10))  # the last of the second epoch, which is still open
+        patch.setattr(
+            train, "train_step", _stopping(train.train_step, 10)
+        )  # the last of the second epoch, which is still open
         fit(pictures, Run("one_then_two", folder), CONFIG, MODEL, device="cpu", progress=False)
         patch.undo()
         patch.setattr(run_state, "pick_half", lambda device: None)
@@ -190,7 +194,7 @@ def two(tmp_path_factory):
 @pytest.mark.parametrize("name", ["step", *MIXING])
 def test_gradients_and_statistics_equal_those_of_one_process(two, name):
     folder, *_ = two
-    alone = _one_step(folder, World(torch.device("cpu")), _mixing(name) if name in MIXING else CONFIG)
+    alone = _one_step(folder, Processes(torch.device("cpu")), _mixing(name) if name in MIXING else CONFIG)
     for rank in (0, 1):
         shared = torch.load(folder / f"{name}{rank}.pt", weights_only=True)
         assert shared.keys() == alone.keys() and len(alone) > 30
@@ -244,10 +248,10 @@ def test_the_loss_of_a_process_is_a_sentence_and_a_checkpoint_of_the_step_before
 
 def test_the_first_process_may_take_longer_than_the_others_patience(monkeypatch):
     sent, heard = [], threading.Event()
-    monkeypatch.setattr(distributed, "_PATIENCE", timedelta(seconds=0.04))
+    monkeypatch.setattr(distributed, "_TIMEOUT", timedelta(seconds=0.04))
     monkeypatch.setattr(distributed.dist, "broadcast", lambda flag, root: (sent.append(float(flag)), heard.set()))
     monkeypatch.setattr(distributed.dist, "broadcast_object_list", lambda passed, src, device: sent.append(passed))
-    assert World(torch.device("cpu"), 0, 2).first(lambda: heard.wait(60)) is True
+    assert Processes(torch.device("cpu"), 0, 2).on_first(lambda: heard.wait(60)) is True
     *waiting, over, passed = sent
     assert set(waiting) == {0.0} and over == 1.0 and passed == [True, False]
 
@@ -259,8 +263,8 @@ def test_processes_meet_for_an_hour_but_a_silent_one_is_given_up_in_minutes(monk
     )
     monkeypatch.setattr(distributed.dist, "init_process_group", lambda backend, **options: given.update(options))
     monkeypatch.setattr(distributed.atexit, "register", lambda function: None)
-    monkeypatch.setattr(distributed, "end_with", lambda gone: given.update(orphan=gone()))
-    distributed._meet("gloo")
+    monkeypatch.setattr(distributed, "stop_when", lambda gone: given.update(orphan=gone()))
+    distributed._connect("gloo")
     assert given["meeting"] >= timedelta(hours=1) and timedelta(minutes=1) < given["timeout"] <= timedelta(minutes=15)
     assert given["orphan"] is False
     monkeypatch.setattr(distributed.dist, "is_initialized", lambda: True)
@@ -328,9 +332,11 @@ def test_processes_end_with_a_checkpoint_when_the_notebook_dies(two):
     folder, *_ = two
     run = Run("orphaned", folder)
     says = (
-        f"import sys; sys.path.insert(0, {str(PROJECT / 'tests')!r})\nimport test_distributed as t\n"
-        f"t.launch(t._pictures({str(folder)!r}), t.Run('orphaned', {str(folder)!r}), t.replace(t.CONFIG, epochs=100_000, "
-        "evaluate_every=100_000, pictures_every=100_000, compile=False), t.MODEL, processes=1, device='cpu', progress=False)"
+        f"import sys; sys.path[:0] = {[str(Path(__file__).parent), str(PROJECT / 'tests')]!r}\n"
+        "import test_processes as t\n"
+        f"t.launch(t._pictures({str(folder)!r}), t.Run('orphaned', {str(folder)!r}), "
+        "t.replace(t.CONFIG, epochs=100_000, evaluate_every=100_000, pictures_every=100_000, compile=False), "
+        "t.MODEL, processes=1, device='cpu', progress=False)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", says],
@@ -370,14 +376,14 @@ def test_shares_tile_the_batch_and_do_not_change_its_content(small_set):
     rows = small_set.split.train
     (whole, flips), parts = next(plan(rows, 17, 0, 0)), []
     for rank in range(3):
-        world = World(torch.device("cpu"), rank, 3)
-        batch = next(feed(small_set.pictures, rows, CONFIG, 0, 0, world))
-        parts.append((batch.pictures, noise_for(batch, 2, 8, 0, 5, world.device)))
+        processes = Processes(torch.device("cpu"), rank, 3)
+        batch = next(epoch_batches(small_set.pictures, rows, CONFIG, 0, 0, processes))
+        parts.append((batch.pictures, noise_for(batch, 2, 8, 0, 5, processes.device)))
     expected = [
         small_set.pictures[row][:, ::-1] if flip else small_set.pictures[row] for row, flip in zip(whole, flips)
     ]
     assert np.array_equal(torch.cat([p for p, _ in parts]).numpy(), np.stack(expected))
-    alone = next(feed(small_set.pictures, rows, CONFIG, 0, 0, World(torch.device("cpu"))))
+    alone = next(epoch_batches(small_set.pictures, rows, CONFIG, 0, 0, Processes(torch.device("cpu"))))
     assert torch.equal(torch.cat([n for _, n in parts], dim=1), noise_for(alone, 2, 8, 0, 5, torch.device("cpu")))
     assert {len(p) for p, _ in parts} == {5, 6}
 
@@ -398,19 +404,20 @@ def test_on_gpus_batch_norm_becomes_pytorchs_own_with_the_same_parameters():
 
 
 def test_more_processes_than_pictures_or_devices_get_a_sentence(small_set, monkeypatch):
-    state = run_state.fresh(CONFIG, VAEConfig(32, 8), World(torch.device("cpu")))
-    state.world = World(torch.device("cpu"), 0, 40)
+    state = run_state.new_state(CONFIG, VAEConfig(32, 8), Processes(torch.device("cpu")))
+    state.processes = Processes(torch.device("cpu"), 0, 40)
     with pytest.raises(InputError, match="cannot be shared by 40 processes"):
         train._require_fitting(state, small_set, CONFIG)
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("MASTER_ADDR", "localhost"), ("MASTER_PORT", "29500")):
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr("vae_helpers.train.processes.pick_device", lambda name: torch.device("mps"))
     with pytest.raises(InputError, match="--device cpu"):
-        open_world()
+        open_processes()
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr("vae_helpers.train.processes.pick_device", lambda name: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match="--nproc-per-node 1"):
-        open_world()
+        open_processes()
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run, load_checkpoint
 from vae_helpers.settings import TrainConfig, learning_rate
-from vae_helpers.train import World, compile_network, feed, fit, fresh, noise_for
+from vae_helpers.train import Processes, compile_network, epoch_batches, fit, new_state, noise_for, scoring
 from vae_helpers.train import compiling as engine
 from vae_helpers.train import loop as train
 from vae_helpers.train import state as run_state
+from vae_helpers.train import step as step_module
 
-CPU = World(torch.device("cpu"))
+CPU = Processes(torch.device("cpu"))
 
 
 def _fit(pictures, run, config=None, **options):
@@ -26,11 +27,11 @@ def _fit(pictures, run, config=None, **options):
 
 def _state(monkeypatch, config, half=None):
     monkeypatch.setattr(run_state, "pick_half", lambda device: half)
-    return fresh(config, SMALL, CPU)
+    return new_state(config, SMALL, CPU)
 
 
 def _batch(pictures, config):
-    return next(feed(pictures.pictures, pictures.split.train, config, 0, 0, CPU))
+    return next(epoch_batches(pictures.pictures, pictures.split.train, config, 0, 0, CPU))
 
 
 def _norm(module):
@@ -44,12 +45,12 @@ def _gradient(model):
 def test_each_half_of_the_model_is_clipped_by_itself(small_set, monkeypatch):
     config = TrainConfig.quick(96, batch_size=16, clip=1e-3)
     state = _state(monkeypatch, config)
-    train._step(state, _batch(small_set, config), config, 0.5)
+    train.train_step(state, _batch(small_set, config), config, 0.5)
     assert [_norm(half) for half in (state.model.encoder, state.model.decoder)] == pytest.approx([1e-3, 1e-3], rel=1e-3)
     logged = state.sums[2:4].tolist()  # as they were before
     assert min(logged) > 0.01
     unclipped = _state(monkeypatch, config)
-    train._step(unclipped, _batch(small_set, config), replace(config, clip=1e9), 0.5)
+    train.train_step(unclipped, _batch(small_set, config), replace(config, clip=1e9), 0.5)
     assert [_norm(half) for half in (unclipped.model.encoder, unclipped.model.decoder)] == pytest.approx(
         logged, rel=1e-4
     )
@@ -62,7 +63,7 @@ def test_every_step_has_noise_rate_and_weights_of_its_own(small_set, monkeypatch
     state.network = lambda x, noise, *rest: (seen.append(noise.clone()), network(x, noise, *rest))[1]
     before, rates = state.model.decoder.linear.weight.detach().clone(), []
     for progress in (0.1, 0.2, 0.9):
-        train._step(state, batch, config, progress)
+        train.train_step(state, batch, config, progress)
         rates.append(state.optimizer.param_groups[0]["lr"])
     assert rates == [learning_rate(config, progress) for progress in (0.1, 0.2, 0.9)] and state.step == 3
     for step, noise in enumerate(seen):
@@ -77,8 +78,8 @@ def test_each_sample_pays_for_itself_and_the_average_takes_the_statistics_as_the
     state = _state(monkeypatch, config)
     batch, network = _batch(small_set, config), state.network
     state.network = lambda *inputs: seen.append((inputs[0], network(*inputs)[0])) or network(*inputs)
-    train._step(state, batch, config, 0.5)
-    state.follow(config.ema)
+    train.train_step(state, batch, config, 0.5)
+    state.update_average(config.ema)
     ((x, drawn),) = seen
     errors = (drawn - x).square().sum(dim=(-3, -2, -1))
     assert errors.shape == (3, 16) and state.sums[0].item() == pytest.approx(errors.mean().item(), rel=1e-4)
@@ -94,7 +95,7 @@ def test_gradients_in_16_bits_are_those_of_float32(small_set, monkeypatch, half,
     for kind in (None, half):
         state = _state(monkeypatch, config, kind)
         assert state.scaler.is_enabled() is (kind == torch.float16)
-        train._step(state, _batch(small_set, config), config, 0.5)
+        train.train_step(state, _batch(small_set, config), config, 0.5)
         gradients.append(_gradient(state.model)), sums.append(state.sums)
     assert nn.functional.cosine_similarity(*gradients, dim=0) > close
     assert torch.allclose(*sums, rtol=0.1) and torch.isfinite(sums[1]).all()
@@ -104,13 +105,13 @@ def test_a_gradient_beyond_float16_costs_one_step_and_halves_the_scale(small_set
     config = TrainConfig.quick(96, batch_size=16)
     state = _state(monkeypatch, config, torch.float16)
     batch, weight = _batch(small_set, config), state.model.decoder.out.weight
-    train._step(state, batch, config, 0.5)
+    train.train_step(state, batch, config, 0.5)
     before, scale = weight.detach().clone(), state.scaler.get_scale()
     hook = weight.register_hook(lambda gradient: gradient * math.inf)
-    train._step(state, batch, config, 0.5)
+    train.train_step(state, batch, config, 0.5)
     hook.remove()
     assert torch.equal(weight, before) and state.scaler.get_scale() == scale / 2
-    train._step(state, batch, config, 0.5)
+    train.train_step(state, batch, config, 0.5)
     assert not torch.equal(weight, before) and torch.isfinite(weight).all()
 
 
@@ -177,8 +178,8 @@ CONFIG = TrainConfig.quick(96, epochs=1, batch_size=32, compile=True)
 @pytest.fixture(autouse=True)
 def nothing_to_look_at(monkeypatch):
     """Sheets and thumbnails take longer than these runs."""
-    monkeypatch.setattr(train, "draw", lambda *_: None)
-    monkeypatch.setattr(train, "write_projector", lambda *_: None)
+    monkeypatch.setattr(scoring, "draw", lambda *_: None)
+    monkeypatch.setattr(scoring, "write_projector", lambda *_: None)
 
 
 def test_a_compiled_run_takes_every_step_compiled_and_comes_to_the_same_weights(small_set, tmp_path, backend):
@@ -220,7 +221,7 @@ def test_trying_to_compile_changes_nothing_of_the_model(backend):
 
 def test_no_process_compiles_where_another_cannot(backend, monkeypatch):
     made, model = backend(), BetaVAE(SMALL).train()
-    monkeypatch.setattr(World, "any", lambda world, *flags: [True])
+    monkeypatch.setattr(Processes, "any", lambda processes, *flags: [True])
     assert not compile_network(model, CONFIG, 96, CPU) and made.graphs == 1 and model._compiled_call_impl is None
 
 
@@ -235,7 +236,7 @@ def test_an_epoch_of_one_step_is_no_runaway(small_set, tmp_path):
 
 
 def test_weights_that_run_away_in_the_last_step_get_a_sentence(small_set, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "learning_rate", lambda *_: 1e8)  # more than a recipe may have
+    monkeypatch.setattr(step_module, "learning_rate", lambda *_: 1e8)  # more than a recipe may have
     config = TrainConfig.quick(96, epochs=2, batch_size=len(small_set.split.train), clip=1e9)
     with pytest.raises(InputError, match="became .* by step|held-out pictures became (nan|inf) in epoch 1"):
         _fit(small_set, Run("a", tmp_path), config)
@@ -244,8 +245,8 @@ def test_weights_that_run_away_in_the_last_step_get_a_sentence(small_set, tmp_pa
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_held_out_scores_that_are_no_numbers_get_a_sentence(small_set, tmp_path, monkeypatch, value):
-    score, run = train.evaluate, Run("a", tmp_path)
-    monkeypatch.setattr(train, "evaluate", lambda *a, **how: replace(score(*a, **how), kl=value))
+    score, run = scoring.evaluate, Run("a", tmp_path)
+    monkeypatch.setattr(scoring, "evaluate", lambda *a, **how: replace(score(*a, **how), kl=value))
     with pytest.raises(
         InputError, match=f"the kl of held-out pictures became {value} in epoch 1, so .*learning rate below"
     ):
@@ -255,15 +256,15 @@ def test_held_out_scores_that_are_no_numbers_get_a_sentence(small_set, tmp_path,
 
 @pytest.mark.parametrize("poison", ["decoder.out.weight", "encoder.blocks.0.norm.running_var"])
 def test_no_checkpoint_holds_weights_that_are_no_numbers(small_set, tmp_path, monkeypatch, poison):
-    step, run = train._step, Run("a", tmp_path)
+    step, run = train.train_step, Run("a", tmp_path)
 
     def poisoned(state, *arguments):
         step(state, *arguments)
         if state.step == 2:  # the losses of this step are sound
             state.model.state_dict()[poison].fill_(math.nan)
 
-    monkeypatch.setattr(train, "_step", poisoned)
-    monkeypatch.setattr(train, "_SAVE_EVERY", 0.0)
+    monkeypatch.setattr(train, "train_step", poisoned)
+    monkeypatch.setenv("VAE_SAVE_EVERY", "0")
     with pytest.raises(InputError, match="the weights became nan by step 2.*last good checkpoint"):
         _fit(small_set, run, TrainConfig.quick(96, epochs=1, batch_size=32))
     model, saved = load_checkpoint(run.last)

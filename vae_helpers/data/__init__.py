@@ -17,7 +17,17 @@ from vae_helpers.data.attribute_table import (
     unembed_all,
 )
 from vae_helpers.data.attributes import attributes_of, from_factors, from_labels, from_marks, read_pixels
-from vae_helpers.data.batches import batches, gather, order, plan, read_ahead, to_float, to_uint8
+from vae_helpers.data.batches import (
+    batches,
+    copy_to_device,
+    copy_to_gpu_if_it_fits,
+    gather,
+    order,
+    plan,
+    read_ahead,
+    to_float,
+    to_uint8,
+)
 from vae_helpers.data.cache import digest, open_cache, verify
 from vae_helpers.data.caches import clear_caches, list_caches, sources_in
 from vae_helpers.data.chunks import jpeg_scans
@@ -66,6 +76,8 @@ __all__ = [
     "canonical_correlation",
     "choose",
     "clear_caches",
+    "copy_to_device",
+    "copy_to_gpu_if_it_fits",
     "decode",
     "decode_blocks",
     "digest",

@@ -1,4 +1,4 @@
-"""From cached uint8 pictures to batches: whose turn it is, reading ahead, and the model's value range."""
+"""From cached uint8 pictures to batches on the device: order, reading ahead, pinning, transfer, the model's range."""
 
 from __future__ import annotations
 
@@ -86,6 +86,43 @@ def read_ahead(items: Iterable[Item], read: Callable[[Item], Result]) -> Iterato
             reader.shutdown(wait=True, cancel_futures=True)
 
 
+def gather(pictures: np.ndarray, rows: np.ndarray, flips: np.ndarray, pin: bool = False) -> torch.Tensor:
+    """Rows of `pictures`, mirrored where `flips` says so, as torch.uint8 (n, H, W, 3); `pin`: in page-locked memory.
+
+    They are read in the order they lie on the disk, and handed back in the asked order.
+    """
+    import torch
+
+    forward = np.argsort(rows, kind="stable")
+    out = np.empty((len(rows), *pictures.shape[1:]), np.uint8)
+    for place in forward.tolist():
+        out[place] = pictures[rows[place]]
+    batch = torch.from_numpy(out)
+    mirrored = torch.from_numpy(np.flatnonzero(flips))
+    if len(mirrored):
+        batch[mirrored] = batch[mirrored].flip(2)
+    return batch.pin_memory() if pin else batch
+
+
+def copy_to_gpu_if_it_fits(pictures: np.ndarray, device: torch.device) -> torch.Tensor | None:
+    """All pictures as bytes on a GPU with room to spare for them, else None: batches then cost no transfer at all."""
+    import torch
+
+    if device.type != "cuda" or pictures.nbytes > 0.4 * torch.cuda.mem_get_info(device)[0]:
+        return None
+    return copy_to_device(pictures, device)
+
+
+def copy_to_device(pictures: np.ndarray, device: torch.device) -> torch.Tensor:
+    """uint8 pictures (N, H, W, 3) on `device`, copied in blocks so that a memory map is never in memory whole."""
+    import torch
+
+    held = torch.empty(pictures.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(pictures), 1024):
+        held[start : start + 1024] = torch.from_numpy(np.array(pictures[start : start + 1024])).to(device)
+    return held
+
+
 def to_float(pictures: np.ndarray | torch.Tensor, device: str | torch.device = "cpu") -> torch.Tensor:
     """uint8 `(N, H, W, 3)` to float32 `(N, 3, H, W)` in [-1, 1] on `device`, in channels_last memory format.
 
@@ -113,21 +150,6 @@ def to_uint8(x: torch.Tensor) -> np.ndarray:
         raise InputError(f"Expected pictures of shape (N, 3, height, width), not {tuple(x.shape)}.")
     levels = x.detach().float().add(1.0).mul(127.5).round().clamp(0, 255)
     return np.ascontiguousarray(levels.byte().permute(0, 2, 3, 1).cpu().numpy())
-
-
-def gather(pictures: np.ndarray, rows: np.ndarray, flips: np.ndarray, pin: bool = False) -> torch.Tensor:
-    """Read rows in the order they lie on the disk, hand them back in the asked order, mirrored where `flips` says so."""
-    import torch
-
-    forward = np.argsort(rows, kind="stable")
-    out = np.empty((len(rows), *pictures.shape[1:]), np.uint8)
-    for place in forward.tolist():
-        out[place] = pictures[rows[place]]
-    batch = torch.from_numpy(out)
-    mirrored = torch.from_numpy(np.flatnonzero(flips))
-    if len(mirrored):
-        batch[mirrored] = batch[mirrored].flip(2)
-    return batch.pin_memory() if pin else batch
 
 
 def _random_bits(values: np.ndarray, seed: int, epoch: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from torchvision import transforms
 from tqdm.auto import tqdm
 
 from vae_helpers.data import PictureSet, to_float
-from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss, own_dice, pick_half
+from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss, pick_half, seeded
 
 Step = Callable[[Tensor], Tensor]  # float pictures (N, 3, S, S) in [-1, 1] => the loss, after one optimiser step
 
@@ -70,7 +70,7 @@ def _plain_conv(x: Tensor, layer: nn.Conv2d) -> Tensor:
 
 def plain_step(config: VAEConfig, device: torch.device, free_switches: bool = False) -> Step:
     """The plain loop's step; `free_switches` adds what costs one line each: channels-last and autocast."""
-    with own_dice(0):
+    with seeded(0):
         model = PlainVAE(config).to(device).train()
     return _step_of(model, torch.optim.Adam(model.parameters(), lr=1e-3), device, free_switches)
 
@@ -113,7 +113,7 @@ def plain_fit(
     The learning rate is halved at each third, as the specification has it; a random half of each batch is mirrored.
     """
     epochs, batch_size, lr, seed = recipe
-    with own_dice(seed, device):
+    with seeded(seed, device):
         model = PlainVAE(VAEConfig(image_size=pictures.pictures.shape[1]), own_start=True).to(device).train()
         optimizer = torch.optim.Adam(model.parameters(), lr=lr)
         step, rows, began = _step_of(model, optimizer, device), pictures.split.train, time.perf_counter()

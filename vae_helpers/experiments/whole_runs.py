@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from vae_helpers.data import PictureSet, open_pictures, to_float
+from vae_helpers.data import PictureSet, copy_to_gpu_if_it_fits, open_pictures, to_float
 from vae_helpers.errors import InputError
 from vae_helpers.experiments.plain import PlainRecipe, PlainVAE, file_batches, plain_fit, plain_step
 from vae_helpers.experiments.speed import our_step
@@ -27,8 +27,7 @@ from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss, pick_device, pi
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import TrainConfig
 from vae_helpers.show import save_png
-from vae_helpers.train import World, compile_network, decide_compile, feed, fresh, resident
-from vae_helpers.train.loop import _step as train_step
+from vae_helpers.train import Processes, compile_network, decide_compile, epoch_batches, new_state, train_step
 
 _WORKERS = 2  # processes that decode for the plain loop
 
@@ -41,22 +40,24 @@ def our_fit(
     Compiled where `fit` would compile it, which then counts among the seconds. `float32` keeps to that throughout.
     """
     began = time.perf_counter()
-    rows, held = pictures.split.train, resident(pictures.pictures, device)
+    rows, held = pictures.split.train, copy_to_gpu_if_it_fits(pictures.pictures, device)
     config = replace(config, compile=decide_compile(config, config.epochs * len(rows), device))
-    state = fresh(config, VAEConfig(image_size=pictures.pictures.shape[1]), World(device))
+    state = new_state(config, VAEConfig(image_size=pictures.pictures.shape[1]), Processes(device))
     if float32:
         state.model.set_half(None)
     if config.compile:
-        compile_network(state.model, config, len(rows), state.world)
+        compile_network(state.model, config, len(rows), state.processes)
     total = config.epochs * max(1, len(rows) // config.batch_size)
     with tqdm(total=total, unit="step", desc="this package", disable=not progress) as bar:
         for epoch in range(config.epochs):
-            for batch in feed(pictures.pictures if held is None else held, rows, config, epoch, 0, state.world):
+            for batch in epoch_batches(
+                pictures.pictures if held is None else held, rows, config, epoch, 0, state.processes
+            ):
                 train_step(state, batch, config, state.step / total)
-                state.follow(config.ema)
+                state.update_average(config.ema)
                 bar.update()
     state.sums.tolist()  # waits for a GPU
-    return state.shown.eval(), time.perf_counter() - began
+    return state.eval_model.eval(), time.perf_counter() - began
 
 
 @torch.no_grad()
@@ -227,8 +228,8 @@ def _our_epochs(folder: Path, cache: Path, size: int, batch_size: int, device: t
         opened = open_pictures(folder, size, cache_dir=cache, progress=False)
         # All of them are to be trained on, as in the plain loop's epoch.
         config = TrainConfig.quick(len(opened), epochs=1, batch_size=batch_size, compile=False)
-        state = state or fresh(config, VAEConfig(image_size=size), World(device))
-        for batch in feed(opened.pictures, np.arange(len(opened)), config, 0, 0, state.world):
+        state = state or new_state(config, VAEConfig(image_size=size), Processes(device))
+        for batch in epoch_batches(opened.pictures, np.arange(len(opened)), config, 0, 0, state.processes):
             train_step(state, batch, config, 0.5)
         state.sums.tolist()  # waits for a GPU
         yield

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError, explain, within_limits
-from vae_helpers.model import own_dice
+from vae_helpers.model import seeded
 
 _BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first (Wang et al. 2003, sec. 3.2)
 _AT_ONCE = 64  # pictures
@@ -139,7 +139,7 @@ def distances(
     for metric in (fid, kid):
         for part, real in zip(features, (False, True)):
             metric.update(part, real=real)
-    with own_dice(seed):
+    with seeded(seed):
         kernel, spread = kid.compute()
     return Distances(float(fid.compute()), float(kernel), float(spread), len(decoded), len(originals))
 

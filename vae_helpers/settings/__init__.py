@@ -12,6 +12,7 @@ from vae_helpers.settings.choices import (
     PARTS,
     SCHEDULES,
 )
+from vae_helpers.settings.environment import local_rank, rank_and_size, save_every
 from vae_helpers.settings.ranges import (
     KNOBS,
     MODEL,
@@ -50,8 +51,11 @@ __all__ = [
     "beta_settled",
     "default_knobs",
     "learning_rate",
+    "local_rank",
     "one_of",
+    "rank_and_size",
     "require_likelihood",
     "require_objective",
+    "save_every",
     "short",
 ]

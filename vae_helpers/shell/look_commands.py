@@ -59,14 +59,14 @@ def run_reconstruct(options: argparse.Namespace) -> None:
     from vae_helpers.runs import difference
     from vae_helpers.scores import evaluate
     from vae_helpers.tour import save_reconstructions
-    from vae_helpers.train import Fit
+    from vae_helpers.train import FitResult
 
     run, model, saved, pictures = open_run(options)
     held_out = pictures.split.validation
     if difference(pictures, saved["data"]):
         run = run.on(pictures.name)
     scores = evaluate(model, pictures.pictures, held_out, **held_out_loss(saved["train_config"]))
-    report(run, Fit(model, scores, True))
+    report(run, FitResult(model, scores, True))
     path = target(options, None, run.plots / "reconstructions.png")
     list_files([save_reconstructions(model, pictures.pictures[held_out], run, path=path)])
 

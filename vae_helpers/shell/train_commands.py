@@ -13,9 +13,9 @@ from typing import Any
 
 from vae_helpers.errors import InputError
 from vae_helpers.files import require_run_name
-from vae_helpers.settings import DECODER_NORMS, TrainConfig
+from vae_helpers.settings import DECODER_NORMS, TrainConfig, rank_and_size, save_every
 from vae_helpers.shell.open_run import list_files, opening, report
-from vae_helpers.shell.options import EPOCHS, LATENTS, LIMIT, MINUTES, RECIPE, OneOf, image_size, processes, source
+from vae_helpers.shell.options import EPOCHS, LATENTS, LIMIT, MINUTES, RECIPE, OneOf, image_size, source
 from vae_helpers.shell.parser import Parser, add_opening, add_other_pictures
 
 
@@ -107,10 +107,10 @@ def _own_settings(run, options: argparse.Namespace):
     from dataclasses import replace
 
     from vae_helpers.runs import load_latest
-    from vae_helpers.train import kept_config
+    from vae_helpers.train import saved_config
 
     saved = load_latest(run)[1]
-    config = kept_config(run, saved)
+    config = saved_config(run, saved)
     own = vars(config) | {"preset": "quick" if config.schedule == "one-cycle" else "none"} | saved["config"]
     said = _given(options) | {name: getattr(options, name) for name in options.usual if hasattr(options, name)}
     if getattr(options, "preset", None):
@@ -128,7 +128,7 @@ def _require_memory(config: TrainConfig, model) -> None:
     """Refuse a run whose step cannot fit this machine: a system that promises more memory than it has would kill it."""
     if not hasattr(os, "sysconf"):
         return  # Windows, which refuses by itself
-    share = -(-config.batch_size // processes(os.environ)[1])
+    share = -(-config.batch_size // rank_and_size(os.environ)[1])
     drawn = share * config.num_samples * 3 * model.image_size**2
     heads = 3 * model.latent_dim * 16 * model.widths[-1]  # of all weights those that may grow without end
     need = 4 * (2 * drawn + 4 * heads)  # at least: pictures and gradients; weights, gradients, Adam's two moments
@@ -144,13 +144,14 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
     """Open the pictures and train: what `train` and `tour` share; `resume` says of a run whether to go on with it."""
     from vae_helpers.model import pick_device
     from vae_helpers.runs import Run, run_name
-    from vae_helpers.train import fit, open_world
+    from vae_helpers.train import fit, open_processes
 
+    save_every(os.environ)  # refuses what it cannot use
     device = pick_device(options.device)
     pictures, model_config, config = _open_pictures(options, quick, tag, device)
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
     # One process looks at the disk for all: each machine may have its own.
-    own = open_world(device).first(lambda: _own_settings(run, options) if resume(run) else None)
+    own = open_processes(device).on_first(lambda: _own_settings(run, options) if resume(run) else None)
     result = fit(
         pictures,
         run,
@@ -189,7 +190,7 @@ def _pace(options: argparse.Namespace, quick: bool, tag: str, samples: int):
     """What chooses a quick run by this machine's speed: for a tour, and for others if minutes are given."""
     from vae_helpers.data import name_of
     from vae_helpers.runs import Run, run_name
-    from vae_helpers.train import TOUR_LOOKS, Pace, open_world
+    from vae_helpers.train import TOUR_EVALUATIONS, TimeBudget, open_processes
 
     if options.minutes is not None and (hasattr(options, "epochs") or not quick):
         raise InputError(
@@ -198,7 +199,7 @@ def _pace(options: argparse.Namespace, quick: bool, tag: str, samples: int):
     if hasattr(options, "epochs") or options.minutes is None and tag != "tour":
         return None
     run = Run(options.name or run_name(name_of(options.data), samples, tag), options.out)
-    return Pace(run, options.minutes, open_world(options.device), TOUR_LOOKS if tag == "tour" else 0)
+    return TimeBudget(run, options.minutes, open_processes(options.device), TOUR_EVALUATIONS if tag == "tour" else 0)
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -212,11 +213,11 @@ def run_train(options: argparse.Namespace) -> None:
 def run_tour(options: argparse.Namespace) -> None:
     """`tour`: train, then write every still and animation."""
     from vae_helpers.tour import save_all
-    from vae_helpers.train import begun
+    from vae_helpers.train import has_steps
 
     began = time.monotonic()
-    pictures, run, result = _fit(options, True, "tour", begun)
-    if not result.finished or processes(os.environ)[0]:
+    pictures, run, result = _fit(options, True, "tour", has_steps)
+    if not result.finished or rank_and_size(os.environ)[0]:
         return
     files = save_all(result.model, pictures, run, result.scores)
     report(run, result)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a screen that goes: the step in hand ends, a checkpoint is written, nothing is lost."""
+"""Ctrl-C, SIGTERM and a closed terminal: the step in hand ends and a checkpoint is written."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tqdm.auto import tqdm
 from vae_helpers.files import say
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-_GRACE = 120  # seconds for an orphan to end by itself
+_GRACE = 120  # seconds for a process whose parent has ended to end by itself
 
 
 class Stop:
-    """Remembers that somebody asked for an end."""
+    """Whether a signal asked training to stop."""
 
     def __init__(self, patient: bool = False):
         """`patient`: a second Ctrl-C doesn't end it at once (torchrun passes on what the terminal has sent already)."""
@@ -62,8 +62,8 @@ class Stop:
         self.asked = True
 
 
-class Bar(tqdm):
-    """A progress bar that outlives its screen: a terminal or notebook that has gone must not cost the checkpoint."""
+class ProgressBar(tqdm):
+    """A progress bar that ignores a closed terminal or notebook, which must not cost the checkpoint."""
 
     def display(self, *arguments, **options):
         with contextlib.suppress(OSError):
@@ -79,7 +79,7 @@ class Bar(tqdm):
             super().write(*arguments, **options)
 
 
-def end_with(gone: Callable[[], bool], every: float = 1.0) -> None:
+def stop_when(gone: Callable[[], bool], every: float = 1.0) -> None:
     """From another thread: once `gone()`, stop this process as SIGTERM does, and by force if that takes long."""
 
     def watch():

@@ -22,9 +22,10 @@ from vae_helpers.model import VAEConfig, held_out_loss, pick_device
 from vae_helpers.runs import Run, as_in_run, load_latest, load_run
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train.interrupt import end_with
-from vae_helpers.train.loop import Fit, fit
-from vae_helpers.train.state import require_free
+from vae_helpers.train.interrupt import stop_when
+from vae_helpers.train.loop import fit
+from vae_helpers.train.saving import require_free
+from vae_helpers.train.scoring import FitResult
 
 _SAYS = "vae_helpers: "
 
@@ -40,7 +41,7 @@ def launch(
     resume: bool = False,
     progress: bool = True,
     other_pictures: bool = False,
-) -> Fit:
+) -> FitResult:
     """Do what `fit` does in `processes` child processes (default: one a GPU); what they print is printed here.
 
     A notebook's own process can't be one of them: it may have used its GPU already, and must not be forked then.
@@ -87,7 +88,7 @@ def launch(
     pictures = as_in_run(pictures, run.name, saved["data"], other_pictures=True)  # the children have refused others
     rows, loss = pictures.split.validation, held_out_loss(saved["train_config"])
     scores = evaluate(model, pictures.pictures, rows, **loss)
-    return Fit(model, scores, load_latest(run)[1].get("finished", False))
+    return FitResult(model, scores, load_latest(run)[1].get("finished", False))
 
 
 def _run(command: list[str]) -> str | None:
@@ -145,7 +146,7 @@ def _alone(lock: Path) -> bool:
 def _child(file: str) -> int:
     """What each process under torchrun does."""
     job, lock = json.loads(Path(file).read_text()), Path(file).with_name("alive")
-    end_with(lambda: _alone(lock))
+    stop_when(lambda: _alone(lock))
     try:
         model_config = job["model"] and VAEConfig(**job["model"])
         config = job["config"] and TrainConfig(**job["config"])

@@ -20,14 +20,18 @@ from vae_helpers.errors import InputError
 from vae_helpers.files import say
 from vae_helpers.model import VAEConfig
 from vae_helpers.runs import Run, load_latest
+from vae_helpers.scores import evaluate
 from vae_helpers.settings import QUICK_PICTURES, TrainConfig
+from vae_helpers.train.batches import Batch
 from vae_helpers.train.compiling import PAYS_ABOVE, can_compile
-from vae_helpers.train.processes import World
+from vae_helpers.train.processes import Processes
+from vae_helpers.train.state import new_state
+from vae_helpers.train.step import train_step
 
 MINUTES = 5.0  # of a tour, unless said
 SMALLER = 64  # pixels: pictures of this size where the usual ones take too long
 ENOUGH = QUICK_PICTURES // 2  # steps' pictures below which smaller pictures come out better
-TOUR_LOOKS = 2_500  # what the tour's stills and animations take, measured: 1,730 with a busy neighbour
+TOUR_EVALUATIONS = 2_500  # what the tour's stills and animations take, measured: 1,730 with a busy neighbour
 _SHEET_LOOKS, _LAST_LOOKS = 200, 512  # drawing samples and reconstructions; the projector's codes
 _LOOK = 0.4  # of a step, until looks have been timed
 _ROOM = 0.9  # of the minutes are planned
@@ -43,33 +47,28 @@ class Speed(NamedTuple):
     start: float = 0.0
 
 
-Trial = Callable[[VAEConfig, TrainConfig, World], Speed]
+Trial = Callable[[VAEConfig, TrainConfig, Processes], Speed]
 
 
-def measure(model_config: VAEConfig, config: TrainConfig, world: World) -> Speed:
+def measure(model_config: VAEConfig, config: TrainConfig, processes: Processes) -> Speed:
     """Time some steps of such a run, and looks at a batch, on noise."""
-    from vae_helpers.scores import evaluate
-    from vae_helpers.train.batches import Batch
-    from vae_helpers.train.loop import _step
-    from vae_helpers.train.state import fresh
-
-    size, count = model_config.image_size, max(2, config.batch_size // world.size)
+    size, count = model_config.image_size, max(2, config.batch_size // processes.size)
     noise = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-    state = fresh(config, model_config, World(world.device), count)  # alone: the others wait for the answer
+    state = new_state(config, model_config, Processes(processes.device), count)  # alone: the others wait for the answer
     batch, seconds, began = Batch(torch.from_numpy(noise), 0, count), [], time.perf_counter()
     while len(seconds) < 2 or len(seconds) < _TRIAL_STEPS and time.perf_counter() - began < _TRIAL_SECONDS:
         start = time.perf_counter()
-        _step(state, batch, config, 0.5)
+        train_step(state, batch, config, 0.5)
         state.totals().tolist()  # waits for a GPU
         seconds.append(time.perf_counter() - start)
     step = statistics.median(seconds[1:])
     start = time.perf_counter()
-    evaluate(state.shown.eval(), noise, np.arange(count))
+    evaluate(state.eval_model.eval(), noise, np.arange(count))
     look = (time.perf_counter() - start) / count
-    return Speed(step / (count * world.size), look, seconds[0] - step)
+    return Speed(step / (count * processes.size), look, seconds[0] - step)
 
 
-def looks_after(config: TrainConfig, epoch: int, held_out: int) -> int:
+def evaluations_after(config: TrainConfig, epoch: int, held_out: int) -> int:
     """Looks that closing this epoch, counted from 1, takes: scores if they are due, sheets, and what ends a run."""
     last = epoch == config.epochs
     looks = held_out if last or epoch % config.evaluate_every == 0 else 0
@@ -79,11 +78,11 @@ def looks_after(config: TrainConfig, epoch: int, held_out: int) -> int:
 
 def seconds_for(config: TrainConfig, train: int, held_out: int, speed: Speed, more_looks: int = 0) -> float:
     """What a run over `train` pictures takes, scores on `held_out` others and `more_looks` after its end included."""
-    looks = sum(looks_after(config, epoch, held_out) for epoch in range(1, config.epochs + 1)) + more_looks
+    looks = sum(evaluations_after(config, epoch, held_out) for epoch in range(1, config.epochs + 1)) + more_looks
     return speed.start + config.epochs * train * speed.step + looks * speed.look
 
 
-class Pace:
+class TimeBudget:
     """Chooses size of picture, epochs and whether to compile, so that a quick run ends within `minutes` from now.
 
     A run that exists keeps what was chosen for it. Without `minutes` they are `MINUTES`, and no more is done in them
@@ -94,7 +93,7 @@ class Pace:
         self,
         run: Run,
         minutes: float | None = None,
-        world: World | None = None,
+        processes: Processes | None = None,
         more_looks: int = 0,
         trial: Trial | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -102,7 +101,7 @@ class Pace:
         if minutes is not None and not 0 < minutes <= 1e6:
             raise InputError(f"{minutes} minutes are no time to train in: give a number above 0.")
         self._minutes, self._fill = minutes or MINUTES, minutes is not None
-        self._run, self._world, self._more = run, world or World(torch.device("cpu")), more_looks
+        self._run, self._world, self._more = run, processes or Processes(torch.device("cpu")), more_looks
         self._trial, self._clock, self._until = trial or measure, clock, clock() + 60 * (minutes or MINUTES)
         self._speeds: dict[int, Speed] = {}
 
@@ -113,12 +112,12 @@ class Pace:
 
     def choose_size(self, model_config: VAEConfig, config: TrainConfig) -> VAEConfig:
         """The same model for the largest pictures of which enough can be seen, the given ones or of 64 pixels."""
-        return self._world.first(lambda: self._choose_size(model_config, config))
+        return self._world.on_first(lambda: self._choose_size(model_config, config))
 
     def choose_length(self, pictures: PictureSet, model_config: VAEConfig, **settings) -> TrainConfig:
         """The quick recipe with as many epochs as fit; `settings` are those of `TrainConfig.quick`."""
         train, held_out = len(pictures.split.train), len(pictures.split.validation)
-        return self._world.first(lambda: self._choose_length(train, held_out, model_config, settings))
+        return self._world.on_first(lambda: self._choose_length(train, held_out, model_config, settings))
 
     def _choose_size(self, model_config: VAEConfig, config: TrainConfig) -> VAEConfig:
         size = model_config.image_size
@@ -216,7 +215,7 @@ class TimeLeft:
 
     def closed(self, epoch: int) -> None:
         """This epoch, counted from 1, was closed now."""
-        self._looks += looks_after(self._config, epoch, self._held_out)
+        self._looks += evaluations_after(self._config, epoch, self._held_out)
         self._in_looks += self._passed()
 
     def _passed(self) -> float:
@@ -228,7 +227,7 @@ class TimeLeft:
         a_step = self._in_steps / max(1, self._steps - 1)
         a_look = self._in_looks / self._looks if self._looks else _LOOK * a_step / self._config.batch_size
         looks = sum(
-            looks_after(self._config, epoch, self._held_out)
+            evaluations_after(self._config, epoch, self._held_out)
             for epoch in range(epochs_closed + 1, self._config.epochs + 1)
         )
         return (self._config.epochs * self._per_epoch - step) * a_step + looks * a_look
