@@ -53,9 +53,9 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers.latent import FactorReader, Support, analogy, chain, compare_paths, decode_codes, direction_between
-from vae_helpers.latent import encode_pictures, four_corners, pca_map, pick_pairs, reconstruct, summarise
-from vae_helpers.latent import traversal_range, traverse, walk
+from vae_helpers.latent import FactorReader, PathContext, Support, analogy, chain, compare_paths, decode_codes
+from vae_helpers.latent import direction_between, encode_pictures, four_corners, pca_map, pick_pairs, reconstruct
+from vae_helpers.latent import summarise, traversal_range, traverse, walk
 from vae_helpers.runs import choose_run, load_run, open_for_run
 from vae_helpers.show import figures, path_figures, save_frames
 from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplorer, runs_on
@@ -147,7 +147,7 @@ explorer.frame.value = explorer.steps.value // 2  # back to the middle, where th
 # *picture* changes least, found by bending the line through the decoder (Shao 2018), while it keeps to known ground. With the
 # shipped weights:
 #
-# ![Three paths and their distances from known codes](figures/path_path_figures.webp)
+# ![Three paths and their distances from known codes](figures/path_inspector.webp)
 
 # %%
 a, b = pairs[0]
@@ -155,9 +155,10 @@ reader = None
 if pictures.factors is not None:
     factors = pictures.factors
     reader = FactorReader(known_mu, factors[known], pictures.factor_table, mu, factors[pictures.split.validation])
-reports = compare_paths(model, mu[a], mu[b], 10, summary, support, reader)
+context = PathContext(summary.active, support)
+reports = compare_paths(model, mu[a], mu[b], 10, context, reader=reader)
 figure = path_figures.show_inspection(reports, pictures.pictures)
-figures.save(figure, run.plots / "path_path_figures.png")
+figures.save(figure, run.plots / "path_inspector.png")
 figure
 
 # %% [markdown]
@@ -187,7 +188,7 @@ figure
 # picture as much as any other, which is what an animation wants.
 
 # %%
-even = compare_paths(model, mu[a], mu[b], 10, summary, support, even=True, kinds=("lerp", "slerp"))
+even = compare_paths(model, mu[a], mu[b], 10, context, even=True, kinds=("lerp", "slerp"))
 assert all(report.unevenness < 1.1 for report in even.values())
 path_figures.show_inspection(even, title="Re-timed: the same way, in even steps")
 
@@ -318,7 +319,7 @@ BetaDial(runs, held_out[:shown], names, folder=run.plots, pair=(a, b))
 # strip for a paper, an animation for a talk, a page with a slider for anybody.
 
 # %%
-path = walk(model, mu[a], mu[b], steps=24, kind="slerp", active=summary.active, even=True)
+path = walk(model, mu[a], mu[b], steps=24, kind="slerp", context=context, even=True)
 for name in ("path.gif", "path.webp", "path.html"):
     print(save_frames(path.frames, run.plots / name))
 print(save_frames(path.frames[::3], run.plots / "path.png"))

@@ -10,15 +10,16 @@ from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.latent import (
     LatentSummary,
+    PathContext,
     chain,
     encode_pictures,
-    interpolate,
     pick_pairs,
     reconstruct,
     sample_fitted,
     sample_prior,
     traversal_range,
     traverse,
+    walk,
 )
 from vae_helpers.model import BetaVAE, psnr_of
 from vae_helpers.runs import Run, read_scalars
@@ -48,14 +49,12 @@ def save_samples(model: BetaVAE, pictures: np.ndarray, run: Run) -> Path:
 def save_paths(model: BetaVAE, pictures: np.ndarray, run: Run, active: np.ndarray, steps: int = 10) -> list[Path]:
     """Straight paths between four pairs of pictures, one pair both ways, and an animation through all of them."""
     pairs = pick_pairs(model, pictures, 4)
-    paths = {
-        f"pair {i + 1}": interpolate(model, pictures[a], pictures[b], steps).frames for i, (a, b) in enumerate(pairs)
-    }
-    written = [figures.save(figures.show_rows(list(paths.values()), list(paths)), run.plots / "interpolations.png")]
-    a, b = pictures[pairs[0][0]], pictures[pairs[0][1]]
-    both = {method: interpolate(model, a, b, steps, method, active).frames for method in ("lerp", "slerp")}
-    written.append(figures.save(figures.show_paths(both, (a, b)), run.plots / "lerp_and_slerp.png"))
     stops, _ = encode_pictures(model, pictures[pairs.ravel()])
+    ends = stops.unflatten(0, (-1, 2))
+    paths = {f"pair {i + 1}": walk(model, a, b, steps).frames for i, (a, b) in enumerate(ends)}
+    written = [figures.save(figures.show_rows(list(paths.values()), list(paths)), run.plots / "interpolations.png")]
+    both = {kind: walk(model, *ends[0], steps, kind, PathContext(active)).frames for kind in ("lerp", "slerp")}
+    written.append(figures.save(figures.show_paths(both, pictures[pairs[0]]), run.plots / "lerp_and_slerp.png"))
     loop = chain(model, stops, steps=13, even=True, closed=True)
     names = ("path.gif", "path.webp", "path.html")
     return written + [save_frames(loop.frames, run.plots / name, ping_pong=False) for name in names]

@@ -1,17 +1,26 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from vae_helpers.data import attributes_of
 from vae_helpers.errors import InputError
 from vae_helpers.latent import (
     KINDS,
+    Chart,
+    PathContext,
+    Soundness,
     Support,
+    Verdict,
     chain,
     decode_codes,
     encode_pictures,
     four_corners,
     frozen_decoder,
+    known_curve,
     lerp,
+    pick_pairs,
     picture_change,
     picture_length,
     reconstruct,
@@ -39,6 +48,16 @@ def codes(model, held_out):
     return 3 * encode_pictures(model, held_out)[0]
 
 
+@pytest.fixture(scope="module")
+def context(trained, small_set):
+    """All that paths may use, from the training pictures of that model."""
+    rows = small_set.split.train
+    mu, _ = encode_pictures(trained[1].model.eval(), small_set.pictures[rows])
+    attributes = attributes_of(small_set).rows(rows)
+    numbers = attributes.select([a.name for a in attributes.table if not a.choices])  # a category switches in one step
+    return PathContext(known=mu, chart=Chart.fit(mu, numbers))
+
+
 def test_change_and_length_by_hand():
     frames = np.stack([np.full((2, 2, 3), level, np.uint8) for level in (0, 3, 7, 255)])
     frames[0, 0, 0] = (3, 3, 3)  # one of four pixels does not change at the first step
@@ -48,20 +67,32 @@ def test_change_and_length_by_hand():
 
 @pytest.mark.parametrize("even", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_ends_of_every_kind_equal_the_reconstructions_bit_for_bit(model, held_out, kind, even):
+def test_ends_of_every_kind_equal_the_reconstructions_bit_for_bit(model, held_out, context, kind, even):
     mu, _ = encode_pictures(model, held_out)
-    path = walk(model, mu[0], mu[1], 7, kind, even=even)
+    path = walk(model, mu[0], mu[1], 7, kind, context, even)
     assert path.frames.shape == (7, 32, 32, 3) and path.codes.shape == (7, 8)
     assert np.array_equal(path.frames[[0, -1]], reconstruct(model, held_out)[:2])
     assert torch.equal(path.codes[[0, -1]], mu[:2])
     assert np.array_equal(path.frames, decode_codes(model, path.codes))
 
 
-def test_straight_and_round_walks_are_lerp_and_slerp(model, codes):
+def test_the_codes_of_a_walk_are_those_of_its_curve(model, codes, context):
     a, b = codes[:2]
-    active = np.array([5, 1, 2])
+    context = replace(context, active=np.array([5, 1, 2]))
     assert torch.equal(walk(model, a, b, 5).codes, lerp(a, b, 5))
-    assert torch.equal(walk(model, a, b, 5, "slerp", active).codes, slerp(a, b, 5, active))
+    assert torch.equal(walk(model, a, b, 5, "slerp", context).codes, slerp(a, b, 5, context.active))
+    t = torch.linspace(0, 1, 5)
+    expected = known_curve(context.known, a, b, context.active)(t)
+    assert torch.equal(walk(model, a, b, 5, "known", context).codes, expected)
+    assert torch.equal(walk(model, a, b, 5, "chart", context).codes, context.chart.path(a, b, 5))
+
+
+def test_a_context_offers_what_it_can_draw(context):
+    plain, known, chart = PathContext(), PathContext(known=context.known), PathContext(chart=context.chart)
+    assert plain.kinds == ("lerp", "slerp", "geodesic") and plain.default_kind == "lerp"
+    assert known.kinds == (*plain.kinds, "known") and known.default_kind == "known"
+    assert chart.kinds == (*plain.kinds, "chart") and chart.default_kind == "chart"
+    assert context.kinds == KINDS and context.default_kind == "chart"
 
 
 @pytest.mark.parametrize("even", [False, True])
@@ -78,17 +109,17 @@ def test_looking_twice_walks_the_same_geodesic(model, codes):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_even_steps_change_the_picture_evenly(model, codes, kind):
+def test_even_steps_change_the_picture_evenly(model, codes, context, kind):
     for a, b in [(codes[i], scale * codes[i + 1]) for i in range(4) for scale in (1, 2, 4)]:
-        change = picture_change(walk(model, a, b, 12, kind, even=True).frames)
+        change = picture_change(walk(model, a, b, 12, kind, context, even=True).frames)
         assert change.max() <= 1.1 * change.mean()
     plain = picture_change(walk(model, codes[1], 4 * codes[2], 12).frames)
     assert plain.max() > 1.1 * plain.mean()  # there was something to do
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_path_from_a_picture_to_itself_stands_still(model, codes, kind):
-    path = walk(model, codes[0], codes[0], 5, kind, even=True)
+def test_a_path_from_a_picture_to_itself_stands_still(model, codes, context, kind):
+    path = walk(model, codes[0], codes[0], 5, kind, context, even=True)
     assert picture_change(path.frames).max() < 0.01 and torch.allclose(path.codes, codes[:1].expand(5, -1), atol=1e-5)
 
 
@@ -117,9 +148,9 @@ def test_shares_add_up_and_follow_the_lengths():
     assert sum(_shares([3.7, 0.01, 100, 8], 40)) == 40 and min(_shares([3.7, 0, 100, 8], 40)) == 1
 
 
-@pytest.mark.parametrize("kind", ["lerp", "slerp"])
-def test_grid_between_four_corners(model, codes, kind):
-    grid = four_corners(model, codes[:4], rows=3, columns=5, kind=kind)
+@pytest.mark.parametrize("kind", ["lerp", "slerp", "known", "chart"])
+def test_grid_between_four_corners(model, codes, context, kind):
+    grid = four_corners(model, codes[:4], rows=3, columns=5, kind=kind, context=context)
     assert grid.frames.shape == (3, 5, 32, 32, 3) and grid.codes.shape == (3, 5, 8)
     corners = grid.frames[[0, 0, -1, -1], [0, -1, 0, -1]]
     assert np.array_equal(corners, decode_codes(model, codes[:4]))
@@ -152,6 +183,10 @@ def test_geodesics_work_in_inference_mode_as_an_explorer_needs(model, codes):
     [
         (lambda m, c: walk(m, c[0], c[1], 1), "at least 2"),
         (lambda m, c: walk(m, c[0], c[1], kind="fly"), "lerp, slerp, geodesic"),
+        (lambda m, c: walk(m, c[0], c[1], kind="known"), "training pictures' codes.*one of lerp, slerp, geodesic"),
+        (lambda m, c: walk(m, c[0], c[1], kind="chart", context=PathContext(known=c)), "chart.*geodesic, known"),
+        (lambda m, c: four_corners(m, c[:4], kind="chart"), "one of lerp, slerp\\."),
+        (lambda m, c: four_corners(m, c[:4], columns=1), "at least 2"),
         (lambda m, c: walk(m, c[0], c[1, :3]), "same model"),
         (lambda m, c: walk(m, c[0, :3], c[1, :3]), r"shape \(N, 8\)"),
         (lambda m, c: chain(m, c[:1]), "at least 2 codes"),
@@ -176,14 +211,14 @@ def test_a_geodesic_with_support_stays_near_it_and_still_is_not_longer(model, co
     sideways = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
     beside = lane[::100] + max(strays) / 5 * sideways / sideways.norm(dim=1)[:, None]
     support = Support(lane, torch.zeros_like(lane), beside)
-    kept = walk(model, a, b, 12, "geodesic", support=support)
+    kept = walk(model, a, b, 12, "geodesic", PathContext(support=support))
     assert support.measure(path.codes).distance.max() > 2 > 1.5 > support.measure(kept.codes).distance.max() > 0.2
     assert picture_length(kept.frames) <= picture_length(walk(model, a, b, 12).frames)
 
 
 def test_a_detour_instead_of_a_geodesic_is_not_taken(model, codes, monkeypatch):
     detour = lambda decoder, a, b, *_: lambda t: lerp(a, b, t) + 8 * (t * (1 - t))[:, None]  # noqa: E731
-    monkeypatch.setattr("vae_helpers.latent.paths.geodesic_curve", detour)
+    monkeypatch.setattr("vae_helpers.latent.path_kinds.geodesic_curve", detour)
     a, b = codes[:2]
     assert torch.equal(walk(model, a, b, 9, "geodesic").codes, lerp(a, b, 9))
 
@@ -192,3 +227,40 @@ def test_a_chain_of_geodesics_is_not_longer_than_one_of_straight_lines(model, co
     chains = {kind: chain(model, codes[[0, 1, 2, 0]], steps=6, kind=kind) for kind in ("lerp", "geodesic")}
     assert np.array_equal(chains["geodesic"].frames[::5], decode_codes(model, codes[[0, 1, 2, 0]]))
     assert picture_length(chains["geodesic"].frames) <= picture_length(chains["lerp"].frames)
+
+
+class _Judge(Soundness):
+    """Calls a middle SOUND only where it is darker than the first mark; no model is asked."""
+
+    def __init__(self, marks):
+        self.marks, self.asked = marks, 0
+
+    def judge(self, frames):
+        self.asked += len(frames)
+        return Verdict(frames.mean(axis=(1, 2, 3)), np.searchsorted(self.marks, frames.mean(axis=(1, 2, 3))))
+
+
+def test_pairs_with_a_sound_middle_are_preferred(model, held_out):
+    mu, _ = encode_pictures(model, held_out)
+    plain = pick_pairs(model, held_out, 4)
+    means = {
+        (a, b): decode_codes(model, lerp(mu[a], mu[b], 3)[1:2]).mean()
+        for a in range(len(mu))
+        for b in range(len(mu))
+        if a < b
+    }
+    middle = np.quantile(list(means.values()), 0.7)
+    pairs = pick_pairs(model, held_out, 4, _Judge((middle, middle)))
+    assert all(means[tuple(sorted(pair))] <= middle for pair in pairs) and len(set(pairs.ravel())) == 8
+    assert any(means[tuple(sorted(pair))] > middle for pair in plain)  # there was something to avoid
+    assert np.array_equal(pick_pairs(model, held_out, 4, _Judge((999, 999))), plain)
+
+
+def test_where_no_middle_is_sound_the_doubtful_come_first_and_the_search_ends(model, held_out):
+    judge = _Judge((-1, -1))
+    assert len(set(pick_pairs(model, held_out, 3, judge).ravel())) == 6 and judge.asked <= 36
+    assert len(set(pick_pairs(model, held_out, 99, judge).ravel())) == len(held_out) // 2 * 2
+    mu, _ = encode_pictures(model, held_out)
+    levels = _Judge((-1, 1e9))  # all are doubtful: the farthest pair stays the first
+    assert tuple(pick_pairs(model, held_out, 1, levels)[0]) == divmod(int(torch.cdist(mu, mu).argmax()), len(mu))
+    assert pick_pairs(model, held_out[[0, 0]], 1).tolist() == [[0, 1]]  # never a picture with itself

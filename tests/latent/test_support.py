@@ -5,7 +5,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from vae_helpers.errors import InputError
 from vae_helpers.latent import Support
-from vae_helpers.latent import support as support_room
+from vae_helpers.latent import support as module
 
 CORNERS = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 NEAR = torch.tensor([[0.0, 1.0], [10.0, 2.0], [0.0, 7.0]])  # 1, 2 and 3 from the nearest corner: typical is 2
@@ -14,22 +14,22 @@ NEAR = torch.tensor([[0.0, 1.0], [10.0, 2.0], [0.0, 7.0]])  # 1, 2 and 3 from th
 def test_distance_in_units_of_the_typical_one_and_the_nearest_row():
     support = Support(CORNERS, torch.zeros(3, 2), NEAR, rows=np.array([40, 50, 60]))
     assert support.typical == 2
-    ground = support.measure(torch.tensor([[4.0, 0.0], [10.0, 0.0], [0.0, 30.0]]))
-    assert ground.distance.tolist() == [2, 0, 10] and ground.nearest.tolist() == [40, 50, 60]
+    measured = support.measure(torch.tensor([[4.0, 0.0], [10.0, 0.0], [0.0, 30.0]]))
+    assert measured.distance.tolist() == [2, 0, 10] and measured.nearest.tolist() == [40, 50, 60]
     assert support.held_out.distance.tolist() == [0.5, 1, 1.5]
 
 
 @pytest.mark.parametrize("at_once", [1, 50, 1 << 21])
 def test_log_density_is_that_of_the_mixture(monkeypatch, at_once):
-    monkeypatch.setattr(support_room, "_AT_ONCE", at_once)  # however the work is divided
+    monkeypatch.setattr(module, "_AT_ONCE", at_once)  # however the work is divided
     torch.manual_seed(0)
     mu, logvar, codes = torch.randn(20, 5), torch.randn(20, 5), 2 * torch.randn(7, 5)
     mixture = MixtureSameFamily(
         Categorical(torch.ones(20)), Independent(Normal(mu.double(), (0.5 * logvar.double()).exp()), 1)
     )
-    ground = Support(mu, logvar, torch.randn(4, 5)).measure(codes)
-    assert np.allclose(ground.log_density, mixture.log_prob(codes.double()).numpy())
-    assert np.array_equal(ground.nearest, torch.cdist(codes, mu).argmin(dim=1).numpy())
+    measured = Support(mu, logvar, torch.randn(4, 5)).measure(codes)
+    assert np.allclose(measured.log_density, mixture.log_prob(codes.double()).numpy())
+    assert np.array_equal(measured.nearest, torch.cdist(codes, mu).argmin(dim=1).numpy())
 
 
 def test_density_does_not_underflow_far_away():

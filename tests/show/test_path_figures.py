@@ -5,7 +5,7 @@ import torch
 
 from vae_helpers.data import Factor
 from vae_helpers.errors import InputError
-from vae_helpers.latent import FactorReader, Path, Support, inspect_path
+from vae_helpers.latent import FactorReader, Path, PathContext, Support, inspect_path
 from vae_helpers.show import path_figures as inspector
 
 TABLE = (Factor("size", -3.0, 3.0, ""), Factor("kind", 0.0, 1.0, "", ("cat", "fox")))
@@ -22,7 +22,7 @@ def reports():
     factors = np.stack([mu[:, 0].numpy().clip(-3, 3), mu[:, 1].numpy() > 0], axis=1).astype(float)
     reader = FactorReader(mu, factors, TABLE, mu, factors)
     support = Support(mu, torch.zeros(40, 2), torch.from_numpy(rng.normal(size=(9, 2))).float())
-    report = inspect_path(Path(CODES, FRAMES), support, reader)
+    report = inspect_path(Path(CODES, FRAMES), PathContext(support=support), reader=reader)
     return {"lerp": report, "slerp": report}, reader
 
 
@@ -37,14 +37,14 @@ def test_inspection_shows_frames_meters_and_changes(reports):
     frames, meter, *_, changes = figure.axes
     assert np.array_equal(frames.images[3].get_array(), FRAMES[3]) and len(frames.images) == 6
     assert frames.get_ylabel() == "lerp\n476 levels long\n4.1 in z"  # grey 0, 20, 80, 180, 64, 244
-    assert _texts(meter) == [f"{d:.2f}" for d in reports["lerp"].ground.distance]
+    assert _texts(meter) == [f"{d:.2f}" for d in reports["lerp"].support.distance]
     assert np.array_equal(changes.lines[1].get_ydata(), reports["slerp"].change)
     assert figure.axes[-1].get_legend().get_texts()[0].get_text() == "lerp: largest step 1.89 × mean"
 
 
 def test_a_meter_is_full_at_two_typical_distances(reports):
     report = reports[0]["lerp"]
-    report = report._replace(ground=report.ground._replace(distance=np.array([0, 0.5, 1, 2, 3, 9.0])))
+    report = report._replace(support=report.support._replace(distance=np.array([0, 0.5, 1, 2, 3, 9.0])))
     meter = inspector.show_inspection({"one": report}).axes[1]
     widths = [bar.get_width() for bar in meter.patches[6:]]
     assert np.allclose(widths, 0.84 * np.array([0, 0.25, 0.5, 1, 1, 1]))
@@ -54,7 +54,7 @@ def test_nearest_training_pictures_on_demand(reports):
     reports, _ = reports
     figure = inspector.show_inspection(reports, TRAINING)
     assert len(figure.axes) == 2 * 3 + 1
-    nearest = reports["lerp"].ground.nearest
+    nearest = reports["lerp"].support.nearest
     assert all(np.array_equal(image.get_array(), TRAINING[i]) for image, i in zip(figure.axes[2].images, nearest))
 
 

@@ -180,7 +180,7 @@ def test_the_film_holds_every_frame(pair):
 
 def test_meters_stand_under_the_frames_of_the_strip(measured):
     assert measured.meter.value.count('vae-meter"') == 12
-    assert measured.report.ground.distance[0] == 0  # A is a training picture here
+    assert measured.report.support.distance[0] == 0  # A is a training picture here
     assert ">0.00<" in measured.meter.value.replace("</span>", ">")
     measured.steps.value = 30
     assert measured.meter.value.count('vae-meter"') == 12

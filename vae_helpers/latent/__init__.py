@@ -21,12 +21,9 @@ from vae_helpers.latent.chart_file import chart_as_dict, chart_from_dict, load_c
 from vae_helpers.latent.code_reader import VectorReader
 from vae_helpers.latent.codes import (
     LatentSummary,
-    Path,
     decode_codes,
     encode_pictures,
     frozen_decoder,
-    interpolate,
-    pick_pairs,
     reconstruct,
     sample_fitted,
     sample_posterior,
@@ -48,21 +45,12 @@ from vae_helpers.latent.kept_directions import (
 )
 from vae_helpers.latent.known_path import known_curve
 from vae_helpers.latent.maps import choose_apart, pca_map, tsne_map
-from vae_helpers.latent.minimise import minimise
-from vae_helpers.latent.paths import (
-    KINDS,
-    PathReport,
-    chain,
-    compare_paths,
-    four_corners,
-    inspect_path,
-    picture_change,
-    picture_length,
-    walk,
-)
-from vae_helpers.latent.refine import refine
-from vae_helpers.latent.soundness import BROKEN, DOUBTFUL, SOUND, Soundness, reencode_error
-from vae_helpers.latent.support import Support
+from vae_helpers.latent.path_kinds import KINDS, PathContext
+from vae_helpers.latent.path_report import PathReport, compare_paths, inspect_path
+from vae_helpers.latent.paths import Path, chain, four_corners, pick_pairs, picture_change, picture_length, walk
+from vae_helpers.latent.refined_code import Refined, refine
+from vae_helpers.latent.soundness import BROKEN, DOUBTFUL, SOUND, Soundness, Verdict, reencode_error
+from vae_helpers.latent.support import Support, SupportReport
 
 __all__ = [
     "Axis",
@@ -76,12 +64,16 @@ __all__ = [
     "LatentSummary",
     "LineAxis",
     "Path",
+    "PathContext",
     "PathReport",
+    "Refined",
     "SOUND",
     "Soundness",
     "Support",
+    "SupportReport",
     "Trust",
     "VectorReader",
+    "Verdict",
     "analogy",
     "attribute_axes",
     "by_trust",
@@ -100,14 +92,12 @@ __all__ = [
     "frozen_decoder",
     "geodesic_curve",
     "inspect_path",
-    "interpolate",
     "keep_direction",
     "known_curve",
     "latent_axes",
     "lerp",
     "list_directions",
     "load_chart",
-    "minimise",
     "move_together",
     "pca_map",
     "pick_pairs",

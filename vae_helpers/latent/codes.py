@@ -1,7 +1,4 @@
-"""Moving through the latent space: encode, decode, paths between pictures, sweeps along one latent.
-
-Everything here uses the mean μ, never a sample, so that looking twice shows the same thing.
-"""
+"""Pictures to codes and back: encode, decode, reconstruct, sample, sweep one latent."""
 
 from __future__ import annotations
 
@@ -14,20 +11,12 @@ from torch import Tensor
 
 from vae_helpers.data import to_float, to_uint8
 from vae_helpers.errors import InputError
-from vae_helpers.latent.curves import path_between
 from vae_helpers.model import BetaVAE, Decoder, UpConv, kl_per_dimension
 
 # Pictures pass through the networks in chunks of one constant size, padded if need be. A matrix product may round
 # differently for another number of rows; with constant shapes a picture decodes to the same bits alone or in company,
 # so that the end of a path equals the reconstruction exactly. Small for decoding, because a slider waits for it.
 _ENCODE_CHUNK, _DECODE_CHUNK = 32, 4
-
-
-class Path(NamedTuple):
-    """A path between two pictures: codes (steps, latent_dim) and their decoded frames, uint8 (steps, H, W, 3)."""
-
-    codes: Tensor
-    frames: np.ndarray
 
 
 class LatentSummary(NamedTuple):
@@ -120,7 +109,7 @@ def sample_fitted(model: BetaVAE, mu: Tensor, logvar: Tensor, n: int, seed: int 
     """Decode n codes from one Gaussian fitted to the encoded pictures mu, logvar (N, latent_dim): uint8 (n, H, W, 3).
 
     The prior N(0, 1) is where codes were meant to lie; this is where they lie (ex-post density, Ghosh et al. 2020),
-    so these samples are on better-known ground.
+    so these samples lie nearer to known codes.
     """
     mu, logvar = mu.cpu(), logvar.cpu()
     centred = (mu - mu.mean(dim=0)).double()
@@ -137,34 +126,6 @@ def summarise(mu: Tensor, logvar: Tensor) -> LatentSummary:
     spread = (variance + logvar.exp().mean(dim=0)).sqrt()
     kl = kl_per_dimension(mu, logvar).mean(dim=0)
     return LatentSummary(*(t.cpu().double().numpy() for t in (kl, variance, mu.mean(dim=0), spread)))
-
-
-def interpolate(
-    model: BetaVAE,
-    picture_a: np.ndarray,
-    picture_b: np.ndarray,
-    steps: int = 12,
-    method: str = "lerp",
-    active: np.ndarray | None = None,
-) -> Path:
-    """The decoded path between two uint8 pictures (H, W, 3); its ends are their reconstructions, bit for bit."""
-    mu, _ = encode_pictures(model, np.stack([picture_a, picture_b]))
-    codes = path_between(mu[0], mu[1], steps, method, active)
-    return Path(codes, decode_codes(model, codes))
-
-
-def pick_pairs(model: BetaVAE, pictures: np.ndarray, count: int) -> np.ndarray:
-    """`count` pairs of rows, (count, 2), that lie far apart in latent space, so that a path has something to show."""
-    if len(pictures) < 2:
-        raise InputError(f"{len(pictures)} picture makes no pair: a path needs two.")
-    mu, _ = encode_pictures(model, pictures)
-    distance = torch.cdist(mu, mu)
-    pairs = []
-    for _ in range(min(count, len(mu) // 2)):
-        a, b = divmod(int(distance.argmax()), len(mu))
-        pairs.append((a, b))
-        distance[[a, b]] = distance[:, [a, b]] = -1  # each picture is used once
-    return np.array(pairs)
 
 
 def traverse(model: BetaVAE, code: Tensor, dimension: int, values: np.ndarray | Tensor) -> np.ndarray:

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from vae_helpers.errors import InputError
 
-METHODS = ("lerp", "slerp")
-
 
 def lerp(a: Tensor, b: Tensor, steps: int | Tensor) -> Tensor:
     """The straight line from code a to code b, (latent_dim,) each => (steps, latent_dim), ends included.
@@ -38,15 +36,6 @@ def slerp(a: Tensor, b: Tensor, steps: int | Tensor, active: np.ndarray | None =
     arc = (((1 - t) * norm_u + t * norm_v) * direction).float()
     path[:, dims] = torch.where((t > 0) & (t < 1), arc, path[:, dims])  # exact at both ends
     return path
-
-
-def path_between(
-    a: Tensor, b: Tensor, steps: int | Tensor, method: str = "lerp", active: np.ndarray | None = None
-) -> Tensor:
-    """Codes from a to b by the named method, (steps, latent_dim); ways that ask the decoder are in `paths`."""
-    if method not in METHODS:
-        raise InputError(f"{method!r} is not a way between two pictures; choose one of {', '.join(METHODS)}.")
-    return lerp(a, b, steps) if method == "lerp" else slerp(a, b, steps, active)
 
 
 def _fractions(steps: int | Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vae_helpers.latent.curves import lerp
-from vae_helpers.latent.minimise import minimise
+from vae_helpers.latent.lbfgs import minimise
 from vae_helpers.model import Decoder
 
 # A path bends as a sum of sine waves, which vanish at both ends. Wave k is divided by k, because the energy of a bend

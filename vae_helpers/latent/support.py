@@ -1,4 +1,4 @@
-"""Known ground or no man's land: how far a code lies from those of the training pictures."""
+"""How far a code lies from those of the training pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vae_helpers.errors import InputError
 _AT_ONCE = 1 << 21  # numbers in a working array: 16 MB
 
 
-class Ground(NamedTuple):
+class SupportReport(NamedTuple):
     """What a `Support` says of n codes; each field has shape (n,)."""
 
     distance: np.ndarray  # to the nearest training code, 1 = as far as a new picture of the set typically lies
@@ -26,7 +26,7 @@ class Support:
 
     Distances are Euclidean over the `active` latents (default: all), in units of `typical`: the median distance from
     the held-out codes (M, latent_dim) to their nearest training code. `rows` are the training pictures' numbers in
-    their set (default: 0 to N - 1). `held_out` is the `Ground` of the held-out codes, to compare with.
+    their set (default: 0 to N - 1). `held_out` is the `SupportReport` of the held-out codes, to compare with.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Support:
             )
         self.held_out = self.measure(held_out_mu)
 
-    def measure(self, codes: Tensor) -> Ground:
+    def measure(self, codes: Tensor) -> SupportReport:
         """Distance, nearest training picture and log density of codes (n, latent_dim).
 
         The density is `log 1/N Σ_i N(z; μ_i, σ_i²)` over the active latents, summed in logarithms.
@@ -70,7 +70,7 @@ class Support:
         size = max(1, _AT_ONCE // self._mu.numel())
         parts = [self._measure(chunk) for chunk in codes.split(size)]
         distance, nearest, log_density = (torch.cat(fields).numpy() for fields in zip(*parts))
-        return Ground(distance / self.typical, self.rows[nearest], log_density)
+        return SupportReport(distance / self.typical, self.rows[nearest], log_density)
 
     def distance(self, codes: Tensor) -> Tensor:
         """The distances alone, (n, latent_dim) => (n,), on the codes' device and with a gradient for them."""

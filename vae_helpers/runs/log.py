@@ -21,7 +21,7 @@ from torch.utils.tensorboard import summary as summaries
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError, printable
 from vae_helpers.files import say, write_aside
-from vae_helpers.latent import encode_pictures, interpolate, reconstruct, sample_prior
+from vae_helpers.latent import encode_pictures, reconstruct, sample_prior, walk
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs.checkpoint import Run
 from vae_helpers.show import tile, to_bytes
@@ -238,7 +238,8 @@ def draw(model: BetaVAE, originals: np.ndarray, run: Run, epoch: int, seed: int,
             _keep(sheet, folder / f"{name}.png")
         book.picture(epoch, name, sheet)
     if len(originals) > 1:
-        path = tile(interpolate(model, originals[0], originals[1], steps=8).frames, columns=8)
+        mu, _ = encode_pictures(model, originals[:2])
+        path = tile(walk(model, mu[0], mu[1], steps=8).frames, columns=8)
         with book.or_go_without():
             _keep(path, folder / "interpolation.png")
         book.picture(epoch, "interpolation", path)

@@ -81,7 +81,7 @@ def run_interpolate(options: argparse.Namespace) -> None:
     """`interpolate`: the path between two pictures."""
     import numpy as np
 
-    from vae_helpers.latent import encode_pictures, walk
+    from vae_helpers.latent import PathContext, encode_pictures, walk
     from vae_helpers.show import save_frames
 
     run, model, saved = load(options)
@@ -90,7 +90,7 @@ def run_interpolate(options: argparse.Namespace) -> None:
         pictures, active = _pictures_and_active(options, run, model, saved)
     ends = [picture(text, model, pictures) for text in options.pictures]
     (a, b), _ = encode_pictures(model, np.stack(ends))
-    path = walk(model, a, b, options.steps, options.method, active, options.even)
+    path = walk(model, a, b, options.steps, options.method, PathContext(active), options.even)
     list_files([save_frames(path.frames, target(options, options.save, run.plots / f"{options.method}.png"))])
 
 

@@ -27,13 +27,13 @@ def show_inspection(
     Support's `rows` say, adds under each frame the nearest training picture: memory or invention?
     """
     steps = _require_reports(reports)
-    if training_pictures is not None and any(r.ground is None for r in reports.values()):
+    if training_pictures is not None and any(r.support is None for r in reports.values()):
         raise InputError("the nearest training pictures are not known, because a path was inspected without a Support.")
     heights, rows = [], []
     for name, report in reports.items():
         kinds = [
             "frames",
-            *(["meter"] if report.ground is not None else []),
+            *(["meter"] if report.support is not None else []),
             *(["nearest"] if training_pictures is not None else []),
         ]
         rows += [(name, kind) for kind in kinds]
@@ -47,9 +47,9 @@ def show_inspection(
     for axis, (name, kind) in zip(axes[:, 0], rows):
         report = reports[name]
         if kind == "meter":
-            _draw_meter(axis, report.ground.distance)
+            _draw_meter(axis, report.support.distance)
         else:
-            pictures = report.path.frames if kind == "frames" else training_pictures[report.ground.nearest]
+            pictures = report.path.frames if kind == "frames" else training_pictures[report.support.nearest]
             _draw_strip(axis, pictures)
         if kind == "frames":
             text = f"{name}\n{report.picture_length:.0f} levels long\n{report.latent_length:.1f} in z"

@@ -14,7 +14,7 @@ import torch
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.files import say
-from vae_helpers.latent import KINDS, encode_pictures, picture_length, summarise, walk
+from vae_helpers.latent import PathContext, encode_pictures, picture_length, summarise, walk
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run, difference, list_runs, load_run
 from vae_helpers.show import save_frames
@@ -105,7 +105,7 @@ class BetaDial(PairPicker):
         self.runs = list(runs)
         self._models = [self._model, *(frozen_copy(run.model, self.device) for run in runs[1:])]
         self._active = [summarise(*encode_pictures(model, pictures[:_ENOUGH])).active for model in self._models]
-        self.method_row, self.method = choice(KINDS, "Path", 92)
+        self.method_row, self.method = choice(PathContext().kinds, "Path", 92)
         self.steps, self.typed_steps = slider_and_number(12, 2, 24, "Steps", 240)
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH)
         self.frame.add_class("vae-dial-frame")
@@ -156,7 +156,7 @@ class BetaDial(PairPicker):
         self.frames = []
         for model, active in zip(self._models, self._active):
             mu, _ = encode_pictures(model, self.pictures[np.array(self.pair)])
-            self.frames.append(walk(model, mu[0], mu[1], steps, self.method.value, active).frames)
+            self.frames.append(walk(model, mu[0], mu[1], steps, self.method.value, PathContext(active)).frames)
         shown = np.linspace(0, steps - 1, min(steps, 10)).round().astype(int)
         for each, frames in zip(self.strips, self.frames):
             show_strip(each, frames[shown], _STRIP_WIDTH)

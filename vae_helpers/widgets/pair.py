@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import KINDS, LatentSummary, Support, inspect_path, walk
+from vae_helpers.latent import LatentSummary, PathContext, Support, inspect_path, walk
 from vae_helpers.model import BetaVAE
 from vae_helpers.show import embedded, save_frames, scrubber_html
 from vae_helpers.widgets.frame import Explorer
@@ -126,11 +126,11 @@ class PairExplorer(PairPicker):
         self.add_class("vae-pair")
         if training_pictures is not None and support is None:
             raise InputError("the nearest training pictures are not known without a Support: give one too.")
-        self._active = None if summary is None else summary.active
+        self._context = PathContext(None if summary is None else summary.active, support)
         self._support, self._training_pictures = support, training_pictures
         self.random_pair = button("Random pair", 104)
         self.seed = number(0, 0, 2**31 - 1, "seed", 112)
-        self._method_row, self.method = choice(KINDS, "Path", 92)
+        self._method_row, self.method = choice(self._context.kinds, "Path", 92)
         self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 240)
         self.even = _checkbox("equal steps")
         self.memories = _checkbox("nearest training pictures")
@@ -215,11 +215,11 @@ class PairExplorer(PairPicker):
         if self.method.value == "geodesic":
             self.say("Looking for the geodesic …")
         a, b = self.codes(self.pair, self.gallery.shown)
-        self.path = walk(self._model, a, b, steps, self.method.value, self._active, self.even.value, self._support)
+        self.path = walk(self._model, a, b, steps, self.method.value, self._context, self.even.value)
         self.frames = self.path.frames
         self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
         milliseconds = 1000 * (time.perf_counter() - started)
-        self.report = inspect_path(self.path, self._support)
+        self.report = inspect_path(self.path, self._context)
         self.show_originals()
         for image, end in zip(self.ends, self.reconstructions):
             show(image, end)
@@ -243,9 +243,9 @@ class PairExplorer(PairPicker):
         self.film.value = embedded(scrubber_html(self.frames, captions=self._frame_captions()), _FILM, _FILM + 90)
 
     def _frame_captions(self) -> list[str]:
-        if self.report.ground is None:
+        if self.report.support is None:
             return []
-        return [f"distance {distance:.2f}" for distance in self.report.ground.distance]
+        return [f"distance {distance:.2f}" for distance in self.report.support.distance]
 
     def _draw_strips(self) -> None:
         """A frame per column, at most twelve, evenly chosen with both ends; the meters stand under them."""
@@ -253,17 +253,17 @@ class PairExplorer(PairPicker):
         shown = np.linspace(0, len(self.frames) - 1, columns).round().astype(int)
         width = min(_STRIP_WIDTH, columns * SIDE)
         show_strip(self.strip, self.frames[shown], width)
-        ground = self.report.ground
-        if ground is not None:
+        support = self.report.support
+        if support is not None:
             self.meter.value = (
-                meters(ground.distance[shown], width) + '<div class="vae-note">Distance to the nearest '
+                meters(support.distance[shown], width) + '<div class="vae-note">Distance to the nearest '
                 "training picture; 1, the line in the middle, is as far as a new picture of the set "
                 "typically lies.</div>"
             )
         if self._training_pictures is not None:
             self.nearest.layout.display = "" if self.memories.value else "none"
             if self.memories.value:
-                show_strip(self.nearest, self._training_pictures[ground.nearest[shown]], width)
+                show_strip(self.nearest, self._training_pictures[support.nearest[shown]], width)
 
     def save(self, ending: str) -> Path:
         """Write the frames as this kind of file, such as ".gif", and return where."""

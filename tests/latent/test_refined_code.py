@@ -46,7 +46,7 @@ def test_refining_goes_downhill_and_further_with_more_steps(model, small_set, mo
     assert all(refined.moved > 0 and refined.psnr[1] > refined.psnr[0] for refined in tried)
     minimised = []
     monkeypatch.setattr(
-        "vae_helpers.latent.refine.minimise", lambda function, start, _: (minimised.append(function), start)[1]
+        "vae_helpers.latent.refined_code.minimise", lambda function, start, _: (minimised.append(function), start)[1]
     )
     refine(model, small_set.pictures[0], 1)
     for code in torch.randn(3, 8):
@@ -59,7 +59,7 @@ def test_no_steps_only_measure(model, small_set):
 
 
 def test_a_start_that_cannot_be_bettered_is_kept(model, small_set, monkeypatch):
-    monkeypatch.setattr("vae_helpers.latent.refine.minimise", lambda function, start, evaluations: start + 3)
+    monkeypatch.setattr("vae_helpers.latent.refined_code.minimise", lambda function, start, evaluations: start + 3)
     refined = refine(model, small_set.pictures[0], 5)
     assert refined.moved == 0 and torch.equal(refined.code, refined.start)
 
@@ -70,9 +70,9 @@ def test_it_says_how_far_from_the_training_set_it_lies(model, small_set):
     support = Support(mu, logvar, held_out, rows=small_set.split.train)
     known = int(small_set.split.train[3])
     refined = refine(model, small_set.pictures[known], 0, support)
-    assert refined.ground.distance[0] < 1e-3 and refined.ground.nearest[0] == known
+    assert refined.support.distance[0] < 1e-3 and refined.support.nearest[0] == known
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    assert refine(model, noise, 0, support).ground.distance[0] > 1
+    assert refine(model, noise, 0, support).support.distance[0] > 1
 
 
 def test_it_works_in_inference_mode_and_leaves_no_gradient(model, small_set):

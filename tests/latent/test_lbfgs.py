@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vae_helpers.latent import minimise
+from vae_helpers.latent.lbfgs import minimise
 
 
 def test_finds_the_bottom_of_a_stretched_bowl():

@@ -11,8 +11,8 @@ from torch import Tensor
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
 from vae_helpers.latent.codes import decode_codes, encode_pictures, frozen_decoder
-from vae_helpers.latent.minimise import minimise
-from vae_helpers.latent.support import Ground, Support
+from vae_helpers.latent.lbfgs import minimise
+from vae_helpers.latent.support import Support, SupportReport
 from vae_helpers.model import BetaVAE, psnr_of, squared_error
 
 
@@ -24,7 +24,7 @@ class Refined(NamedTuple):
     pictures: np.ndarray  # uint8 (2, H, W, 3): decoded before and after
     psnr: tuple[float, float]  # in dB, before and after; never worse
     moved: float  # ‖code - start‖
-    ground: Ground | None  # of both codes, (2,) each; None without a Support
+    support: SupportReport | None  # of both codes, (2,) each; None without a Support
 
 
 def refine(model: BetaVAE, picture: np.ndarray, steps: int = 20, support: Support | None = None) -> Refined:
