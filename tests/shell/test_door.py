@@ -48,7 +48,14 @@ def test_a_refused_command_line_loads_nothing_heavy(words, status):
 
 
 @pytest.mark.parametrize(
-    "words", ["train --data nowhere", "data --data nowhere", "train --out file/x", "traverse --save taken.png"]
+    "words",
+    [
+        "train --data nowhere",
+        "data --data nowhere",
+        "train --out file/x",
+        "traverse --save taken.png",
+        "attributes --attributes no.csv",
+    ],
 )
 def test_what_is_not_there_is_told_without_torch(tmp_path, words):
     for name in ("file", "taken.png"):

@@ -64,7 +64,8 @@ def test_no_option_takes_junk_badly(monkeypatch, command):
         status = [said_by(command, *NEEDS.get(command, []), f"{option}={value}")[0] for value in JUNK]
         assert status[0] == status[6] == status[8] == 2, option  # empty, far too long
         assert said_by(command, *NEEDS.get(command, []), option)[0] == 2  # without a value
-        assert said_by(command, *NEEDS.get(command, []), option[:-1], "1")[0] == 2  # abbreviated
+        if option[:-1] not in _options(command):
+            assert said_by(command, *NEEDS.get(command, []), option[:-1], "1")[0] == 2  # abbreviated
 
 
 def test_the_tour_takes_no_more_than_training():

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+from vae_helpers.errors import InputError
 from vae_helpers.files import require_place
 from vae_helpers.settings import BUILT_IN
-from vae_helpers.shell import data_command, look_commands, score_commands, train_commands
+from vae_helpers.shell import attribute_commands, data_command, look_commands, score_commands, train_commands
 from vae_helpers.shell.options import device, path
 from vae_helpers.shell.parser import Parser
 
@@ -43,9 +44,14 @@ COMMANDS = {
         "the path between two pictures", look_commands.add_interpolate, look_commands.run_interpolate
     ),
     "traverse": Command(
-        "sweeps along the latents that carry most, from one picture",
+        "sweeps along the latents that carry most, or along attributes, from one picture",
         look_commands.add_traverse,
         look_commands.run_traverse,
+    ),
+    "attributes": Command(
+        "what can be moved by name in a run's pictures, and how far that can be trusted",
+        attribute_commands.add_attributes,
+        attribute_commands.run_attributes,
     ),
     "evaluate": Command(
         "every score of a run on held-out pictures, as a table and a file",
@@ -104,7 +110,7 @@ def _words(sub: Parser) -> dict[str, str]:
 
 
 def require_places(options: argparse.Namespace) -> None:
-    """Refuse pictures that are not there and places that cannot be written, before torch is loaded."""
+    """Refuse files that are not there and places that cannot be written, before torch is loaded."""
     if getattr(options, "data", None) and options.data not in BUILT_IN:
         from vae_helpers.data import find_folder, find_pictures
 
@@ -115,6 +121,9 @@ def require_places(options: argparse.Namespace) -> None:
         from vae_helpers.data import project_root
 
         require_place(project_root() / options.out, "--out", folder=True)
+    table = getattr(options, "attributes", None)
+    if table is not None and not table.is_file():
+        raise InputError(f"the attributes in {table} cannot be read, because there is no such file: give a CSV file.")
     for name in ("save", "json"):
         if getattr(options, name, None) is not None:
             require_place(getattr(options, name), f"--{name}", options.force, folder=options.command == "pack")
