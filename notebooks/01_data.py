@@ -54,10 +54,9 @@ import timeit
 
 import numpy as np
 
+from vae_helpers.data import SETS, batches, fetch, open_pictures, plan, read_picture, render, sample_factors
+from vae_helpers.data import to_float, to_uint8
 from vae_helpers.show import figures
-from vae_helpers.data import batches, open_pictures, plan, read_picture, to_float, to_uint8
-from vae_helpers.data import fetch
-from vae_helpers.data import SETS, render, sample_factors
 
 # %% [markdown]
 # **Parameters.** `DATASET` is where pictures come from. `"synthetic"` draws butterflies on the spot, so nothing needs

@@ -57,7 +57,7 @@ import torch
 
 from vae_helpers.data import name_of, open_pictures
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_prior
-from vae_helpers.model import BetaVAE, VAEConfig, losses
+from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss
 from vae_helpers.runs import Run, load_checkpoint, read_scalars, run_name
 from vae_helpers.settings import TrainConfig, learning_rate
 from vae_helpers.show import figures
@@ -90,7 +90,9 @@ run = Run(run_name(name_of(DATASET), NS, TAG), OUT)
 TIMED = QUICK and not SMOKE
 if TIMED:
     usual = VAEConfig(image_size=size, latent_dim=128, decoder_norm=DECODER_NORM)
-    size = TimeBudget(run, MINUTES, open_processes()).choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
+    size = (
+        TimeBudget(run, MINUTES, open_processes()).choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
+    )
 pictures = open_pictures(DATASET, image_size=size, limit=limit)
 figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")
 
@@ -124,7 +126,7 @@ model
 # (Higgins 2017): reconstruction + β·KL. In code:
 
 # %%
-print(inspect.getsource(losses.beta_vae_loss))
+print(inspect.getsource(beta_vae_loss))
 
 # %% [markdown]
 # Both terms are sums, over the pixels and over the latents, averaged over pictures only, and measured in nats. (Averaging over
@@ -301,7 +303,7 @@ saved["config"]
 # `BETA = 8` with `TAG = "beta8"` and compare in notebook 03.
 #
 # Which β is that? One against Σ(x-x̂)² on [-1, 1] pixels, summed over pixels and latents. Against ½Σ(x-x̂)² on [0, 1] pixels,
-# as in pythae, the same trade-off is called β/8; `losses.translate_beta` knows the conventions of other code bases too.
+# as in pythae, the same trade-off is called β/8; `vae_helpers.model.translate_beta` knows the conventions of other code bases too.
 # Objectives other than this one, and what they do to single latents, are in [05_disentangle](05_disentangle.ipynb).
 #
 # ---

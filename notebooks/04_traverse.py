@@ -53,26 +53,11 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers.show import figures, show_factors, show_inspection, show_map
-from vae_helpers.runs import load_run
-from vae_helpers.latent import analogy, direction_between
-from vae_helpers.show import save_frames
-from vae_helpers.latent import FactorReader
-from vae_helpers.runs import open_for_run
-from vae_helpers.latent import (
-    decode_codes,
-    encode_pictures,
-    pick_pairs,
-    reconstruct,
-    summarise,
-    traversal_range,
-    traverse,
-)
-from vae_helpers.latent import pca_map
-from vae_helpers.latent import PathContext, compare_paths
-from vae_helpers.latent import chain, four_corners, walk
-from vae_helpers.runs import choose_run
-from vae_helpers.latent import Support
+from vae_helpers.latent import FactorReader, PathContext, Support, analogy, chain, compare_paths, decode_codes
+from vae_helpers.latent import direction_between, encode_pictures, four_corners, pca_map, pick_pairs, reconstruct
+from vae_helpers.latent import summarise, traversal_range, traverse, walk
+from vae_helpers.runs import choose_run, load_run, open_for_run
+from vae_helpers.show import figures, save_frames, show_factors, show_inspection, show_map
 from vae_helpers.widgets import BetaDial, ExplorerData, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]

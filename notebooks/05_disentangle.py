@@ -53,13 +53,14 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers.show import figures, score_figures as factor_figures
-from vae_helpers.runs import Run, load_run
 from vae_helpers.data import open_pictures
-from vae_helpers.scores import concentration, dci, mig
+from vae_helpers.experiments import OBJECTIVES, SWEEP_OPTIONS, SweepSettings
+from vae_helpers.experiments import betas, by_score, medians, rate_distortion, sweep
 from vae_helpers.latent import encode_pictures, summarise, traversal_range, traverse
 from vae_helpers.model import translate_beta
-from vae_helpers.experiments import OBJECTIVES, SWEEP_OPTIONS, SweepSettings, betas, by_score, medians, rate_distortion, sweep
+from vae_helpers.runs import Run, load_run
+from vae_helpers.scores import concentration, dci, mig
+from vae_helpers.show import figures, show_factor_map, show_rate_distortion, show_scores
 from vae_helpers.widgets import ExplorerData, LatentExplorer
 
 # %% [markdown]
@@ -138,7 +139,7 @@ asked = {
     "modularity": "modularity",
     "psnr": "PSNR, dB",
 }
-figure = factor_figures.show_scores(by_score(rows, asked), columns=3)
+figure = show_scores(by_score(rows, asked), columns=3)
 figures.save(figure, Run("sweep", OUT).plots / "scores_by_beta.png")
 figure
 
@@ -154,7 +155,7 @@ figure
 # ![Rate against distortion](figures/rate_distortion.webp)
 
 # %%
-figure = factor_figures.show_rate_distortion({"β-VAE": rate_distortion(rows)}, title="Rate and distortion, held-out")
+figure = show_rate_distortion({"β-VAE": rate_distortion(rows)}, title="Rate and distortion, held-out")
 figures.save(figure, Run("sweep", OUT).plots / "rate_distortion.png")
 figure
 
@@ -172,7 +173,7 @@ figure
 # %%
 pressed = {"TC × 6": OBJECTIVES["β-TCVAE stratified, β = 6"]}
 more = sweep(pictures, pressed, range(SEEDS), settings)
-figure = factor_figures.show_scores(by_score(rows + more, asked), columns=3)
+figure = show_scores(by_score(rows + more, asked), columns=3)
 figures.save(figure, Run("sweep", OUT).plots / "scores_with_tc.png")
 figure
 
@@ -197,7 +198,7 @@ gap = mig(mu[:, order], pictures.factors, pictures.factor_table)
 
 # %%
 names = [factor.name for factor in pictures.factor_table]
-figure = factor_figures.show_factor_map(gap.information, names, order, title=f"{best['variant']}, MIG {gap.score:.3f}")
+figure = show_factor_map(gap.information, names, order, title=f"{best['variant']}, MIG {gap.score:.3f}")
 figures.save(figure, Run("sweep", OUT).plots / "factor_map.png")
 figure
 
@@ -255,7 +256,7 @@ assert np.allclose(np.square(codes).sum(axis=1), np.square(codes @ rotation).sum
 forest = dci(mu[:, order], pictures.factors, pictures.factor_table)
 spread = concentration(forest.importance)
 title = f"importance: disentanglement {spread[0]:.2f}, completeness {spread[1]:.2f}"
-factor_figures.show_factor_map(forest.importance, names, order, unit="share", title=title)
+show_factor_map(forest.importance, names, order, unit="share", title=title)
 
 # %% [markdown]
 # Read it with the informativeness in hand: an axis can be "important" for a factor that nothing reads well. How well

@@ -1,5 +1,6 @@
 """Notebook 04 as a visitor meets it: opened in a browser, run, and its explorers moved by keyboard."""
 
+import os
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,8 +52,9 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shots():
-    """Where the screenshots stay."""
-    folder = Path(tempfile.mkdtemp(prefix="vae-browser-"))
+    """Where the screenshots stay: in $VAE_SCREENSHOTS, as continuous integration keeps them, or a folder of their own."""
+    folder = Path(os.environ.get("VAE_SCREENSHOTS") or tempfile.mkdtemp(prefix="vae-browser-"))
+    folder.mkdir(parents=True, exist_ok=True)
     yield folder
     print(f"\nscreenshots: {folder}")
 

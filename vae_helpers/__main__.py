@@ -1,4 +1,4 @@
-"""The shell's door: `python -m vae_helpers COMMAND`. Options are in `parser`, what each command does in `commands`."""
+"""`python -m vae_helpers COMMAND`: parse, run, and say in one sentence what went wrong. The commands are in `shell`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,8 @@ from vae_helpers.settings import rank_and_size
 from vae_helpers.shell import build_parser, require_places
 
 _SEVERAL = ("train", "tour")  # what several processes may do together
-_LARGE = (
-    "batch_size",
-    "num_samples",
-    "image_size",
-    "latent_dim",
-    "limit",
-    "samples",
-    "steps",
-    "rows",
-)  # ask for memory
+# What asks for memory.
+_LARGE = ("batch_size", "num_samples", "image_size", "latent_dim", "limit", "samples", "steps", "rows")
 
 
 class Escaped:

@@ -66,7 +66,9 @@ def test_ratios_come_pair_by_pair_and_against_the_first(monkeypatch):
     plain, ours = time_steps({"plain": work("plain"), "ours": work("ours")}, pairs=10, progress=False)
     assert plain.ratio == pytest.approx(1.0, rel=1e-3) and ours.ratio == pytest.approx(6.0, rel=1e-3)
     assert ours.low <= ours.ratio <= ours.high and 1 / 1.0 <= ours.images_per_second <= 1 / 0.5
-    text = benchmark_table({"hardware": {"cpu": "x", "gpu": None}, "batch_size": 2, "image_size": 32, "steps": [ours._asdict()]})
+    text = benchmark_table(
+        {"hardware": {"cpu": "x", "gpu": None}, "batch_size": 2, "image_size": 32, "steps": [ours._asdict()]}
+    )
     assert "| ours | " in text and "| 6.00 |" in text and "cpu x" in text and "gpu" not in text
 
 

@@ -3,6 +3,7 @@
 Codes are float32 (N, latent_dim), means μ and never samples, so that looking twice shows the same picture."""
 
 from vae_helpers.latent.axes import (
+    TRUSTED,
     Axis,
     LineAxis,
     Trust,
@@ -70,6 +71,7 @@ __all__ = [
     "SOUND",
     "Soundness",
     "Support",
+    "TRUSTED",
     "SupportReport",
     "Trust",
     "VectorReader",

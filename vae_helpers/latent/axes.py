@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from vae_helpers.errors import InputError
@@ -122,6 +121,8 @@ def component_axes(codes: Tensor, count: int = 8) -> list[LineAxis]:
 
     Values are in standard deviations from the mean code. InputError for fewer than 3 codes.
     """
+    from sklearn.decomposition import PCA
+
     if codes.dim() != 2 or len(codes) < 3:
         raise InputError(f"principal components need at least 3 codes (N, latent_dim), but got {tuple(codes.shape)}.")
     count = min(count, len(codes) - 1, codes.shape[1])

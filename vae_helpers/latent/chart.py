@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import chi2
 from torch import Tensor
 
 from vae_helpers.data import (
@@ -304,6 +303,8 @@ def _left_out(attributes: Attributes) -> dict[str, str]:
 
 def _covariance(embedded: np.ndarray, table: tuple[Attribute, ...]) -> np.ndarray:
     """Covariance of embedded attributes (N, E); blocks of two attributes that chance explains are 0."""
+    from scipy.stats import chi2
+
     covariance = np.atleast_2d(np.cov(embedded.T))
     places = np.split(np.arange(embedded.shape[1]), np.cumsum([a.width for a in table])[:-1])
     for i, a in enumerate(places):

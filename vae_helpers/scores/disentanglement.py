@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.svm import LinearSVC
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -118,6 +116,8 @@ def sap(codes: np.ndarray | Tensor, factors: np.ndarray, table: Sequence[Factor]
     perfect code reaches 1 - chance there.
     """
     codes, factors, basis = _known(codes, factors, table, None, code)
+    from sklearn.svm import LinearSVC
+
     predictability = np.zeros((codes.shape[1], len(table)))
     varies = codes.var(axis=0) > 1e-12
     centred = codes[:, varies] - codes[:, varies].mean(axis=0)
@@ -155,6 +155,8 @@ def dci(
     codes, factors, basis = _known(codes, factors, table, None, code)
     if len(table) < 2:
         raise InputError("DCI asks which factor a latent is for, but there is 1 factor: give at least 2.")
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
     held_out = np.arange(len(codes)) % 5 == 4
     importance, read, chance = np.empty((codes.shape[1], len(table))), np.empty(len(table)), np.zeros(len(table))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

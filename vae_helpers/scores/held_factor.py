@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -164,6 +163,8 @@ def beta_vae_score(
     tells which, scored on half as many points again. disentanglement_lib: 10,000 points of 64. It can be high where a
     factor is spread over several latents, which is why the others exist.
     """
+    from sklearn.linear_model import LogisticRegression
+
     _require(points, batch, source)
     rng = np.random.default_rng(seed)
     parts = []

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from vae_helpers.data import PIXELS, Attribute, Attributes, embed, embed_all, measure_pixels, unembed, unembed_all
 from vae_helpers.latent import Chart, VectorReader
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 PIXEL, PICTURE, CODE = "pixels", "reader of pictures", "re-encoded"
 _SIDE, _PARTS = 24, 300  # pixels a side, and principal components of them, that the reader of pictures sees
@@ -29,6 +31,8 @@ class PictureReader(NamedTuple):
     @classmethod
     def fit(cls, pictures: np.ndarray, attributes: Attributes) -> PictureReader:
         """From uint8 training pictures (N, H, W, 3) and their attributes."""
+        from sklearn.decomposition import PCA
+
         rows = np.unique(np.linspace(0, len(pictures) - 1, _MOST).astype(int))
         small = _small(pictures[rows])
         parts = PCA(min(_PARTS, len(small) // 2, small.shape[1]), svd_solver="randomized", random_state=0).fit(small)

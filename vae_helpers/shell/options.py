@@ -101,6 +101,13 @@ def picture(text: str) -> str:
     return text if is_number(text) else str(path(text))
 
 
+def name(text: str) -> str:
+    """The name of an attribute."""
+    if not text.strip() or len(text) > 200:
+        raise InputError(f"{quoted(text)} is no name of an attribute: give 1 to 200 letters")
+    return text
+
+
 def is_number(text: str) -> bool:
     """Whether a picture is meant by its number: digits, as many as a number of pictures has."""
     return text.isascii() and text.isdigit() and len(text) < 10
