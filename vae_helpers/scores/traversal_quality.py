@@ -27,15 +27,27 @@ RECONSTRUCTIONS = "reconstructions"
 
 
 def traversal_quality(
+    model: BetaVAE, pictures: PictureSet, codes: tuple[Tensor, Tensor], chart: Chart | None, **how: Any
+) -> dict[str, Any]:
+    """`drawability_by_kind` in short: `{"frames": n, kind: {"median": dB, "share": within 3 dB}, …}`."""
+    psnr = drawability_by_kind(model, pictures, codes, chart, **how)
+    known = psnr[RECONSTRUCTIONS]
+    return {"frames": len(psnr["straight middles"])} | {
+        kind: {"median": float(np.median(part)), "share": share_drawable(part, known)} for kind, part in psnr.items()
+    }
+
+
+def drawability_by_kind(
     model: BetaVAE,
     pictures: PictureSet,
     codes: tuple[Tensor, Tensor],
     chart: Chart | None,
+    *,
     n: int = 64,
     seed: int = 0,
     progress: bool = False,
-) -> dict[str, Any]:
-    """Drawability in dB of `n` frames of each kind: `{"frames": n, kind: {"median": dB, "share": within 3 dB}, …}`.
+) -> dict[str, np.ndarray]:
+    """Drawability in dB of `n` frames of each kind: `{kind: (n,)}`.
 
     Kinds: reconstructions, which set the scale; middles of straight, known and chart paths between the same random
     pairs; samples from the prior, from one Gaussian fitted to `codes` and from the chart. `codes` are `(mu, logvar)` of
@@ -58,10 +70,7 @@ def traversal_quality(
         frames["chart samples"] = decode_codes(decoder, chart.sample(n, seed))
     ends = np.cumsum([len(part) for part in frames.values()])[:-1]
     psnr = np.split(drawability(np.concatenate(list(frames.values())), pictures.name, progress).psnr, ends)
-    return {"frames": n} | {
-        kind: {"median": float(np.median(part)), "share": share_drawable(part, psnr[0])}
-        for kind, part in zip(frames, psnr)
-    }
+    return dict(zip(frames, psnr))
 
 
 def _middles(
