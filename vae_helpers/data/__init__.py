@@ -1,7 +1,7 @@
 """Pictures: any folder decoded once to uint8 (N, H, W, 3), split by name and batched; sets drawn from known factors.
 
 `open_pictures` gives a `PictureSet`, with `.training`, `.validation` and `.test`; `read_picture` opens one file;
-`fetch` brings pictures here. `plan`, `batches` and `to_float` lead from the set to the model's tensors, `to_uint8` back.
+`fetch` brings pictures here. `plan`, `batches` and `to_float` give the model's tensors, `to_uint8` back.
 `attributes_of` and `read_attributes` give the table of what is known of each picture beside its pixels; `render` and
 `sample_factors` draw the built-in sets. Caches: `list_caches`, `clear_caches`.
 """
