@@ -1,6 +1,10 @@
 """Pictures: any folder decoded once to uint8 (N, H, W, 3), split by name and batched; sets drawn from known factors.
 
-Start at `open_pictures`, which gives a `PictureSet`; `read_picture` opens one file."""
+`open_pictures` gives a `PictureSet`, with `.training`, `.validation` and `.test`; `read_picture` opens one file;
+`fetch` brings pictures here. `plan`, `batches` and `to_float` give the model's tensors, `to_uint8` back.
+`attributes_of` and `read_attributes` give the table of what is known of each picture beside its pixels; `render` and
+`sample_factors` draw the built-in sets. Caches: `list_caches`, `clear_caches`.
+"""
 
 from vae_helpers.data.attribute_file import read_attributes
 from vae_helpers.data.attribute_table import (
