@@ -90,9 +90,8 @@ run = Run(run_name(name_of(DATASET), NS, TAG), OUT)
 TIMED = QUICK and not SMOKE
 if TIMED:
     usual = VAEConfig(image_size=size, latent_dim=128, decoder_norm=DECODER_NORM)
-    size = (
-        TimeBudget(run, MINUTES, open_processes()).choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
-    )
+    budget = TimeBudget(run, MINUTES, open_processes())
+    size = budget.choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
 pictures = open_pictures(DATASET, image_size=size, limit=limit)
 figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")
 

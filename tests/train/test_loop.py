@@ -116,3 +116,15 @@ def test_pictures_of_another_size_and_unknown_devices_get_a_sentence(small_set, 
         )
     with pytest.raises(InputError, match="not available"):
         pick_device("cuda:99")
+
+
+def test_an_environment_that_says_no_number_is_refused_before_anything_is_written(small_set, tmp_path, monkeypatch):
+    run = Run("a", tmp_path)
+    monkeypatch.setenv("VAE_SAVE_EVERY", "abc")
+    with pytest.raises(InputError, match="VAE_SAVE_EVERY is 'abc'"):
+        fit_small(small_set, run)
+    monkeypatch.delenv("VAE_SAVE_EVERY")
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    with pytest.raises(InputError, match="WORLD_SIZE cannot be used, because 'two' is no whole number"):
+        fit_small(small_set, run)
+    assert not run.models.exists()
