@@ -43,8 +43,8 @@ def direction_between(without: Tensor, with_: Tensor, seed: int = 0) -> Directio
 
     Per latent the standard error is `√(s²/n + s'²/m)` (Welch), s² and s'² the groups' variances. Chance alone makes the
     squared length of the difference longer by the sum of the squared errors, in expectation; what exceeds it is signal,
-    and `√(signal / length²)` estimates the cosine to the true direction. `p_value` is from a permutation test: over all
-    regroupings where there are at most 999, else over 999 drawn by `seed`. Raises InputError for groups of fewer than 2.
+    and `√(signal / length²)` estimates the cosine to the true direction. `p_value` is from a permutation test: all
+    regroupings where there are at most 999, else 999 drawn by `seed`. Raises InputError for groups of fewer than 2.
     """
     groups = [group.detach().cpu().double() for group in (without, with_)]
     if any(group.dim() != 2 for group in groups) or groups[0].shape[1] != groups[1].shape[1]:

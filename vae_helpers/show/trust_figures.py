@@ -56,9 +56,9 @@ def _paint_measure(axis: Axes, trusts: Sequence[Trust], label: str, field: str, 
     right = max(1.0, np.nan_to_num(values).max())
     for row, value in enumerate(values):
         text = "?" if np.isnan(value) else f"{value:.2f}"
-        axis.text(max(np.nan_to_num(value), 0) + 0.03 * right, row, text, va="center", fontsize=7, color=INK)
+        axis.text(1.28 * right, row, text, ha="right", va="center", fontsize=7.5, color=INK)
     axis.axvline(best, color=INK, linewidth=0.8, linestyle=":", zorder=1)
-    axis.set(ylim=(len(values) - 0.4, -0.6), xlim=(min(0.0, np.nan_to_num(values).min()), 1.25 * right), yticks=[])
+    axis.set(ylim=(len(values) - 0.4, -0.6), xlim=(min(0.0, np.nan_to_num(values).min()), 1.3 * right), yticks=[])
     axis.set_title(f"{label}, best {best:g}", fontsize=9, color=INK)
     plain(axis)
     axis.tick_params(axis="y", length=0)
