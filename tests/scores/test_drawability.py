@@ -17,6 +17,12 @@ def test_what_the_artist_drew_is_found():
     assert np.abs(found.factors[best, 8] - factors[best, 8]) < 0.5  # degrees of rotation
 
 
+def test_a_hue_is_not_caught_at_the_wrong_end_of_its_range():
+    """Crimson and magenta are neighbours for the eye, and the two ends of the range of wing hues."""
+    factors = sample_factors("butterflies", 64, seed=31)[46:47]
+    assert drawability(render(factors, 64)).psnr[0] > 30
+
+
 def test_wreckage_is_not_drawable():
     pictures = render(sample_factors("butterflies", 2, seed=6), 64)
     torn = pictures.copy()

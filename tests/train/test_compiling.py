@@ -160,7 +160,7 @@ def test_held_out_agrees_with_the_score_of_a_run(trained, small_set):
 
 
 def test_the_memory_of_a_step_is_at_least_that_of_its_activations():
-    # The outputs of the encoder's first block alone, kept for the backward pass: 64 × 32 × 32 × 32 floats, 8 MiB, twice.
+    # The outputs of the encoder's first block, kept for the backward pass: 64 × 32 × 32 × 32 floats, 8 MiB, twice.
     assert all(16 < mib < 4096 for mib in peak_memory(64, 64, "cpu").values())
 
 

@@ -15,7 +15,7 @@ from vae_helpers.data import project_root
 from vae_helpers.errors import InputError
 from vae_helpers.files import expand, require_run_name, say, sync_folder
 from vae_helpers.model import BetaVAE
-from vae_helpers.runs.archive import Archive, Misfit, TornFile, foreign, unreadable
+from vae_helpers.runs.archive import Archive, DamagedFile, Unfit, foreign, unreadable
 from vae_helpers.runs.schema import read_tensors, require_fields
 
 FORMAT = "vae_helpers-1"
@@ -202,7 +202,7 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tup
     """Rebuild the model of a checkpoint on `device`, in eval mode; also the file's other entries.
 
     The whole file is held to `checkpoint_schema` before a byte of a tensor is read or allocated; a file that carries
-    code is refused, and nothing in it is run. Entries are on the CPU, weights on `device`. Raises TornFile for a
+    code is refused, and nothing in it is run. Entries are on the CPU, weights on `device`. Raises DamagedFile for a
     damaged file, InputError for a missing or foreign one, or a field that cannot be.
     """
     path = Path(path)
@@ -213,7 +213,7 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tup
                 raise foreign(path)
             config = require_fields(content, archive)
             content = read_tensors(content, archive)
-    except Misfit as why:
+    except Unfit as why:
         raise InputError(
             f"{path} is refused, because {why}: the file was changed, or is from another version or "
             "program; use another checkpoint, or train the run again."
@@ -256,19 +256,19 @@ def _first_whole(paths: tuple[Path, ...], device: str | torch.device) -> tuple[B
     for path in there:
         try:
             found = load_checkpoint(path, device)
-        except TornFile:
+        except DamagedFile:
             torn.append(path.name)
             continue
         if torn:
             say(f"{' and '.join(torn)} in {path.parent} cannot be read (cut short or damaged), so {path.name} is used.")
         return found
     if len(torn) > 1:
-        raise TornFile(
+        raise DamagedFile(
             f"{' and '.join(torn)} in {paths[0].parent} are {'both' if len(torn) == 2 else 'all'} damaged: "
             "start a run with another name."
         )
     raise (
-        unreadable(there[0], TornFile)
+        unreadable(there[0], DamagedFile)
         if there
         else InputError(
             f"there is neither {paths[0].name} nor {paths[-1].name} in {paths[0].parent} to go on from: "

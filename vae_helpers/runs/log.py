@@ -56,7 +56,8 @@ class Logbook:
 
     A run passes the first epoch it is about to write: TensorBoard then hides that one and later ones, which an
     interrupted process had still written, so no step appears twice. Without it records are added. A full disk costs
-    lines of the log, said once, never the run: records are written at once and in this thread, where `SummaryWriter`'s would die of it with a traceback.
+    lines of the log, said once, never the run: records are written at once and in this thread, where `SummaryWriter`'s
+    would die of it with a traceback.
     """
 
     def __init__(self, folder: Path, first_epoch: int | None = None):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -200,18 +201,9 @@ def _information(
     for column, factor in zip(factors.T, table):
         values, numbered = np.unique(column, return_inverse=True)
         factor_bins.append(numbered if factor.choices or len(values) <= bins else discretise(column, bins))
-    information = np.array([[_shared(a, b) for b in factor_bins] for a in code_bins])
-    entropy = np.array([_shared(b, b) for b in factor_bins])
+    information = np.array([[mutual_info_score(a, b) for b in factor_bins] for a in code_bins])
+    entropy = np.array([mutual_info_score(b, b) for b in factor_bins])
     return information, entropy
-
-
-def _shared(a: np.ndarray, b: np.ndarray) -> float:
-    """Mutual information in nats of two rows of small whole numbers; of a row with itself: its entropy."""
-    rows, columns = a.max() + 1, b.max() + 1
-    joint = np.bincount(a * columns + b, minlength=rows * columns).reshape(rows, columns) / len(a)
-    alone = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
-    seen = joint > 0
-    return float((joint[seen] * np.log(joint[seen] / alone[seen])).sum().clip(0))
 
 
 def _entropy(shares: np.ndarray) -> np.ndarray:
