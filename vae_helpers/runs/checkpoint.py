@@ -164,7 +164,7 @@ def save_checkpoint(path: Path, model: BetaVAE, keep: Path | None = None, **entr
 
 
 class _Watched(io.BufferedWriter):
-    """Keeps the disk's own word on a failed write, of which torch.save makes a RuntimeError about its zip file."""
+    """Keeps the OSError of a failed write, which torch.save turns into a RuntimeError about its zip file."""
 
     problem: OSError | None = None
 
@@ -218,7 +218,7 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tup
             f"{path} is refused, because {why}: the file was changed, or is from another version or "
             "program; use another checkpoint, or train the run again."
         ) from None
-    with torch.random.fork_rng(devices=[]):  # its first weights are thrown away: they must cost the session no dice
+    with torch.random.fork_rng(devices=[]):  # don't advance the caller's random numbers
         model = BetaVAE(config)
     model.load_state_dict(content.pop("model"))
     return model.to(device).eval(), Saved(path, content)
@@ -242,7 +242,7 @@ def load_run(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dic
 
 
 def load_latest(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
-    """The state to resume from: last.pt, or previous.pt (and a line that says so) where the last is torn or gone.
+    """The state to resume from: last.pt, or previous.pt (and a line that says so) where the last is damaged or gone.
 
     Where both are, best.pt is taken: weights and counts, without the optimiser.
     """
@@ -252,19 +252,20 @@ def load_latest(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, 
 def _first_whole(paths: tuple[Path, ...], device: str | torch.device) -> tuple[BetaVAE, dict]:
     """The first of these checkpoints that is there and whole; a foreign file is refused, never skipped."""
     there = [path for path in paths if path.is_file()]
-    torn = []
+    damaged = []
     for path in there:
         try:
             found = load_checkpoint(path, device)
         except DamagedFile:
-            torn.append(path.name)
+            damaged.append(path.name)
             continue
-        if torn:
-            say(f"{' and '.join(torn)} in {path.parent} cannot be read (cut short or damaged), so {path.name} is used.")
+        if damaged:
+            names = " and ".join(damaged)
+            say(f"{names} in {path.parent} cannot be read (cut short or damaged), so {path.name} is used.")
         return found
-    if len(torn) > 1:
+    if len(damaged) > 1:
         raise DamagedFile(
-            f"{' and '.join(torn)} in {paths[0].parent} are {'both' if len(torn) == 2 else 'all'} damaged: "
+            f"{' and '.join(damaged)} in {paths[0].parent} are {'both' if len(damaged) == 2 else 'all'} damaged: "
             "start a run with another name."
         )
     raise (

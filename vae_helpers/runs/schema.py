@@ -147,7 +147,7 @@ def _require_counts(content: dict) -> None:
 
 
 def _require_data(data: dict) -> None:
-    """Types only: what may be opened on a file's word is not decided here."""
+    """Types only: `runs.pictures` decides what may be opened."""
     for name, kind in (("name", str), ("pictures", int)):
         _of(kind, data.get(name), f"data[{name!r}]")
     _take(_COUNT, "data['pictures']", data["pictures"])
@@ -259,7 +259,7 @@ def _known(found: Any, kind: type) -> dict:
 
 
 def _on_meta(make: Callable[[], Any]) -> Any:
-    """What `make` builds, as shapes alone, without a byte for them and without a roll of the session's dice."""
+    """What `make` builds, as shapes alone: no memory is allocated and the caller's random numbers don't advance."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return make()
 

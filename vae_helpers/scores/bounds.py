@@ -76,11 +76,11 @@ def likelihood(
     decoder = frozen_decoder(model)
     if name.startswith("calibrated"):
         name, scale = "gaussian", _root_error(decoder, rows, mu, logvar, seed)
-    generator, label, drawn = torch.Generator().manual_seed(seed), f"likelihood, {samples} samples each", []
+    generator, label, found = torch.Generator().manual_seed(seed), f"likelihood, {samples} samples each", []
     for picture, m, v in zip(tqdm(rows, desc=label, unit="picture", delay=2, disable=not progress), mu, logvar):
         given_z = _log_likelihood(decoder, picture, name, scale)
-        drawn.append(log_importance_weights(m[None], v[None], given_z, samples, generator))
-    weights, given = (torch.cat(parts, dim=1) for parts in zip(*drawn))  # (samples, N) each
+        found.append(log_importance_weights(m[None], v[None], given_z, samples, generator))
+    weights, given = (torch.cat(parts, dim=1) for parts in zip(*found))  # (samples, N) each
     return Likelihood(
         **_means(weights, rows[0].size),
         distortion=-given.mean().item(),
@@ -160,9 +160,11 @@ def _root_error(decoder: Decoder, rows: np.ndarray, mu: Tensor, logvar: Tensor, 
     """Root mean squared error per value, at one z for each picture; not below what rounding to 8 bits leaves."""
     noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(seed + 1))
     error, at = 0.0, 0
-    for drawn in _decoded(decoder, BetaVAE.reparameterize(mu, logvar, noise), activation=False):
-        error += squared_error(drawn, to_float(rows[at : at + len(drawn)], drawn.device)).cpu().double().sum().item()
-        at += len(drawn)
+    for decoded in _decoded(decoder, BetaVAE.reparameterize(mu, logvar, noise), activation=False):
+        error += (
+            squared_error(decoded, to_float(rows[at : at + len(decoded)], decoded.device)).cpu().double().sum().item()
+        )
+        at += len(decoded)
     return max(math.sqrt(error / rows.size), _STEP / math.sqrt(12))
 
 

@@ -1,4 +1,4 @@
-"""How well could the artist of a built-in set have drawn a frame? It tells pictures from wreckage in decibels."""
+"""How near a frame is to what the renderer of a built-in set can draw, in dB: it tells pictures from broken frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vae_helpers.data import SETS, paint, render, sample_factors
 from vae_helpers.errors import InputError
 from vae_helpers.model import psnr_of
 
-WRECKED = 3.0  # dB below the median of reconstructions: a frame that far down is no picture of the set
+MARGIN = 3.0  # dB below the median of reconstructions: a frame further down is no picture of the set
 _LIBRARY, _LIBRARY_SEED, _LIBRARY_SIZE = 4096, 977, 32
 _STEP = 0.02  # of a factor's range, for derivatives: smaller ones drown in the soft edges' own noise
 _STARTS = 3
@@ -49,7 +49,7 @@ def drawability(frames: np.ndarray, set_name: str = "butterflies", progress: boo
             f"frames must be square and uint8 (n, H, H, 3) with n at least 1, but have shape {frames.shape}."
         )
     if frames.shape[1] < 16:
-        raise InputError(f"frames of {frames.shape[1]} px are too small for the artist: at least 16.")
+        raise InputError(f"frames of {frames.shape[1]} px are too small to tell: give at least 16.")
     frames_left = tqdm(frames, desc="drawability", unit="frame", delay=2, disable=not progress)
     factors = np.stack([_best_factors(frame, set_name) for frame in frames_left])
     return BestPictures(psnr_of(render(factors, frames.shape[1], set_name), frames), factors)
@@ -57,7 +57,7 @@ def drawability(frames: np.ndarray, set_name: str = "butterflies", progress: boo
 
 def share_drawable(psnr: np.ndarray, reconstructions: np.ndarray) -> float:
     """The share of frames whose drawability in dB is at most 3 dB below the median of the reconstructions'."""
-    return float((np.asarray(psnr) >= np.median(reconstructions) - WRECKED).mean())
+    return float((np.asarray(psnr) >= np.median(reconstructions) - MARGIN).mean())
 
 
 def _best_factors(frame: np.ndarray, set_name: str) -> np.ndarray:

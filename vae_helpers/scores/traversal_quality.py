@@ -1,4 +1,4 @@
-"""How well the set's artist could have drawn what lies between pictures, by kind of path, and samples, by kind."""
+"""How drawable the middles of paths are, by kind of path, and samples, by kind of sample."""
 
 from __future__ import annotations
 
