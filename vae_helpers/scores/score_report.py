@@ -173,10 +173,9 @@ def _traversal(found: Mapping[str, Any]) -> Rows:
         (
             kind,
             f"{each['median']:.1f} dB   {100 * each['share']:.0f} % within 3 dB of reconstructions, "
-            f"n = {found['frames']}",
+            f"n = {each['frames']}",
         )
         for kind, each in found.items()
-        if kind != "frames"
     ]
 
 
