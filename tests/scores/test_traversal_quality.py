@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from vae_helpers.data import attributes_of
-from vae_helpers.errors import InputError
 from vae_helpers.latent import Chart, decode_codes, encode_pictures
 from vae_helpers.runs import Run
-from vae_helpers.scores import BestPictures, ScoreOptions, evaluate_run, score_table, traversal_quality
+from vae_helpers.scores import BestPictures, ScoreOptions, evaluate_run, frames_by_kind, score_table, traversal_quality
 
 KINDS = ("reconstructions", "straight middles", "known middles", "chart middles")
 KINDS += ("prior samples", "fitted samples", "chart samples")
@@ -42,44 +41,39 @@ def charted(trained, small_set):
 
 def test_every_kind_is_compared_with_reconstructions(frames_seen, charted, small_set):
     model, codes, chart = charted
-    found = traversal_quality(model, small_set, codes, chart, n=3)
-    assert list(found) == ["frames", *KINDS] and found["frames"] == 3
-    (frames, set_name), grey = frames_seen[0], frames_seen[0][0].mean(axis=(1, 2, 3)).reshape(7, 3)
-    assert set_name == "butterflies" and frames.shape == (21, 32, 32, 3)
-    for kind, values in zip(KINDS, grey):
-        assert found[kind]["median"] == pytest.approx(np.median(values))
-        assert found[kind]["share"] == pytest.approx((values >= np.median(grey[0]) - 3).mean())
+    frames = frames_by_kind(model, small_set, codes, chart, n=3)
+    assert tuple(frames) == KINDS and all(part.shape == (3, 32, 32, 3) for part in frames.values())
+    found = traversal_quality(frames, "butterflies")
+    assert frames_seen[0][1] == "butterflies" and len(frames_seen[0][0]) == 21 and tuple(found) == KINDS
+    grey = {kind: part.mean(axis=(1, 2, 3)) for kind, part in frames.items()}
+    least = np.median(grey["reconstructions"]) - 3
+    for kind, values in grey.items():
+        assert found[kind] == {"median": np.median(values), "share": (values >= least).mean(), "frames": 3}
 
 
-def test_middles_lie_half_way_between_the_same_pairs(frames_seen, charted, small_set):
+def test_middles_lie_half_way_between_the_same_pairs(charted, small_set):
     model, (mu, logvar), chart = charted
-    traversal_quality(model, small_set, (mu[:2], logvar[:2]), chart, n=2)  # of two codes there is one pair
-    frames = frames_seen[0][0].reshape(7, 2, 32, 32, 3)
-    assert np.array_equal(frames[1], decode_codes(model, mu[:2].mean(dim=0).repeat(2, 1)))
+    two = mu[:2], logvar[:2]  # of two codes there is one pair
+    frames = frames_by_kind(model, small_set, two, chart, n=2)
+    assert np.array_equal(frames["straight middles"], decode_codes(model, mu[:2].mean(dim=0).repeat(2, 1)))
     both_ways = decode_codes(model, torch.stack([chart.path(mu[i], mu[1 - i], 3)[1] for i in (0, 1)]))
-    for frame in frames[3].astype(int):  # a category switches half-way, so that the direction may matter
+    for frame in frames["chart middles"].astype(int):  # a category switches half-way, so the direction may matter
         assert min(np.abs(frame - half).max() for half in both_ways) <= 1
-    traversal_quality(model, small_set, (mu[:2], logvar[:2]), chart, n=2)
-    assert np.array_equal(frames_seen[0][0], frames_seen[1][0])  # seeded
+    again = frames_by_kind(model, small_set, two, chart, n=2)
+    assert all(np.array_equal(part, again[kind]) for kind, part in frames.items())  # seeded
 
 
-def test_without_a_chart_its_kinds_are_left_out(frames_seen, charted, small_set):
+def test_without_a_chart_its_kinds_are_left_out(charted, small_set):
     model, codes, _ = charted
-    found = traversal_quality(model, small_set, codes, None, n=2)
-    assert [kind for kind in KINDS if kind in found] == [kind for kind in KINDS if "chart" not in kind]
-
-
-def test_a_set_that_nobody_draws_has_no_drawability(charted, small_set):
-    model, codes, chart = charted
-    with pytest.raises(InputError, match="is drawn is not known"):
-        traversal_quality(model, replace(small_set, source="/photos"), codes, chart)
+    found = frames_by_kind(model, small_set, codes, None, n=2)
+    assert list(found) == [kind for kind in KINDS if "chart" not in kind]
 
 
 def test_evaluate_prints_and_keeps_both(frames_seen, trained, small_set, tmp_path):
     model, run = trained[1].model, Run("own", tmp_path)
     found = evaluate_run(model, small_set, {"beta": 1.0}, FEW, run)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert list(found["traversal"]) == ["frames", *KINDS] and (run.models / "chart.npz").is_file()
+    assert tuple(found["traversal"]) == KINDS and (run.models / "chart.npz").is_file()
     assert len(found["trust"]) == 14 and {"name", "readout", "slope", "leak", "judge", "value"} == set(
         found["trust"][0]
     )

@@ -1,5 +1,6 @@
 """Runs side by side: the sweep over objectives, the plain loop and the comparison with it, packing of weights."""
 
+from vae_helpers.experiments.memory import peak_memory
 from vae_helpers.experiments.packing import command_of, pack
 from vae_helpers.experiments.plain import PlainRecipe, PlainVAE, plain_fit, plain_step
 from vae_helpers.experiments.report import BenchmarkSettings, benchmark_table, measure
@@ -15,7 +16,7 @@ from vae_helpers.experiments.sweeps import (
     sweep,
     sweep_table,
 )
-from vae_helpers.experiments.whole_runs import held_out, peak_memory, precision
+from vae_helpers.experiments.whole_runs import held_out, precision
 
 __all__ = [
     "BenchmarkSettings",

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from vae_helpers.data import open_pictures
 from vae_helpers.errors import InputError
+from vae_helpers.experiments.memory import peak_memory
 from vae_helpers.experiments.plain import PlainRecipe
 from vae_helpers.experiments.speed import compare, matrix
-from vae_helpers.experiments.whole_runs import end_to_end, learning, peak_memory, precision
+from vae_helpers.experiments.whole_runs import end_to_end, learning, precision
 from vae_helpers.model import VAEConfig, pick_device
 from vae_helpers.train import hardware
 

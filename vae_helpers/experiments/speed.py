@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -138,7 +139,7 @@ def matrix(
         try:
             for _ in range(2):
                 step(x).item()
-            seconds = statistics.median(_seconds(lambda: step(x)) for _ in range(pairs))
+            seconds = statistics.median(_seconds(partial(step, x)) for _ in range(pairs))
         except torch.cuda.OutOfMemoryError:
             seconds = float("inf")
         rows.append(

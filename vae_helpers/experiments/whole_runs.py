@@ -1,28 +1,23 @@
-"""Whole runs against the plain loop: from files to a trained epoch, how much is learnt, and the memory it takes."""
+"""Whole runs against the plain loop: how much is learnt, and epochs that begin with picture files."""
 
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from vae_helpers.data import PictureSet, copy_to_gpu_if_it_fits, open_pictures, to_float
 from vae_helpers.errors import InputError
 from vae_helpers.experiments.plain import PlainRecipe, PlainVAE, file_batches, plain_fit, plain_step
-from vae_helpers.experiments.speed import our_step
 from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss, pick_device, pick_half, psnr
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import TrainConfig
@@ -62,7 +57,7 @@ def our_fit(
 
 @torch.no_grad()
 def held_out(model: BetaVAE | PlainVAE, pictures: PictureSet) -> tuple[float, float]:
-    """Of the validation part: reconstruction + KL in nats a picture (one sample, its noise fixed), and PSNR of μ in dB."""
+    """Reconstruction + KL in nats per validation picture (one sample, its noise fixed), and PSNR of μ in dB."""
     device, generator = next(model.parameters()).device, torch.Generator().manual_seed(0)
     losses, quality = [], []
     for rows in np.array_split(pictures.split.validation, -(-len(pictures.split.validation) // 64)):
@@ -154,7 +149,7 @@ def precision(
 ) -> list[dict]:
     """Does it matter that the convolutions run in 16 bits? The quick recipe in both number formats, a row per format.
 
-    Each row holds, for `reconstruction`, `kl` (nats a picture) and `active_units` on held-out pictures, one value per seed.
+    Each row holds `reconstruction`, `kl` (nats a picture) and `active_units` on held-out pictures, one value per seed.
     """
     device, rows = pick_device(device), []
     half = pick_half(device)
@@ -266,51 +261,3 @@ def _compared(name: str, pictures: int, plain: Sequence[float], ours: Sequence[f
         "low": min(ratios),
         "high": max(ratios),
     }
-
-
-def peak_memory(image_size: int = 128, batch_size: int = 32, device: str | None = None) -> dict[str, float]:
-    """Most memory of three training steps in MiB, beyond what the imports take, each kind in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "vae_helpers.experiments.whole_runs",
-        str(image_size),
-        str(batch_size),
-        str(pick_device(device)),
-    ]
-    package = str(Path(__file__).resolve().parents[2])  # importable from whichever folder this is called in
-    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    return {
-        kind: float(
-            subprocess.run(
-                [*command, kind], check=True, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": paths}
-            ).stdout
-        )
-        for kind in ("plain", "ours")
-    }
-
-
-def _measure_memory(image_size: int, batch_size: int, device: torch.device, kind: str) -> float:
-    config, before = VAEConfig(image_size=image_size), _peak(device)
-    pictures = np.random.default_rng(0).integers(0, 256, (batch_size, image_size, image_size, 3), np.uint8)
-    step: Callable[[Tensor], Tensor] = (
-        plain_step(config, device) if kind == "plain" else our_step(config, device, batch_size, compiled=False)
-    )
-    for _ in range(3):
-        step(to_float(pictures, device).contiguous() if kind == "plain" else torch.from_numpy(pictures)).item()
-    return _peak(device) - before
-
-
-def _peak(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage would count the process that started this one
-        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 2**10
-    import resource  # not on Windows
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-if __name__ == "__main__":
-    print(_measure_memory(int(sys.argv[1]), int(sys.argv[2]), torch.device(sys.argv[3]), sys.argv[4]))

@@ -24,7 +24,7 @@ from vae_helpers.scores.picture_quality import (
 )
 from vae_helpers.scores.run_chart import chart_of_run, make_chart
 from vae_helpers.scores.score_report import headline, log_scores, save_scores, score_table
-from vae_helpers.scores.traversal_quality import drawability_by_kind, traversal_quality
+from vae_helpers.scores.traversal_quality import drawability_by_kind, frames_by_kind, traversal_quality
 from vae_helpers.scores.trust import measure_trust, trust_lines, trust_of
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "evaluate",
     "evaluate_run",
     "factor_vae_score",
+    "frames_by_kind",
     "headline",
     "latent_parts",
     "likelihood",

@@ -197,23 +197,16 @@ def _information(
     codes: np.ndarray, factors: np.ndarray, table: Sequence[Factor], bins: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mutual information in nats (latents, F), and the factors' entropies (F,), all of binned values."""
+    from sklearn.metrics import mutual_info_score
+
     code_bins = [discretise(column, bins) for column in codes.T]
     factor_bins = []
     for column, factor in zip(factors.T, table):
         values, numbered = np.unique(column, return_inverse=True)
         factor_bins.append(numbered if factor.choices or len(values) <= bins else discretise(column, bins))
-    information = np.array([[_shared(a, b) for b in factor_bins] for a in code_bins])
-    entropy = np.array([_shared(b, b) for b in factor_bins])
+    information = np.array([[mutual_info_score(a, b) for b in factor_bins] for a in code_bins])
+    entropy = np.array([mutual_info_score(b, b) for b in factor_bins])
     return information, entropy
-
-
-def _shared(a: np.ndarray, b: np.ndarray) -> float:
-    """Mutual information in nats of two rows of small whole numbers; of a row with itself: its entropy."""
-    rows, columns = a.max() + 1, b.max() + 1
-    joint = np.bincount(a * columns + b, minlength=rows * columns).reshape(rows, columns) / len(a)
-    alone = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
-    seen = joint > 0
-    return float((joint[seen] * np.log(joint[seen] / alone[seen])).sum().clip(0))
 
 
 def _entropy(shares: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from vae_helpers.scores.held_factor import (
 )
 from vae_helpers.scores.picture_quality import distances, load_inception, lpips_of, ms_ssim_of, ssim_of
 from vae_helpers.scores.run_chart import chart_of_run, make_chart
-from vae_helpers.scores.traversal_quality import traversal_quality
+from vae_helpers.scores.traversal_quality import frames_by_kind, traversal_quality
 from vae_helpers.settings import PARTS
 
 NOT_ASKED = {"absent": "not asked for."}
@@ -226,19 +226,25 @@ def _chart_scores(scored: _Scored, run: Run | None) -> tuple[Any, Any]:
     """The trust table, a dict per attribute, and drawability by kind of path and sample; either may be absent."""
     if not scored.options.frames:
         return NOT_ASKED, NOT_ASKED
-    options, chart = scored.options, None
+    chart = None
     try:
         chart, table = _chart(scored, run)
         trust = [_plain(each) | {"value": each.value} for each in table]
     except InputError as problem:
         trust = {"absent": str(problem)}
-    codes = scored.mu, scored.logvar
-    traversal = _or_absent(
-        lambda: traversal_quality(
-            scored.model, scored.pictures, codes, chart, options.frames, options.seed, scored.progress
+    return trust, _or_absent(lambda: _traversal(scored, chart))
+
+
+def _traversal(scored: _Scored, chart: Chart | None) -> dict[str, Any]:
+    pictures, options = scored.pictures, scored.options
+    if pictures.source != "built-in":
+        raise InputError(
+            f"how {pictures.name} is drawn is not known, so nothing can be said of drawability: take a built-in set "
+            "for it."
         )
-    )
-    return trust, traversal
+    codes = scored.mu, scored.logvar
+    frames = frames_by_kind(scored.model, pictures, codes, chart, options.frames, options.seed)
+    return traversal_quality(frames, pictures.name, scored.progress)
 
 
 def _chart(scored: _Scored, run: Run | None) -> tuple[Chart, list[Trust]]:

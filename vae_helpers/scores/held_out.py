@@ -30,6 +30,12 @@ class Scores:
         return {k: getattr(self, k) for k in ("total", "reconstruction", "kl", "psnr", "active_units", "pictures")}
 
 
+def _ready(model: BetaVAE) -> torch.device:
+    if model.training:
+        raise InputError("the model is in training mode: call model.eval() before scoring it.")
+    return next(model.parameters()).device
+
+
 @torch.no_grad()
 def evaluate(
     model: BetaVAE,
@@ -47,32 +53,27 @@ def evaluate(
 
     The loss terms use one sample per picture, its noise fixed by `seed`, so that two calls agree; PSNR uses μ.
     `total` is `reconstruction + beta·|KL - capacity|`, the reconstruction term that of `likelihood` and its `scale`;
-    `objectives.held_out_loss` gives these for a run. "calibrated" takes its s² over all of `indices`.
+    `**held_out_loss(settings)` gives these four for a run. "calibrated" takes its s² over all of `indices`.
     """
-    if model.training:
-        raise InputError("the model is in training mode: call model.eval() before scoring it.")
-    device, activation = next(model.parameters()).device, wants_activation(likelihood)
+    device, activation = _ready(model), wants_activation(likelihood)
+    # The s² that all pictures share is known when all are seen: until then, their squared errors.
+    kind = "gaussian" if likelihood == "calibrated" else likelihood
     generator = torch.Generator().manual_seed(seed)
-    sums, quality, mus, logvars = torch.zeros(3, dtype=torch.float64), [], [], []
+    sums, quality, mus, logvars = torch.zeros(2, dtype=torch.float64), [], [], []
     for start in range(0, len(indices), batch_size):
         batch = indices[start : start + batch_size]
         x = to_float(torch.from_numpy(np.ascontiguousarray(pictures[batch])), device)
         mu, logvar = model.encode(x)
         noise = torch.randn(len(batch), mu.shape[1], generator=generator).to(device)
         sampled, from_mu = model.decode(torch.stack([model.reparameterize(mu, logvar, noise), mu]), activation)
-        # The s² that all pictures share is known when all are seen: until then, their squared errors.
-        kind = "gaussian" if likelihood == "calibrated" else likelihood
         cost, kl = distortion(kind, sampled, x, scale).mean(), kl_per_dimension(mu, logvar).sum(dim=-1).mean()
-        sums += torch.stack([cost + beta * kl, cost, kl]).cpu().double() * len(batch)
+        sums += torch.stack([cost, kl]).cpu().double() * len(batch)
         quality.append(psnr(model.decoder.picture(from_mu) if activation else from_mu, x).cpu())
         mus.append(mu.cpu()), logvars.append(logvar.cpu())
     summary = summarise(torch.cat(mus), torch.cat(logvars))
-    total, reconstruction, kl = (sums / len(indices)).tolist()
+    reconstruction, kl = (sums / len(indices)).tolist()
     if likelihood == "calibrated":
         error, values = torch.tensor(reconstruction), x[0].numel()
         reconstruction = calibrated(error, error / values, values).item()
-    if capacity or likelihood == "calibrated":
-        total = reconstruction + beta * abs(kl - capacity)
-    return Scores(
-        total, reconstruction, kl, torch.cat(quality).mean().item(), len(summary.active), len(indices), summary
-    )
+    total, mean = reconstruction + beta * abs(kl - capacity), torch.cat(quality).mean().item()
+    return Scores(total, reconstruction, kl, mean, len(summary.active), len(indices), summary)

@@ -74,23 +74,12 @@ class Judge(NamedTuple):
             if None not in computed
             else {PICTURE: PictureReader.fit(*known).read, CODE: lambda frames: chart.read(encode(frames))}
         )
-        truth = held_out[1].values
         read = {name: reader(held_out[0]) for name, reader in readers.items()}
-        scores = {
-            name: np.array([score_of(*pair, a) for *pair, a in zip(values.T, truth.T, table)])
-            for name, values in read.items()
-        }
-        sources = tuple(
-            max(scores, key=lambda name: np.nan_to_num(scores[name][k], nan=-np.inf)) if place is None else PIXEL
-            for k, place in enumerate(computed)
-        )
-        score = np.array([scores[name][k] if name != PIXEL else 1.0 for k, name in enumerate(sources)])
-        gain = np.array(
-            [
-                _gain(read[name][:, k], truth[:, k], a) if name != PIXEL else 1.0
-                for k, (name, a) in enumerate(zip(sources, table))
-            ]
-        )
+        best = [
+            (PIXEL, 1.0, 1.0) if place is not None else _best_reader(read, held_out[1].values, k, attribute)
+            for k, (attribute, place) in enumerate(zip(table, computed))
+        ]
+        sources, score, gain = zip(*best)
 
         def read_best(frames: np.ndarray) -> np.ndarray:
             found = {name: readers[name](frames) for name in set(sources) - {PIXEL}}
@@ -98,7 +87,16 @@ class Judge(NamedTuple):
                 found[PIXEL] = measure_pixels(frames)[:, [place or 0 for place in computed]]
             return np.stack([found[name][:, k] for k, name in enumerate(sources)], axis=1)
 
-        return cls(sources, score, gain, read_best)
+        return cls(sources, np.array(score), np.array(gain), read_best)
+
+
+def _best_reader(
+    read: dict[str, np.ndarray], truth: np.ndarray, k: int, attribute: Attribute
+) -> tuple[str, float, float]:
+    """Of what readers gave (n, A), the one whose column k scores highest: its name, score and gain."""
+    scores = {name: score_of(values[:, k], truth[:, k], attribute) for name, values in read.items()}
+    name = max(scores, key=lambda name: np.nan_to_num(scores[name], nan=-np.inf))
+    return name, scores[name], _gain(read[name][:, k], truth[:, k], attribute)
 
 
 def score_of(read: np.ndarray, truth: np.ndarray, attribute: Attribute) -> float:

@@ -27,7 +27,7 @@ from vae_helpers.model import seeded
 
 _BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first (Wang et al. 2003, sec. 3.2)
 _AT_ONCE = 64  # pictures
-_PATIENCE = 20.0  # seconds for a server to answer
+_TIMEOUT = 20.0  # seconds for a server to answer
 _SMALLER = "end other programs, or leave the scores by networks out"
 
 
@@ -187,7 +187,7 @@ def _or_say_why(score: str, weights: str) -> Iterator[None]:
     What a download says of itself goes to the screen, not into the output.
     """
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
+    socket.setdefaulttimeout(_TIMEOUT)
     try:
         with contextlib.redirect_stdout(sys.stderr), within_limits(score, _SMALLER):
             yield

@@ -25,7 +25,7 @@ def score_table(result: Mapping[str, Any]) -> str:
         "Likelihood, nats a picture": _likelihood(result["likelihood"]),
         "Latents, nats a picture": _latents(result["latents"]),
         "Disentanglement": _disentanglement(result["disentanglement"]),
-        "Drawability: PSNR to the best picture that the set's artist could draw": _traversal(result["traversal"]),
+        "Drawability: PSNR to the best picture that the set's renderer can draw": _traversal(result["traversal"]),
     }
     lines = [f"{result['set']}, {result['part']} part, {result['pictures']:,} pictures"]
     for title, rows in sections.items():
@@ -173,10 +173,9 @@ def _traversal(found: Mapping[str, Any]) -> Rows:
         (
             kind,
             f"{each['median']:.1f} dB   {100 * each['share']:.0f} % within 3 dB of reconstructions, "
-            f"n = {found['frames']}",
+            f"n = {each['frames']}",
         )
         for kind, each in found.items()
-        if kind != "frames"
     ]
 
 

@@ -1,15 +1,15 @@
-"""How well the set's artist could have drawn what lies between pictures, by kind of path, and samples, by kind."""
+"""How drawable the middles of paths are, by kind of path, and samples, by kind of sample."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vae_helpers.data import SETS, PictureSet
-from vae_helpers.errors import InputError
+from vae_helpers.data import PictureSet
 from vae_helpers.latent import (
     Chart,
     decode_codes,
@@ -26,39 +26,15 @@ from vae_helpers.scores.trust import LEARNT, spread_rows
 RECONSTRUCTIONS = "reconstructions"
 
 
-def traversal_quality(
-    model: BetaVAE, pictures: PictureSet, codes: tuple[Tensor, Tensor], chart: Chart | None, **how: Any
-) -> dict[str, Any]:
-    """`drawability_by_kind` in short: `{"frames": n, kind: {"median": dB, "share": within 3 dB}, …}`."""
-    psnr = drawability_by_kind(model, pictures, codes, chart, **how)
-    known = psnr[RECONSTRUCTIONS]
-    return {"frames": len(psnr["straight middles"])} | {
-        kind: {"median": float(np.median(part)), "share": share_drawable(part, known)} for kind, part in psnr.items()
-    }
-
-
-def drawability_by_kind(
-    model: BetaVAE,
-    pictures: PictureSet,
-    codes: tuple[Tensor, Tensor],
-    chart: Chart | None,
-    *,
-    n: int = 64,
-    seed: int = 0,
-    progress: bool = False,
+def frames_by_kind(
+    model: BetaVAE, pictures: PictureSet, codes: tuple[Tensor, Tensor], chart: Chart | None, n: int = 64, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Drawability in dB of `n` frames of each kind: `{kind: (n,)}`.
+    """`n` decoded frames of each kind, uint8 (n, H, W, 3); fewer reconstructions where there are fewer codes.
 
-    Kinds: reconstructions, which set the scale; middles of straight, known and chart paths between the same random
-    pairs; samples from the prior, from one Gaussian fitted to `codes` and from the chart. `codes` are `(mu, logvar)` of
-    held-out pictures, (N, latent_dim) each with N at least 2; those without a `chart` are left out.
-    Raises InputError for a set that nobody draws.
+    Kinds: reconstructions; middles of straight, known and chart paths between the same random pairs; samples from the
+    prior, from one Gaussian fitted to `codes` and from the chart. `codes` are `(mu, logvar)` of held-out pictures,
+    (N, latent_dim) each with N at least 2; the kinds of a chart are left out where there is none.
     """
-    if pictures.source != "built-in" or pictures.name not in SETS:
-        raise InputError(
-            f"how {pictures.name} is drawn is not known, so nothing can be said of drawability: take a built-in set "
-            "for it."
-        )
     mu, logvar = codes
     decoder = frozen_decoder(model)
     frames = {RECONSTRUCTIONS: decode_codes(decoder, mu[spread_rows(np.arange(len(mu)), n)])}
@@ -68,9 +44,32 @@ def drawability_by_kind(
     frames["fitted samples"] = sample_fitted(model, mu, logvar, n, seed)
     if chart is not None:
         frames["chart samples"] = decode_codes(decoder, chart.sample(n, seed))
+    return frames
+
+
+def drawability_by_kind(
+    frames: Mapping[str, np.ndarray], set_name: str, progress: bool = False
+) -> dict[str, np.ndarray]:
+    """Drawability in dB of each of `frames_by_kind`: `{kind: (n,)}`. Raises InputError for a set that nobody draws."""
     ends = np.cumsum([len(part) for part in frames.values()])[:-1]
-    psnr = np.split(drawability(np.concatenate(list(frames.values())), pictures.name, progress).psnr, ends)
+    psnr = np.split(drawability(np.concatenate(list(frames.values())), set_name, progress).psnr, ends)
     return dict(zip(frames, psnr))
+
+
+def traversal_quality(frames: Mapping[str, np.ndarray], set_name: str, progress: bool = False) -> dict[str, Any]:
+    """Drawability of `frames_by_kind`: `{kind: {"median": dB, "share": within 3 dB of reconstructions, "frames": n}}`.
+
+    Raises InputError for a set that nobody draws.
+    """
+    by_kind = drawability_by_kind(frames, set_name, progress)
+    return {
+        kind: {
+            "median": float(np.median(part)),
+            "share": share_drawable(part, by_kind[RECONSTRUCTIONS]),
+            "frames": len(part),
+        }
+        for kind, part in by_kind.items()
+    }
 
 
 def _middles(

@@ -70,16 +70,11 @@ def measure_trust(
         moved = torch.cat([chart.move(codes[i], attribute.name, values, way) for i in rows])
         got = judge.read(decode(moved)).reshape(asked.shape)
         slope = np.median([_slope(g[:, k], values, attribute, judge.gain[k]) for g in got]) if readable[k] else np.nan
-        leaks = [
-            np.median(
-                [
-                    _leak(beyond, values / spread[k], attribute, other)
-                    for beyond in _beyond(got[..., j], asked[..., j], other, spread[j] * judge.gain[j])
-                ]
-            )
-            for j, other in enumerate(chart.table)
-            if j != k and readable[j]
-        ]
+        leaks = []
+        for j, other in enumerate(chart.table):
+            if j != k and readable[j]:
+                beyond = _beyond(got[..., j], asked[..., j], other, spread[j] * judge.gain[j])
+                leaks.append(np.median([_leak(each, values / spread[k], attribute, other) for each in beyond]))
         found.append(Trust(attribute.name, scores[k], float(slope), float(np.mean(leaks or [0.0])), judge.sources[k]))
     return found
 
