@@ -1,46 +1,53 @@
 """Everything that is drawn or written as a picture: figures, stills, animations, a page with a slider.
 
-What needs matplotlib is loaded when it is first asked for: the explorers and training do without."""
-
-from importlib import import_module
-from typing import TYPE_CHECKING
+A function `show_...` returns a closed figure, so that a cell which ends in it shows it once; `save` writes one.
+"""
 
 from vae_helpers.show.export import save_frames, save_png, tile, to_bytes, video_encoder
+from vae_helpers.show.figures import (
+    save,
+    show_curves,
+    show_gaussians,
+    show_grid,
+    show_histogram,
+    show_latent_use,
+    show_losses,
+    show_paths,
+    show_reconstructions,
+    show_rows,
+    show_traversals,
+)
+from vae_helpers.show.map_figure import show_map
+from vae_helpers.show.path_figures import show_factors, show_inspection
+from vae_helpers.show.score_figures import show_factor_map, show_rate_distortion, show_scores
 from vae_helpers.show.scrubber import embedded, scrubber_html
-
-if TYPE_CHECKING:
-    from vae_helpers.show import figures, path_figures, score_figures
-    from vae_helpers.show.figures import save
-    from vae_helpers.show.score_figures import show_factor_map, show_rate_distortion, show_scores
-
-_DRAWN = {
-    "save": "figures",
-    "show_factor_map": "score_figures",
-    "show_rate_distortion": "score_figures",
-    "show_scores": "score_figures",
-}
-_MODULES = ("figures", "path_figures", "score_figures")
+from vae_helpers.show.trust_figures import show_kinds, show_trust
 
 __all__ = [
     "embedded",
-    "figures",
-    "path_figures",
     "save",
     "save_frames",
     "save_png",
-    "score_figures",
     "scrubber_html",
+    "show_curves",
     "show_factor_map",
+    "show_factors",
+    "show_gaussians",
+    "show_grid",
+    "show_histogram",
+    "show_inspection",
+    "show_kinds",
+    "show_latent_use",
+    "show_losses",
+    "show_map",
+    "show_paths",
     "show_rate_distortion",
+    "show_reconstructions",
+    "show_rows",
     "show_scores",
+    "show_traversals",
+    "show_trust",
     "tile",
     "to_bytes",
     "video_encoder",
 ]
-
-
-def __getattr__(name: str):
-    if name not in _DRAWN and name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_DRAWN.get(name, name)}")
-    return getattr(module, name) if name in _DRAWN else module
