@@ -208,7 +208,7 @@ for part, rows in zip(pictures.split._fields, pictures.split):
 
 # %%
 size = min(16, len(pictures.split.train))
-batch = next(batches(pictures.pictures, pictures.split.train, batch_size=size, seed=0, epoch=0))
+batch = next(batches(pictures.pictures, plan(pictures.split.train, batch_size=size, seed=0, epoch=0)))
 figures.show_grid(batch.numpy(), columns=8, title=f"One batch, {tuple(batch.shape)} {batch.dtype}")
 
 # %% [markdown]

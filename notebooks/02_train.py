@@ -164,7 +164,7 @@ assert torch.equal(mu.grad, torch.ones(1, 3)) and torch.allclose(logvar.grad, no
 # Before training, a look at where it starts. Codes mean nothing yet, so everything is reconstructed as the same fog.
 
 # %%
-originals = pictures.pictures[pictures.split.validation[:10]]
+originals = pictures.validation[:10]
 figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original", "untrained"])
 
 # %% [markdown]

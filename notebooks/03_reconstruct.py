@@ -81,7 +81,7 @@ OUT = os.environ.get("VAE_OUT", OUT)
 run = choose_run(RUN, OUT)
 model, saved = load_run(run)
 pictures = open_for_run(run.name, saved, os.environ.get("DATASET", DATASET))
-held_out = pictures.pictures[pictures.split.validation]
+held_out = pictures.validation
 print(f"{run.name}\n{model}\n{len(held_out):,} held-out pictures of {pictures.name}")
 
 # %% [markdown]

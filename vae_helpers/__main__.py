@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 
-from vae_helpers.errors import InputError, explain, printable, said_with, worded
+from vae_helpers.errors import InputError, explain, naming_options, printable, worded
 from vae_helpers.settings import rank_and_size
 from vae_helpers.shell import build_parser, require_places
 
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # letters that the terminal's encoding lacks must not end a command
             stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
-    with said_with(options.words):
+    with naming_options(options.words):
         try:
             with _output(options.command):
                 require_places(options)

@@ -197,7 +197,7 @@ def test_no_memory_for_a_network_is_not_called_a_missing_download(monkeypatch):
         ),
         (
             OSError(28, "No space left on device", "/here/x.pth"),
-            "could not be kept: /here/x.pth cannot be used .No space",
+            "could not be kept: /here/x.pth cannot be used, because the disk is full",
         ),
         (RuntimeError("invalid hash value"), "could not be loaded .invalid hash value.*delete"),
     ],

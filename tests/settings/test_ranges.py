@@ -62,7 +62,9 @@ def test_junk_in_any_field_is_taken_or_refused_in_a_sentence(kind, name):
 
 @pytest.mark.parametrize("knob", [(name, knob) for name, knobs in KNOBS.items() for knob in knobs])
 def test_junk_in_any_knob_is_refused_in_a_sentence(knob):
-    taken = [value for value in JUNK if _settles(lambda: TrainConfig(objective=knob[0], knobs={knob[1]: value}))]
+    taken = [
+        value for value in JUNK if _settles(lambda value=value: TrainConfig(objective=knob[0], knobs={knob[1]: value}))
+    ]
     assert all(isinstance(value, (int, float)) and math.isfinite(value) for value in taken)
 
 
@@ -115,5 +117,5 @@ def test_a_range_says_itself():
 
 
 def test_ranges_do_not_need_torch():
-    code = "import sys, vae_helpers.ranges; sys.exit('torch' in sys.modules)"
+    code = "import sys, vae_helpers.settings; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

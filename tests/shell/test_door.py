@@ -75,7 +75,7 @@ def test_what_is_not_there_is_told_without_torch(tmp_path, words):
     [
         (
             OSError(errno.EROFS, "Read-only file system", "/disk/x\x1b[31m"),
-            r"/disk/x\x1b[31m cannot be used (Read-only file system)",
+            r"/disk/x\x1b[31m cannot be used, because the disk is read-only",
         ),
         (UnicodeEncodeError("utf-8", "caf\udce9", 3, 4, "no"), r"'caf\udce9' holds bytes"),
         (OverflowError("too big"), "too large"),
@@ -127,4 +127,6 @@ def test_output_that_nobody_takes_is_a_sentence(tmp_path, redirect):
         env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": ""},
         cwd=tmp_path,
     )
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "cannot be used (" in done.stderr, done.stderr
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "cannot be used, because" in done.stderr, (
+        done.stderr
+    )

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
-from vae_helpers.data.kinds import Unreadable, shown
+from vae_helpers.data.kinds import Unreadable
+from vae_helpers.errors import printable
 
 WHITE = (255, 255, 255)
 DARK_BITS = 14  # what uses no more than these of 16 bits comes out below a quarter of the brightness
@@ -71,7 +72,7 @@ def _change(profile: bytes, mode: str) -> tuple[ImageCms.ImageCmsTransform | Non
         after = np.asarray(ImageCms.applyTransform(probe, change), int)
         if np.abs(after - np.asarray(probe.convert("RGB"))).max() <= _SRGB:
             return None, mode, None
-    name = shown(ImageCms.getProfileDescription(source).strip())[:40] if profile else "L*a*b*"
+    name = printable(ImageCms.getProfileDescription(source).strip())[:40] if profile else "L*a*b*"
     return change, takes, f"was converted from {name or space} to sRGB"
 
 

@@ -65,7 +65,7 @@ def measure_pixels(frames: np.ndarray) -> np.ndarray:
 
 
 def _measure(frames: np.ndarray) -> np.ndarray:
-    import torch
+    import torch  # here, so that a folder that is not there is refused before torch is loaded
     from torch.nn.functional import adaptive_avg_pool2d
 
     full = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float()

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from vae_helpers.data import project_root
-from vae_helpers.errors import InputError
+from vae_helpers.errors import InputError, advice, reason
 from vae_helpers.files import expand, require_run_name, say, sync_folder
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs.archive import Archive, Misfit, TornFile, foreign, unreadable
@@ -154,9 +154,9 @@ def save_checkpoint(path: Path, model: BetaVAE, keep: Path | None = None, **entr
         os.replace(aside, path)
         sync_folder(path.parent)
     except (OSError, RuntimeError) as problem:
-        reason, advice = why_not_written(file and file.problem or problem)
+        why, step = why_not_written(file and file.problem or problem)
         raise InputError(
-            f"{path} could not be saved, because {reason}; the checkpoint before it, if any, is untouched: {advice}."
+            f"{path} could not be saved, because {why}; the checkpoint before it, if any, is untouched: {step}."
         ) from None
     finally:  # a Ctrl-C comes by here, too
         with contextlib.suppress(OSError):
@@ -188,14 +188,9 @@ def why_not_written(problem: Exception) -> tuple[str, str]:
     if not isinstance(problem, OSError):
         first_line = (str(problem).strip().splitlines() or [type(problem).__name__])[0].rstrip(".")
         return f"something else than the disk failed ({first_line})", "mend that and resume the run"
-    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full", "free some space and resume the run"
-    if problem.errno == errno.EFBIG:
-        return "the file is larger than this system lets it be", "raise that limit (ulimit -f) and resume the run"
-    reason = problem.strerror or str(problem)
     if problem.errno in _WRONG_PLACE:
-        return reason, "give a folder that can be written (--out DIR, or `out` in Python)"
-    return reason, "mend that and resume the run"
+        return reason(problem), "give a folder that can be written (--out DIR, or `out` in Python)"
+    return reason(problem), f"{advice(problem)} and resume the run"
 
 
 def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:

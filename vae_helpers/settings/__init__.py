@@ -26,7 +26,7 @@ from vae_helpers.settings.ranges import (
     require_objective,
     short,
 )
-from vae_helpers.settings.recipe import QUICK_PICTURES, TrainConfig, beta_at, beta_settled, learning_rate
+from vae_helpers.settings.recipe import QUICK_PICTURES, TrainConfig, beta_at, beta_is_final, learning_rate
 
 __all__ = [
     "BENCHMARK_PARTS",
@@ -48,7 +48,7 @@ __all__ = [
     "TrainConfig",
     "as_seed",
     "beta_at",
-    "beta_settled",
+    "beta_is_final",
     "default_knobs",
     "learning_rate",
     "local_rank",

@@ -1,4 +1,4 @@
-"""The ranges of numbers that decide a run, for the shell, a notebook and a file alike; without torch, so quick to ask."""
+"""The ranges of numbers that decide a run, for the shell, a notebook and a file alike; without torch, so quick."""
 
 from __future__ import annotations
 

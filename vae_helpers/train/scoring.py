@@ -8,7 +8,7 @@ from typing import NamedTuple
 from vae_helpers.model import BetaVAE, held_out_loss, logged_terms
 from vae_helpers.runs import draw, load_run, write_projector
 from vae_helpers.scores import Scores, evaluate
-from vae_helpers.settings import beta_at, beta_settled, learning_rate
+from vae_helpers.settings import beta_at, beta_is_final, learning_rate
 from vae_helpers.train.loss_monitor import LossMonitor
 from vae_helpers.train.saving import save_best
 from vae_helpers.train.state import Training
@@ -86,7 +86,7 @@ def _score_and_draw(training: Training, monitor: LossMonitor) -> None:
         training.book.histogram(epoch, "kl_per_dimension", scores.summary.kl)
         # Always scored at the run's own weights, but a model still trained at others is no candidate.
         progress = epoch / config.epochs
-        comparable = beta_settled(config, progress) and state.objective.schedule_ended(progress)
+        comparable = beta_is_final(config, progress) and state.objective.schedule_ended(progress)
         if scores.total < state.best and comparable:
             state.best, state.best_epoch = scores.total, epoch
             save_best(training.run, state, config, pictures, scores.as_dict())

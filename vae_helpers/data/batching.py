@@ -10,7 +10,7 @@ import numpy as np
 
 from vae_helpers.errors import InputError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a folder that is not there is refused before torch is loaded
     import torch
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -28,14 +28,15 @@ def plan(
     """Yield `(rows, flips)` per batch of an epoch: int64 rows of the set, and which of them to mirror (bool).
 
     `batches` follows this plan; a trainer that keeps the pictures on its device follows it with the same result.
-    Whether a picture is mirrored hangs on (seed, epoch, row) alone. The last batch is dropped when it is not full,
+    `start` leaves out the first batches, to go on in the middle of an epoch.
+    Whether a picture is mirrored depends on (seed, epoch, row) alone. The last batch is dropped when it is not full,
     except when it is the only one.
     """
     indices = np.asarray(indices, np.int64)
     if batch_size < 1:
-        raise InputError(f"`batch_size` is {batch_size}; it must be at least 1.")
+        raise InputError(f"`batch_size` is {batch_size}, but must be at least 1.")
     if not len(indices):
-        raise InputError("There are no pictures to make batches of: this part of the set is empty.")
+        raise InputError("there are no pictures to make batches of: this part of the set is empty.")
     rows = indices[order(len(indices), seed, epoch)]
     for batch in range(start, max(1, len(rows) // batch_size)):
         part = rows[batch * batch_size : (batch + 1) * batch_size]
@@ -44,20 +45,12 @@ def plan(
 
 
 def batches(
-    pictures: np.ndarray,
-    indices: np.ndarray,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-    start: int = 0,
-    flip: bool = True,
-    pin: bool = False,
+    pictures: np.ndarray, turns: Iterable[tuple[np.ndarray, np.ndarray]], pin: bool = False
 ) -> Iterator[torch.Tensor]:
-    """Yield the epoch's batches as torch.uint8 `(B, H, W, 3)`, shuffled and mirrored by `plan`.
+    """Yield an epoch's batches as torch.uint8 `(B, H, W, 3)`, shuffled and mirrored as `turns`, a `plan`, says.
 
-    `start` skips the first batches without reading them, to go on in the middle of an epoch. A thread reads the next
-    batch while this one is used; `pin` puts it in page-locked memory for a GPU. No file is opened: `pictures` is
-    the memory map.
+    A thread reads the next batch while this one is used; `pin` puts it in page-locked memory for a GPU. No file is
+    opened: `pictures` is the memory map.
 
     A cache larger than memory: within a batch rows are read in the order they lie on the disk, so one batch is one
     forward sweep of B reads of H·W·3 bytes (49 KB at 128 pixels). A solid-state disk serves that at its random-read
@@ -66,7 +59,6 @@ def batches(
     (`cache_dir`). Rows lie in the order of a hash of their names, so any stretch of the file is already a fair
     sample: should random reads ever be the limit, shuffle stretches of 64 rows instead of rows.
     """
-    turns = plan(indices, batch_size, seed, epoch, start, flip)
     yield from read_ahead(turns, lambda turn: gather(pictures, *turn, pin))
 
 
@@ -136,7 +128,7 @@ def to_float(pictures: np.ndarray | torch.Tensor, device: str | torch.device = "
         pictures = torch.from_numpy(pictures)
     if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
         raise InputError(
-            "Pictures must be uint8 of shape (N, height, width, 3), not "
+            "pictures must be uint8 of shape (N, height, width, 3), not "
             f"{str(pictures.dtype).removeprefix('torch.')} of shape {tuple(pictures.shape)}."
         )
     # Only pinned memory may be left to a copy that nobody waits for: any other may be gone before it is read.
@@ -146,10 +138,12 @@ def to_float(pictures: np.ndarray | torch.Tensor, device: str | torch.device = "
 
 def to_uint8(x: torch.Tensor) -> np.ndarray:
     """Float `(N, 3, H, W)` in [-1, 1] to uint8 `(N, H, W, 3)` in numpy: clamped, then rounded to the nearest."""
+    import torch
+
     if x.ndim != 4 or x.shape[1] != 3:
-        raise InputError(f"Expected pictures of shape (N, 3, height, width), not {tuple(x.shape)}.")
+        raise InputError(f"expected pictures of shape (N, 3, height, width), not {tuple(x.shape)}.")
     levels = x.detach().float().add(1.0).mul(127.5).round().clamp(0, 255)
-    return np.ascontiguousarray(levels.byte().permute(0, 2, 3, 1).cpu().numpy())
+    return np.ascontiguousarray(levels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
 
 
 def _random_bits(values: np.ndarray, seed: int, epoch: int) -> np.ndarray:
