@@ -66,8 +66,8 @@ def pack(
         }
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
     save_checkpoint(folder / _FILES[0], model, data=about, scores=scores.get("validation", {}), **kept)
-    with writing(folder / _FILES[1]) as file:
-        file.write(as_utf8(_made(run, model, saved, len(pictures.split.train), scores)))
+    with writing(folder / _FILES[1]) as notes:
+        notes.write(as_utf8(_made(run, model, saved, len(pictures.split.train), scores)))
     return [folder / file for file in _FILES]
 
 

@@ -76,7 +76,7 @@ def likelihood(
         name, scale = "gaussian", _root_error(decoder, rows, mu, logvar, seed)
     values = math.prod(rows.shape[1:])
     constant = log_normaliser(name, values, scale)
-    elbo, iwae, distortions, draws = [], [], [], torch.zeros(samples, dtype=torch.float64)
+    elbos, iwaes, distortions, draws = [], [], [], torch.zeros(samples, dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
     with tqdm(
         total=len(rows), desc=f"likelihood, {samples} samples each", unit="picture", delay=2, disable=not progress
@@ -91,10 +91,12 @@ def likelihood(
 
             weights, given = log_importance_weights(m[None], v[None], log_likelihood, samples, generator)
             bounds = bounds_of(weights)
-            elbo.append(bounds[0]), iwae.append(bounds[1]), distortions.append(-given.mean())
+            elbos.append(bounds[0])
+            iwaes.append(bounds[1])
+            distortions.append(-given.mean())
             draws += weights[:, 0] / len(rows)
             bar.update()
-    elbo, iwae = torch.cat(elbo), torch.cat(iwae)
+    elbo, iwae = torch.cat(elbos), torch.cat(iwaes)
     errors = [part.std().item() / math.sqrt(len(part)) if len(part) > 1 else math.nan for part in (elbo, iwae)]
     return Likelihood(
         elbo.mean().item(),
@@ -213,6 +215,6 @@ def latent_parts(mu: Tensor, logvar: Tensor, seed: int = 0, most: int = 2000, pr
     prior = log_density(z, torch.zeros(()), torch.zeros(())).sum(dim=1)
     product = each.sum(dim=1)
     parts = (own - joint, joint - product, product - prior)
-    return LatentParts(
-        *(part.mean().item() for part in parts), kl_per_dimension(mu, logvar).sum(dim=1).mean().item(), n
-    )
+    information, correlation, dimensions = (part.mean().item() for part in parts)
+    kl = kl_per_dimension(mu, logvar).sum(dim=1).mean().item()
+    return LatentParts(information, correlation, dimensions, kl, n)

@@ -77,7 +77,7 @@ class Judge(NamedTuple):
         truth = held_out[1].values
         read = {name: reader(held_out[0]) for name, reader in readers.items()}
         scores = {
-            name: np.array([score_of(*pair, a) for *pair, a in zip(values.T, truth.T, table)])
+            name: np.array([score_of(got, true, a) for got, true, a in zip(values.T, truth.T, table)])
             for name, values in read.items()
         }
         sources = tuple(
