@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vae_helpers.errors import printable
-from vae_helpers.latent import Verdict, decode_codes, encode_pictures, refine
+from vae_helpers.latent import BROKEN, Verdict, decode_codes, encode_pictures, refine
 from vae_helpers.model import psnr_of
 from vae_helpers.widgets.frame import Explorer
 from vae_helpers.widgets.gallery import Gallery
@@ -166,3 +166,16 @@ class LatentPanel(Explorer):
         note += meter_note(verdict is not None, distances is not None)
         found = meters(LARGE, self._soundness, verdict, distances)
         self.meter.value = found and f'{found}<div style="width:{LARGE}px">{note}</div>'
+
+    def _say_where(self, moved: int) -> None:
+        start = {
+            "picture": self._start_picture()[0] + self._note,
+            "mean": "the mean picture, whose code is the mean of all",
+            "random": f"a random code, seed {self.start_seed.value}, temperature {self.temperature.value:g}",
+        }[self._start_kind]
+        parts = [f"Start: {start}; {moved} moved."]
+        if not len(self.data.summary.active):
+            parts.append("No latent is active (variance of μ above 0.01), so those with the highest KL are shown.")
+        if self._begun_verdict is not None and self._begun_verdict.level[0] == BROKEN:
+            parts.append("The start is broken, so ranges do not end where pictures break.")
+        self.say(" ".join([*parts, *([self.maker.trouble] if self.maker.trouble else [])]))
