@@ -182,10 +182,8 @@ class LatentExplorer(LatentPanel):
             self.count.value = min(self._counts.get(kind, self._first_count), most)
             self.count.max, self._shown_kind = most, kind
         self._counts[kind] = self.count.value
-        self.panel.children = [
-            *([self.maker] * (kind == BY_HAND)),
-            *(self._rows.row(key).box for key in self._shown_keys()),
-        ]
+        self.panel.children = [self._rows.row(key).box for key in self._shown_keys()]
+        self.maker.layout.display = "" if kind == BY_HAND else "none"
         self.arrange(*self._widgets)
         self._pasted = self._pasted or self._rows.moved()
         self._stale.update(("start", "marks"))
