@@ -53,7 +53,7 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers.show import figures, path_figures as inspector
+from vae_helpers.show import figures, show_factors, show_inspection, show_map
 from vae_helpers.runs import load_run
 from vae_helpers.latent import analogy, direction_between
 from vae_helpers.show import save_frames
@@ -174,7 +174,7 @@ if pictures.factors is not None:
     reader = FactorReader(known_mu, factors[known], pictures.factor_table, mu, factors[pictures.split.validation])
 context = PathContext(summary.active, support)
 reports = compare_paths(model, mu[a], mu[b], 10, context, reader=reader)
-figure = inspector.show_inspection(reports, pictures.pictures)
+figure = show_inspection(reports, pictures.pictures)
 figures.save(figure, run.plots / "path_inspector.png")
 figure
 
@@ -190,7 +190,7 @@ figure
 
 # %%
 if reader is not None:
-    figure = inspector.show_factors(reports, reader)
+    figure = show_factors(reports, reader)
 else:
     figure = None
     print("The factors of these pictures are not known: open the built-in set to see this figure.")
@@ -207,7 +207,7 @@ figure
 # %%
 even = compare_paths(model, mu[a], mu[b], 10, context, even=True, kinds=("lerp", "slerp"))
 assert all(report.unevenness < 1.1 for report in even.values())
-inspector.show_inspection(even, title="Re-timed: the same way, in even steps")
+show_inspection(even, title="Re-timed: the same way, in even steps")
 
 # %% [markdown]
 # The curves are flat now, and the ends are the same. The way itself hasn't changed, only where on it the frames lie.
@@ -294,7 +294,7 @@ figures.show_rows(rows, [f"β = {each.beta:g}\n{each.rate:.0f} nats, {each.psnr:
 # %%
 plane = pca_map(mu[:shown])
 places = plane.place(reports["lerp"].path.codes)
-inspector.show_map(plane.points, held_out[:shown], places)
+show_map(plane.points, held_out[:shown], places)
 
 # %% [markdown]
 # Neighbours on the map are alike in what the codes hold most of, which is often colour and light. Two axes of dozens

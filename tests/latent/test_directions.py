@@ -72,3 +72,9 @@ def test_apply_walks_along_the_direction():
 def test_bad_input_gets_a_sentence(wrong, word):
     with pytest.raises(InputError, match=word):
         wrong()
+
+
+def test_few_pictures_are_regrouped_in_every_way():
+    """Of the 10 ways to choose 2 of 5 codes none but that at hand sets the means as far apart."""
+    without, with_ = torch.tensor([[0.0, 0.0], [0.1, 0.0]]), torch.tensor([[5.0, 0.0], [5.1, 0.0], [5.2, 0.0]])
+    assert np.isclose(direction_between(without, with_).p_value, 1 / 10)

@@ -7,7 +7,10 @@ import torch
 from vae_helpers.data import attributes_of
 from vae_helpers.errors import InputError
 from vae_helpers.latent import (
+    BROKEN,
+    DOUBTFUL,
     KINDS,
+    SOUND,
     Chart,
     PathContext,
     Soundness,
@@ -230,37 +233,42 @@ def test_a_chain_of_geodesics_is_not_longer_than_one_of_straight_lines(model, co
 
 
 class _Judge(Soundness):
-    """Calls a middle SOUND only where it is darker than the first mark; no model is asked."""
+    """Gives the frames in `refused` that level and all others `level`; no model is asked."""
 
-    def __init__(self, marks):
-        self.marks, self.asked = marks, 0
+    def __init__(self, level=SOUND, refused=(), refused_level=BROKEN):
+        self.level, self.refused, self.refused_level, self.asked = level, refused, refused_level, 0
 
     def judge(self, frames):
         self.asked += len(frames)
-        return Verdict(frames.mean(axis=(1, 2, 3)), np.searchsorted(self.marks, frames.mean(axis=(1, 2, 3))))
+        bad = [any(np.array_equal(frame, other) for other in self.refused) for frame in frames]
+        return Verdict(np.ones(len(frames)), np.where(bad, self.refused_level, self.level))
+
+
+def _middles(model, mu, pairs):
+    return [decode_codes(model, lerp(mu[a], mu[b], 3)[1:2])[0] for a, b in pairs]
 
 
 def test_pairs_with_a_sound_middle_are_preferred(model, held_out):
     mu, _ = encode_pictures(model, held_out)
-    plain = pick_pairs(model, held_out, 4)
-    means = {
-        (a, b): decode_codes(model, lerp(mu[a], mu[b], 3)[1:2]).mean()
-        for a in range(len(mu))
-        for b in range(len(mu))
-        if a < b
-    }
-    middle = np.quantile(list(means.values()), 0.7)
-    pairs = pick_pairs(model, held_out, 4, _Judge((middle, middle)))
-    assert all(means[tuple(sorted(pair))] <= middle for pair in pairs) and len(set(pairs.ravel())) == 8
-    assert any(means[tuple(sorted(pair))] > middle for pair in plain)  # there was something to avoid
-    assert np.array_equal(pick_pairs(model, held_out, 4, _Judge((999, 999))), plain)
+    plain = pick_pairs(model, held_out, 2)
+    assert np.array_equal(pick_pairs(model, held_out, 2, _Judge()), plain)
+    refused = _middles(model, mu, plain)
+    pairs = pick_pairs(model, held_out, 2, _Judge(refused=refused))
+    assert len(set(pairs.ravel())) == 4 and not {*map(tuple, plain)} & {*map(tuple, pairs)}
 
 
 def test_where_no_middle_is_sound_the_doubtful_come_first_and_the_search_ends(model, held_out):
-    judge = _Judge((-1, -1))
-    assert len(set(pick_pairs(model, held_out, 3, judge).ravel())) == 6 and judge.asked <= 36
-    assert len(set(pick_pairs(model, held_out, 99, judge).ravel())) == len(held_out) // 2 * 2
     mu, _ = encode_pictures(model, held_out)
-    levels = _Judge((-1, 1e9))  # all are doubtful: the farthest pair stays the first
-    assert tuple(pick_pairs(model, held_out, 1, levels)[0]) == divmod(int(torch.cdist(mu, mu).argmax()), len(mu))
-    assert pick_pairs(model, held_out[[0, 0]], 1).tolist() == [[0, 1]]  # never a picture with itself
+    plain = pick_pairs(model, held_out, 1)
+    far = torch.cdist(mu, mu).triu().flatten().argsort(descending=True)[5].item()
+    pair = divmod(far, len(mu))
+    doubtful = _Judge(BROKEN, _middles(model, mu, [pair]), DOUBTFUL)
+    assert tuple(pick_pairs(model, held_out, 1, doubtful)[0]) == pair
+    judge = _Judge(BROKEN)
+    assert np.array_equal(pick_pairs(model, held_out, 1, judge), plain) and judge.asked <= 16
+    everything = pick_pairs(model, held_out, 99, judge)
+    assert len(set(everything.ravel())) == 2 * len(everything) == len(held_out) // 2 * 2
+
+
+def test_equal_pictures_make_a_pair_but_none_with_itself(model, held_out):
+    assert pick_pairs(model, held_out[[0, 0]], 1).tolist() == [[0, 1]]

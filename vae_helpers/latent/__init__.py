@@ -1,6 +1,7 @@
-"""Moving through the latent space: encode, decode, sample, paths between pictures, sweeps along one latent.
+"""Moving through the latent space: encode, decode, sample; paths, charts, axes and directions; measures of frames.
 
-Codes are float32 (N, latent_dim), means μ and never samples, so that looking twice shows the same picture."""
+Codes are float32 (N, latent_dim), means μ and never samples, so that looking twice shows the same picture.
+"""
 
 from vae_helpers.latent.axes import (
     Axis,

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from vae_helpers.errors import InputError
@@ -124,6 +123,8 @@ def component_axes(codes: Tensor, count: int = 8) -> list[LineAxis]:
     """
     if codes.dim() != 2 or len(codes) < 3:
         raise InputError(f"principal components need at least 3 codes (N, latent_dim), but got {tuple(codes.shape)}.")
+    from sklearn.decomposition import PCA
+
     count = min(count, len(codes) - 1, codes.shape[1])
     pca = PCA(count, svd_solver="full").fit(np.asarray(codes.detach().cpu(), np.float64))
     spread = np.sqrt(pca.explained_variance_)

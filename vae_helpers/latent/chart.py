@@ -11,28 +11,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import chi2
 from torch import Tensor
 
-from vae_helpers.data import (
-    Attribute,
-    Attributes,
-    canonical_correlation,
-    embed,
-    embed_all,
-    find_name,
-    split_embedded,
-    unembed_all,
-)
+from vae_helpers.data import Attribute, Attributes, embed, embed_all, find_name, split_embedded, unembed_all
 from vae_helpers.errors import InputError
 from vae_helpers.latent.chart_features import Features
+from vae_helpers.latent.chart_values import (
+    FEWEST,
+    clip_embedded,
+    fill_unknown,
+    interpolated,
+    seen_columns,
+    shared_covariance,
+    unlearnable,
+)
 from vae_helpers.latent.code_reader import VectorReader, ridge
 
 WAYS = ("conditional", "marginal")  # the others follow as they do in the set, or stay
 _MOST, _KEPT = 4096, 2048  # codes learnt from, and residues kept for samples: more gain little
-_FEWEST = 8  # pictures that must know an attribute
-_PER_CHOICE = 3  # pictures for each choice of a category, on average
-_LEAST, _CHANCE = 0.1, 1e-3  # a correlation smaller, or likelier by chance, is none
 
 
 @dataclass(frozen=True)
@@ -67,30 +63,20 @@ class Chart:
         rows = np.unique(np.linspace(0, len(codes) - 1, _MOST).astype(int))
         z = np.asarray(codes.detach().cpu(), np.float64)[rows]
         active = np.flatnonzero(z.var(axis=0) > 0.01) if active is None else np.sort(np.asarray(active))
-        left_out = _left_out(attributes := attributes.rows(rows))
+        left_out = unlearnable(attributes := attributes.rows(rows))
         attributes = attributes.select([name for name in attributes.names if name not in left_out])
-        if not len(active) or not attributes.table:
-            why = "; ".join(f"{name} {reason}" for name, reason in list(left_out.items())[:3]) or "none was given"
-            raise InputError(
-                f"no chart can be made of {len(active)} active latents and {len(attributes.table)} "
-                f"attributes ({why}): it needs codes that differ, and attributes that do."
-            )
-        embedded = embed_all(attributes.values, attributes.table)
+        table = attributes.table
+        _require_something(active, table, left_out)
+        embedded = embed_all(attributes.values, table)
         reader = VectorReader.fit(z[:, active], embedded, seed)
-        embedded = _filled(embedded, reader.read(z[:, active]), attributes.table)
-        features = Features.chosen(attributes.table, embedded, z[:, active])
+        embedded = fill_unknown(embedded, reader.read(z[:, active]), table)
+        features = Features.chosen(table, embedded, z[:, active])
         made = features(embedded)
         weights, offset = ridge(made, z[:, active])
         kept = np.unique(np.linspace(0, len(z) - 1, _KEPT).astype(int))
-        residues = (z[:, active] - made @ weights - offset)[kept]
-        seen = np.concatenate(
-            [
-                e.any(axis=0) if a.choices else np.ones(a.width, bool)
-                for a, e in zip(attributes.table, split_embedded(embedded, attributes.table))
-            ]
-        )
+        residues = (z[:, active] - made @ weights - offset)[kept].astype(np.float32)
         return cls(
-            attributes.table,
+            table,
             left_out,
             z.mean(axis=0),
             active,
@@ -98,10 +84,10 @@ class Chart:
             weights,
             offset,
             reader,
-            _covariance(embedded, attributes.table),
-            seen,
+            shared_covariance(embedded, table),
+            seen_columns(embedded, table),
             embedded[kept].astype(np.float32),
-            residues.astype(np.float32),
+            residues,
         )
 
     @property
@@ -181,7 +167,10 @@ class Chart:
         ends = self._start(self._matrix(torch.stack([a, b])), known)
         share = t.numpy()[:, None]
         between = np.concatenate(
-            [_between(part, attribute, share) for part, attribute in zip(split_embedded(ends, self.table), self.table)],
+            [
+                interpolated(part, attribute, share)
+                for part, attribute in zip(split_embedded(ends, self.table), self.table)
+            ],
             axis=1,
         )
         first, last = self.features(ends)
@@ -228,8 +217,8 @@ class Chart:
         """Embedded attributes (n, E) of codes (n, L)."""
         read = self.reader.read(active)
         if known is None:
-            return _filled(np.full_like(read, np.nan), read, self.table)
-        return _filled(embed_all(known, self.table), read, self.table)
+            return fill_unknown(np.full_like(read, np.nan), read, self.table)
+        return fill_unknown(embed_all(known, self.table), read, self.table)
 
     def _moved(self, code: Tensor, wanted: Mapping[str, np.ndarray], way: str, known: np.ndarray | None) -> Tensor:
         start = self._start(self._matrix(code[None]), None if known is None else np.asarray(known)[None])
@@ -259,60 +248,8 @@ class Chart:
             change = (target[:, moved] - start[:, moved]) @ slopes
             for j, (attribute, place) in enumerate(zip(self.table, places)):
                 if j not in columns and change[:, place].any():
-                    target[:, place] = _within(target[:, place] + change[:, place], attribute)
+                    target[:, place] = clip_embedded(target[:, place] + change[:, place], attribute)
         return target
-
-
-def _filled(embedded: np.ndarray, read: np.ndarray, table: tuple[Attribute, ...]) -> np.ndarray:
-    """Unknown cells become what was read, as an embedding that a value can have."""
-    return np.where(np.isnan(embedded), embed_all(unembed_all(read, table), table), embedded)
-
-
-def _within(embedded: np.ndarray, attribute: Attribute) -> np.ndarray:
-    """What follows is brought back to where values can be; a category may be partly one and partly another."""
-    if attribute.kind == "number":
-        return embedded.clip(-1, 1)
-    if attribute.kind == "circular":
-        return embedded / np.maximum(np.linalg.norm(embedded, axis=1, keepdims=True), 1e-9)
-    shares = embedded.clip(0, 1)
-    return shares / shares.sum(axis=1, keepdims=True)
-
-
-def _between(ends: np.ndarray, attribute: Attribute, share: np.ndarray) -> np.ndarray:
-    if attribute.kind == "number":
-        return (1 - share) * ends[0] + share * ends[1]
-    if attribute.kind == "category":
-        return np.where(share < 0.5, ends[0], ends[1])
-    start, turn = np.arctan2(ends[0, 1], ends[0, 0]), np.arctan2(ends[1, 1], ends[1, 0])
-    angle = start + share * ((turn - start + np.pi) % (2 * np.pi) - np.pi)
-    return np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
-
-
-def _left_out(attributes: Attributes) -> dict[str, str]:
-    """Why some attributes cannot be learnt."""
-    why = {}
-    for attribute, column in zip(attributes.table, attributes.values.T):
-        known = column[~np.isnan(column)]
-        if len(known) < _FEWEST:
-            why[attribute.name] = f"is known of {len(known)} training pictures only, and {_FEWEST} are needed"
-        elif len(different := np.unique(known)) < 2 or attribute.low == attribute.high:
-            why[attribute.name] = "is the same in every training picture"
-        elif attribute.choices and len(known) < _PER_CHOICE * len(different):
-            why[attribute.name] = f"has {len(different)} choices in {len(known)} training pictures, too many to learn"
-    return why
-
-
-def _covariance(embedded: np.ndarray, table: tuple[Attribute, ...]) -> np.ndarray:
-    """Covariance of embedded attributes (N, E); blocks of two attributes that chance explains are 0."""
-    covariance = np.atleast_2d(np.cov(embedded.T))
-    places = np.split(np.arange(embedded.shape[1]), np.cumsum([a.width for a in table])[:-1])
-    for i, a in enumerate(places):
-        for b in places[:i]:
-            r = canonical_correlation(embedded[:, a], embedded[:, b])
-            likely = chi2.sf(len(embedded) * r**2, len(a) * len(b)) > _CHANCE
-            if likely or abs(r) < _LEAST:
-                covariance[np.ix_(a, b)] = covariance[np.ix_(b, a)] = 0
-    return covariance
 
 
 def _require_codes(codes: Tensor, attributes: Attributes) -> None:
@@ -321,7 +258,16 @@ def _require_codes(codes: Tensor, attributes: Attributes) -> None:
             f"a chart needs codes (N, latent_dim) and as many rows of attributes, but got "
             f"{tuple(codes.shape)} and {len(attributes)} rows."
         )
-    if len(codes) < _FEWEST:
-        raise InputError(f"{len(codes)} pictures are too few for a chart: give at least {_FEWEST}.")
+    if len(codes) < FEWEST:
+        raise InputError(f"{len(codes)} pictures are too few for a chart: give at least {FEWEST}.")
     if not bool(torch.isfinite(codes).all()):
         raise InputError("some codes are not finite numbers, so no chart can be made of them: train the model again.")
+
+
+def _require_something(active: np.ndarray, table: tuple[Attribute, ...], left_out: Mapping[str, str]) -> None:
+    if not len(active) or not table:
+        why = "; ".join(f"{name} {reason}" for name, reason in list(left_out.items())[:3]) or "none was given"
+        raise InputError(
+            f"no chart can be made of {len(active)} active latents and {len(table)} "
+            f"attributes ({why}): it needs codes that differ, and attributes that do."
+        )

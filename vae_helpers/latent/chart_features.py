@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.polynomial import legendre
-from sklearn.linear_model import Ridge
 
 from vae_helpers.data import Attribute
 
@@ -103,6 +102,8 @@ def _degree(attribute: Attribute, degree: int, different: int) -> int:
 
 def _error(features: np.ndarray, codes: np.ndarray, test: np.ndarray) -> float:
     """Squared error of the codes of the `test` rows, learnt from the others, with the better ridge."""
+    from sklearn.linear_model import Ridge
+
     features, codes = features - features[~test].mean(axis=0), codes - codes[~test].mean(axis=0)
     fits = [Ridge(ridge, fit_intercept=False).fit(features[~test], codes[~test]) for ridge in _RIDGES]
     return min(float(np.square(fit.predict(features[test]) - codes[test]).sum()) for fit in fits)
@@ -110,6 +111,8 @@ def _error(features: np.ndarray, codes: np.ndarray, test: np.ndarray) -> float:
 
 def _ranked_products(alone: Features, embedded: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray:
     """The `count` products of functions of different attributes that explain most of what those alone leave."""
+    from sklearn.linear_model import Ridge
+
     owner, degree = alone.owners()
     own = alone(embedded)
     left = codes - codes.mean(axis=0)

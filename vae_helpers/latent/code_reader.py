@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import cdist
-from sklearn.kernel_approximation import Nystroem
-from sklearn.linear_model import RidgeCV
 
 RIDGES = tuple(np.logspace(-2, 4, 6))
 _CENTRES = 500  # training codes that the kernel is measured to
@@ -28,6 +25,8 @@ class VectorReader(NamedTuple):
     @classmethod
     def fit(cls, vectors: np.ndarray, targets: np.ndarray, seed: int = 0) -> VectorReader:
         """From vectors (N, D) and targets (N, T); targets that are NaN in the same rows are learnt together."""
+        from sklearn.kernel_approximation import Nystroem
+
         vectors = np.asarray(vectors, np.float64)
         centre = vectors.mean(axis=0)
         scale = np.array(1 / max(np.sqrt(vectors.var(axis=0).sum()), 1e-12))
@@ -41,6 +40,8 @@ class VectorReader(NamedTuple):
 
     def read(self, vectors: np.ndarray) -> np.ndarray:
         """(n, D) => (n, T)."""
+        from scipy.spatial.distance import cdist
+
         scaled = (np.asarray(vectors, np.float64) - self.centre) * self.scale
         near = np.exp(-_gamma() * cdist(scaled, self.places, "sqeuclidean"))
         return np.concatenate([near, scaled], axis=1) @ self.weights + self.offset
@@ -83,6 +84,8 @@ def same_rows(targets: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def ridge(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights (F, T) and offset (T,), the ridge chosen for each target by leaving each row out once."""
+    from sklearn.linear_model import RidgeCV
+
     mean = features.mean(axis=0)
     fitted = RidgeCV(RIDGES, alpha_per_target=targets.shape[1] > 1).fit(features - mean, targets)
     weights = fitted.coef_.reshape(targets.shape[1], -1).T

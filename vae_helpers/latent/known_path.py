@@ -1,4 +1,4 @@
-"""A path that keeps to known ground without knowing any attribute: from training code to training code."""
+"""A path near the training codes that needs no attributes: from training code to training code."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _POINTS = 65
 def known_curve(known: Tensor, a: Tensor, b: Tensor, active: np.ndarray | None = None) -> Callable[[Tensor], Tensor]:
     """The cheapest way from code a to code b, (latent_dim,) each, through the training codes `known` (N, latent_dim).
 
-    Dijkstra's way in the graph of the 10 nearest neighbours over the `active` latents (default: all), an edge costing
-    distance³; then smoothed, and timed by its length. Returns a curve: fractions of the way (n,) in [0, 1] => codes
-    (n, latent_dim), exact at 0 and 1. Where no way leads from a to b it is the straight line.
+    The shortest path (Dijkstra) in the graph of the 10 nearest neighbours over the `active` latents (default: all), an
+    edge costing distance³; then smoothed, and moved along at even speed. Returns a curve: fractions of the way (n,) in
+    [0, 1] => codes (n, latent_dim), exact at 0 and 1. Where no way leads from a to b it is the straight line.
     Raises InputError for fewer than two known codes, or codes of another size.
     """
     if known.dim() != 2 or len(known) < 2 or known.shape[1] != len(a) or a.shape != b.shape:
@@ -63,7 +63,7 @@ def _cheapest_way(nodes: np.ndarray) -> list[int]:
 
 
 def _smoothed(bend: np.ndarray, sigma: float) -> np.ndarray:
-    """A bend (points, latent_dim) with zero ends, smoothed by a Gaussian; mirrored with its sign, so the ends stay zero."""
+    """A bend (points, latent_dim) with zero ends, smoothed by a Gaussian; continued as an odd function at the ends."""
     from scipy.ndimage import gaussian_filter1d
 
     last = len(bend) - 1

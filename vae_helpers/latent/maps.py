@@ -13,7 +13,7 @@ _TSNE_MOST = 5000
 
 
 class PlaneMap(NamedTuple):
-    """Codes seen from their two widest sides (PCA)."""
+    """Codes on their first two principal components."""
 
     points: np.ndarray  # (N, 2)
     explained: np.ndarray  # (2,) share of the codes' variance along each axis
@@ -26,27 +26,26 @@ class PlaneMap(NamedTuple):
 
 
 def pca_map(codes: Tensor) -> PlaneMap:
-    """Project codes (N, latent_dim) on their two principal axes; N at least 3, latent_dim at least 2.
+    """Project codes (N, latent_dim) on their first two principal components; N at least 3, latent_dim at least 2.
 
     Each axis points to where its largest entry is positive, so two calls and two machines agree.
     """
     codes = _plain(codes)
     if len(codes) < 3 or codes.shape[1] < 2:
         raise InputError(f"a map needs at least 3 codes of at least 2 latents, but these have shape {codes.shape}.")
-    centre = codes.mean(axis=0)
-    _, widths, axes = np.linalg.svd(codes - centre, full_matrices=False)
-    axes = axes[:2]
-    axes = axes * np.sign(axes[[0, 1], np.abs(axes).argmax(axis=1)])[:, None]
-    total = np.square(widths).sum()
-    explained = np.square(widths[:2]) / total if total else np.zeros(2)
-    return PlaneMap((codes - centre) @ axes.T, explained, centre, axes)
+    from sklearn.decomposition import PCA
+
+    with np.errstate(invalid="ignore"):  # equal codes have no variance to share
+        pca = PCA(2, svd_solver="full").fit(codes)
+    axes = pca.components_ * np.sign(pca.components_[[0, 1], np.abs(pca.components_).argmax(axis=1)])[:, None]
+    return PlaneMap((codes - pca.mean_) @ axes.T, np.nan_to_num(pca.explained_variance_ratio_), pca.mean_, axes)
 
 
 def tsne_map(codes: Tensor, perplexity: float = 30, seed: int = 0) -> np.ndarray:
-    """t-SNE of codes (N, latent_dim) (van der Maaten & Hinton 2008): (N, 2); needs scikit-learn.
+    """t-SNE of codes (N, latent_dim) (van der Maaten & Hinton 2008): (N, 2).
 
-    Neighbours stay neighbours, but distances between clusters mean little. Raises InputError without scikit-learn, for
-    more than 5,000 codes (minutes), or no more codes than `perplexity`.
+    Neighbours stay neighbours, but distances between clusters mean little. Raises InputError for more than 5,000 codes
+    (minutes), or no more codes than `perplexity`.
     """
     codes = _plain(codes)
     if not perplexity < len(codes) <= _TSNE_MOST:
@@ -54,13 +53,8 @@ def tsne_map(codes: Tensor, perplexity: float = 30, seed: int = 0) -> np.ndarray
             f"t-SNE of {len(codes)} codes at perplexity {perplexity:g} is not possible: give more codes "
             f"than the perplexity, and at most {_TSNE_MOST:,}."
         )
-    try:
-        from sklearn.manifold import TSNE
-    except ImportError:
-        raise InputError(
-            "t-SNE needs the package scikit-learn, which is not installed: `pip install scikit-learn`, or "
-            "use the PCA map."
-        ) from None
+    from sklearn.manifold import TSNE
+
     return TSNE(perplexity=perplexity, random_state=seed, init="pca").fit_transform(codes).astype(np.float64)
 
 

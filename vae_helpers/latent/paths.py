@@ -22,7 +22,7 @@ from vae_helpers.model import BetaVAE, Decoder
 
 _EVEN = 1.08  # largest step over mean step at which re-timing stops: within the promised 1.1, with some to spare
 _ROUNDS = 12
-_REFUSALS = 12  # pairs whose middle is not sound, for each pair wanted, after which the search for better ends
+_REFUSALS, _OF_ONE = 16, 8  # middles that are not sound, per pair wanted and per picture, until the search ends
 
 
 class Path(NamedTuple):
@@ -157,7 +157,7 @@ def _sound_pairs(
 ) -> list[tuple[int, int]]:
     """Up to `count` far pairs, those with a sound middle first; `distance` (N, N) loses the pictures that are used.
 
-    A picture whose middles were refused three times is not tried again, for it may be an outlier.
+    A picture with too many middles that are not sound is not tried again: it may be an outlier, whose pairs all break.
     """
     decoder, untried = frozen_decoder(model), distance.clone()
     pairs, spare, refused = [], [], Counter()
@@ -171,7 +171,7 @@ def _sound_pairs(
         else:
             spare.append((level, len(spare), (a, b)))
             refused.update((a, b))
-            used = [i for i in (a, b) if refused[i] == 3]
+            used = [i for i in (a, b) if refused[i] == _OF_ONE]
         untried[used] = -1
         untried[:, used] = -1
     for *_, pair in sorted(spare):

@@ -1,9 +1,27 @@
-"""Everything that is drawn or written as a picture: figures, stills, animations, a page with a slider."""
+"""Everything that is drawn or written as a picture: figures, stills, animations, a page with a slider.
+
+A function `show_...` returns a closed figure, so that a cell which ends in it shows it once; `save` writes one.
+"""
 
 from vae_helpers.show.export import save_frames, save_png, tile, to_bytes, video_encoder
-from vae_helpers.show.figures import save
+from vae_helpers.show.figures import (
+    save,
+    show_curves,
+    show_gaussians,
+    show_grid,
+    show_histogram,
+    show_latent_use,
+    show_losses,
+    show_paths,
+    show_reconstructions,
+    show_rows,
+    show_traversals,
+)
+from vae_helpers.show.map_figure import show_map
+from vae_helpers.show.path_figures import show_factors, show_inspection
 from vae_helpers.show.score_figures import show_factor_map, show_rate_distortion, show_scores
 from vae_helpers.show.scrubber import embedded, scrubber_html
+from vae_helpers.show.trust_figures import show_kinds, show_trust
 
 __all__ = [
     "embedded",
@@ -11,9 +29,24 @@ __all__ = [
     "save_frames",
     "save_png",
     "scrubber_html",
+    "show_curves",
     "show_factor_map",
+    "show_factors",
+    "show_gaussians",
+    "show_grid",
+    "show_histogram",
+    "show_inspection",
+    "show_kinds",
+    "show_latent_use",
+    "show_losses",
+    "show_map",
+    "show_paths",
     "show_rate_distortion",
+    "show_reconstructions",
+    "show_rows",
     "show_scores",
+    "show_traversals",
+    "show_trust",
     "tile",
     "to_bytes",
     "video_encoder",

@@ -17,6 +17,11 @@ from vae_helpers.files import as_utf8, writing
 from vae_helpers.settings import ENDINGS
 from vae_helpers.show.scrubber import scrubber_html
 
+# What browsers play: H.264 with 4:2:0 colour of the BT.709 kind, the index in front.
+_FILM = (
+    "-an -vf scale=out_color_matrix=bt709:out_range=tv -c:v libx264 -preset medium -crf 18 -pix_fmt yuv420p "
+    "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -movflags +faststart -f mp4"
+)
 # For the screen: no chroma subsampling, which smears the edges of small pictures.
 _BYTES = {"jpeg": {"quality": 92, "subsampling": 0}, "webp": {"quality": 90, "method": 2}, "png": {"compress_level": 4}}
 
@@ -71,21 +76,9 @@ def save_frames(
     network, with `title` and a caption per frame. What was there before stays until the new file is whole.
     Raises InputError for another ending, no frames, no encoder, a full disk, a place that can't be written.
     """
-    path = Path(path)
+    path, frames = Path(path), np.asarray(frames)
+    _require_savable(frames, path, fps)
     ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise InputError(
-            f"{path.name} cannot be written, because {ending or 'no ending'!r} is not a kind this can "
-            f"save: end the name in {', '.join(ENDINGS)}."
-        )
-    frames = np.asarray(frames)
-    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
-        raise InputError(
-            f"{path.name} cannot be written: frames must be uint8 of shape (N, H, W, 3), N at least 1, "
-            f"but these are {frames.dtype} of shape {frames.shape}."
-        )
-    if not fps > 0:
-        raise InputError(f"{path.name} cannot play at {fps} frames per second: give a number above 0.")
     if ending == ".png":
         return save_png(tile(frames, len(frames)), path)
     if ending == ".html":
@@ -102,6 +95,22 @@ def save_frames(
         else:
             _animate(frames, file, ending[1:], fps)
     return path
+
+
+def _require_savable(frames: np.ndarray, path: Path, fps: float) -> None:
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise InputError(
+            f"{path.name} cannot be written, because {ending or 'no ending'!r} is not a kind this can "
+            f"save: end the name in {', '.join(ENDINGS)}."
+        )
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
+        raise InputError(
+            f"{path.name} cannot be written: frames must be uint8 of shape (N, H, W, 3), N at least 1, "
+            f"but these are {frames.dtype} of shape {frames.shape}."
+        )
+    if not fps > 0:
+        raise InputError(f"{path.name} cannot play at {fps} frames per second: give a number above 0.")
 
 
 def _animate(frames: np.ndarray, file: BinaryIO, kind: str, fps: float) -> None:
@@ -131,44 +140,8 @@ def _encode_film(frames: np.ndarray, place: str, name: str, fps: float, encoder:
     # Players want 4:2:0 colour, which needs even sides: repeat the last row or column where one is odd.
     frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
     height, width = frames.shape[1:3]
-    command = [
-        encoder,
-        "-y",
-        "-loglevel",
-        "error",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-s",
-        f"{width}x{height}",
-        "-r",
-        str(fps),
-        "-i",
-        "-",
-        "-an",
-        "-vf",
-        "scale=out_color_matrix=bt709:out_range=tv",
-        "-c:v",
-        "libx264",
-        "-preset",
-        "medium",
-        "-crf",
-        "18",
-        "-pix_fmt",
-        "yuv420p",
-        "-colorspace",
-        "bt709",
-        "-color_primaries",
-        "bt709",
-        "-color_trc",
-        "bt709",
-        "-movflags",
-        "+faststart",
-        "-f",
-        "mp4",
-        place,
-    ]
+    source = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {fps} -i -"
+    command = [encoder, *f"-y -loglevel error {source} {_FILM}".split(), place]
     try:
         done = subprocess.run(command, input=frames.tobytes(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     except OSError as problem:

@@ -1,11 +1,13 @@
-"""Every figure of the notebooks and the shell. Each function returns a closed figure: a cell that ends in it shows it once."""
+"""Figures of pictures, losses and latents.
+
+Each function returns a closed figure, so that a cell which ends in it shows it once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -13,8 +15,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.files import writing
 from vae_helpers.latent import LatentSummary
 from vae_helpers.show.export import tile
-
-_INK, _ACCENT, _QUIET = "#333333", "#c8553d", "#9aa5b1"
+from vae_helpers.show.style import ACCENT, INK, QUIET, closed, plain, subplots
 
 
 def show_grid(pictures: np.ndarray, columns: int = 8, title: str = "", captions: Sequence[str] = ()) -> Figure:
@@ -24,15 +25,13 @@ def show_grid(pictures: np.ndarray, columns: int = 8, title: str = "", captions:
     rows = -(-len(pictures) // columns)
     if not captions:
         return _sheet(tile(pictures, columns), columns, rows, title)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(1.3 * columns, 1.55 * rows), squeeze=False, layout="constrained"
-    )
+    figure, axes = subplots(rows, columns, figsize=(1.3 * columns, 1.55 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, picture, caption in zip(axes.flat, pictures, captions):
         axis.imshow(picture)
-        axis.set_title(caption, fontsize=8, color=_INK, y=-0.18)
-    return _closed(figure, title)
+        axis.set_title(caption, fontsize=8, color=INK, y=-0.18)
+    return closed(figure, title)
 
 
 def show_rows(rows: Sequence[np.ndarray], labels: Sequence[str], title: str = "") -> Figure:
@@ -46,15 +45,14 @@ def show_rows(rows: Sequence[np.ndarray], labels: Sequence[str], title: str = ""
         _require_pictures(row)
     height, width = len(rows), max(len(row) for row in rows)
     side = min(1.3, 11 / width)
-    figure, axes = plt.subplots(
-        height, 1, figsize=(side * width + 1.3, side * height + 0.3 * bool(title)), squeeze=False, layout="constrained"
-    )
+    size = (side * width + 1.3, side * height + 0.3 * bool(title))
+    figure, axes = subplots(height, 1, figsize=size, squeeze=False)
     for axis, row, label in zip(axes.flat, rows, labels):
         axis.imshow(tile(row, len(row)))
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
-        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9, color=_INK)
-    return _closed(figure, title)
+        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9, color=INK)
+    return closed(figure, title)
 
 
 def show_reconstructions(
@@ -71,7 +69,7 @@ def show_reconstructions(
         last.set_xticks(
             [size * i + size / 2 for i in range(len(quality))], [f"{q:.1f} dB" for q in quality], fontsize=8
         )
-        last.tick_params(length=0, colors=_INK)
+        last.tick_params(length=0, colors=INK)
     return figure
 
 
@@ -87,7 +85,7 @@ def show_paths(
         count, size = len(rows[0]), rows[0].shape[2] + 2
         top = figure.axes[0].secondary_xaxis("top")
         top.set_xticks([size / 2, size * count / 2, size * (count - 0.5)], ["A", "path", "B"], fontsize=9)
-        top.tick_params(length=0, colors=_INK)
+        top.tick_params(length=0, colors=INK)
         top.spines[:].set_visible(False)
     return figure
 
@@ -101,9 +99,9 @@ def show_traversals(
 
 def show_losses(log: dict[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Figure:
     """Total, reconstruction and KL over epochs, training and held-out, from a run's TensorBoard log."""
-    figure, axes = plt.subplots(1, 4, figsize=(13, 3), layout="constrained")
+    figure, axes = subplots(1, 4, figsize=(13, 3))
     for axis, term, unit in zip(axes, ("total", "reconstruction", "kl", "psnr"), ("nats / picture",) * 3 + ("dB",)):
-        for part, colour in (("train", _QUIET), ("held_out", _ACCENT)):
+        for part, colour in (("train", QUIET), ("held_out", ACCENT)):
             if f"{term}/{part}" in log:
                 epochs, values = log[f"{term}/{part}"]
                 axis.plot(
@@ -114,42 +112,42 @@ def show_losses(log: dict[str, tuple[np.ndarray, np.ndarray]], title: str = "") 
                     marker="o" if len(epochs) < 25 else "",
                     markersize=3,
                 )
-        axis.set_title({"kl": "KL", "psnr": "PSNR"}.get(term, term), fontsize=10, color=_INK)
+        axis.set_title({"kl": "KL", "psnr": "PSNR"}.get(term, term), fontsize=10, color=INK)
         axis.set_xlabel("epoch")
         axis.set_ylabel(unit)
         axis.xaxis.get_major_locator().set_params(integer=True)
-        _plain(axis)
+        plain(axis)
     axes[0].legend(frameon=False)
-    return _closed(figure, title)
+    return closed(figure, title)
 
 
 def show_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], xlabel: str, ylabel: str, title: str = "") -> Figure:
     """Plain lines, `{label: (x, y)}`, in one axis."""
-    figure, axis = plt.subplots(figsize=(6, 2.8), layout="constrained")
+    figure, axis = subplots(figsize=(6, 2.8))
     for label, (x, y) in curves.items():
         axis.plot(x, y, label=label)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     if len(curves) > 1:
         axis.legend(frameon=False)
-    _plain(axis)
-    return _closed(figure, title)
+    plain(axis)
+    return closed(figure, title)
 
 
 def show_latent_use(summary: LatentSummary, title: str = "") -> Figure:
     """KL of every latent in nats, highest first: coloured where active, grey where the decoder gets nothing from it."""
     by_kl = np.argsort(-summary.kl, kind="stable")
     active = np.isin(by_kl, summary.active)
-    figure, axis = plt.subplots(figsize=(9, 2.6), layout="constrained")
-    axis.bar(np.arange(len(by_kl)), summary.kl[by_kl], color=np.where(active, _ACCENT, _QUIET), width=0.85)
+    figure, axis = subplots(figsize=(9, 2.6))
+    axis.bar(np.arange(len(by_kl)), summary.kl[by_kl], color=np.where(active, ACCENT, QUIET), width=0.85)
     axis.set(xlabel="latents, by KL", ylabel="nats")
     axis.set_title(
         f"{active.sum()} of {len(by_kl)} latents are active and carry "
         f"{summary.kl[by_kl[active]].sum():.0f} of {summary.kl.sum():.0f} nats",
         fontsize=10,
-        color=_INK,
+        color=INK,
     )
-    _plain(axis)
-    return _closed(figure, title)
+    plain(axis)
+    return closed(figure, title)
 
 
 def show_gaussians(mu: float, sigma: float, title: str = "") -> Figure:
@@ -159,25 +157,23 @@ def show_gaussians(mu: float, sigma: float, title: str = "") -> Figure:
     log_p = -0.5 * z**2
     q, p = (np.exp(v) / np.sqrt(2 * np.pi) for v in (log_q, log_p))
     kl = 0.5 * (mu**2 + sigma**2 - 2 * np.log(sigma) - 1)
-    figure, axis = plt.subplots(figsize=(6, 2.6), layout="constrained")
-    axis.plot(z, p, color=_QUIET, label="prior p(z)")
-    axis.plot(z, q, color=_ACCENT, label="posterior q(z|x)")
-    axis.fill_between(
-        z, q * (log_q - log_p), color=_ACCENT, alpha=0.2, label=f"q · log(q/p): area = KL = {kl:.2f} nats"
-    )
+    figure, axis = subplots(figsize=(6, 2.6))
+    axis.plot(z, p, color=QUIET, label="prior p(z)")
+    axis.plot(z, q, color=ACCENT, label="posterior q(z|x)")
+    axis.fill_between(z, q * (log_q - log_p), color=ACCENT, alpha=0.2, label=f"q · log(q/p): area = KL = {kl:.2f} nats")
     axis.legend(frameon=False, fontsize=8)
     axis.set(xlabel="z", yticks=[])
-    _plain(axis)
-    return _closed(figure, title)
+    plain(axis)
+    return closed(figure, title)
 
 
 def show_histogram(values: np.ndarray, xlabel: str, title: str = "", bins: int = 40) -> Figure:
     """How often each value occurs."""
-    figure, axis = plt.subplots(figsize=(6, 2.6), layout="constrained")
-    axis.hist(np.asarray(values).ravel(), bins=bins, color=_ACCENT, alpha=0.85)
+    figure, axis = subplots(figsize=(6, 2.6))
+    axis.hist(np.asarray(values).ravel(), bins=bins, color=ACCENT, alpha=0.85)
     axis.set(xlabel=xlabel, yticks=[])
-    _plain(axis)
-    return _closed(figure, title)
+    plain(axis)
+    return closed(figure, title)
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -195,22 +191,10 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def _sheet(picture: np.ndarray, columns: int, rows: int, title: str) -> Figure:
-    figure, axis = plt.subplots(figsize=(1.2 * columns, 1.2 * rows + 0.3 * bool(title)), layout="constrained")
+    figure, axis = subplots(figsize=(1.2 * columns, 1.2 * rows + 0.3 * bool(title)))
     axis.imshow(picture)
     axis.axis("off")
-    return _closed(figure, title)
-
-
-def _plain(axis: plt.Axes) -> None:
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.tick_params(colors=_INK, labelsize=8)
-
-
-def _closed(figure: Figure, title: str) -> Figure:
-    if title:
-        figure.suptitle(title, fontsize=11, color=_INK)
-    plt.close(figure)  # pyplot must not show it a second time, nor keep it for ever
-    return figure
+    return closed(figure, title)
 
 
 def _require_pictures(pictures: np.ndarray) -> None:
