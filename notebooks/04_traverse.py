@@ -58,7 +58,7 @@ from vae_helpers.latent import direction_between, encode_pictures, four_corners,
 from vae_helpers.latent import summarise, traversal_range, traverse, walk
 from vae_helpers.runs import choose_run, load_run, open_for_run
 from vae_helpers.show import figures, save_frames, show_factors, show_inspection, show_map
-from vae_helpers.widgets import BetaDial, LatentExplorer, MapExplorer, PairExplorer, runs_on
+from vae_helpers.widgets import BetaDial, ExplorerData, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
@@ -123,9 +123,11 @@ figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths
 # %%
 shown = min(len(held_out), SHOWN)
 names = [pictures.names[row] for row in pictures.split.validation[:shown]]
-explorer = PairExplorer(
-    model, held_out[:shown], names, summary, support, pictures.pictures, folder=run.plots, pair=pairs[0]
-)
+data = ExplorerData(
+    model, held_out[:shown], names, summary, support, training_codes=known_mu, training_pictures=pictures.pictures,
+    directions=run.models,
+)  # fmt: skip
+explorer = PairExplorer(data, folder=run.plots, pair=pairs[0])
 explorer
 
 # %% [markdown]
@@ -297,7 +299,7 @@ MapExplorer(explorer, mu[:shown])
 # Start from any picture, or from your own photo, and move its latents yourself: highest KL first, dragged or typed.
 
 # %%
-panel = LatentExplorer(model, held_out[:shown], names, summary, support, folder=run.plots)
+panel = LatentExplorer(data, folder=run.plots)
 panel
 
 # %% [markdown]

@@ -61,7 +61,7 @@ from vae_helpers.model import translate_beta
 from vae_helpers.runs import Run, load_run
 from vae_helpers.scores import concentration, dci, mig
 from vae_helpers.show import figures, show_factor_map, show_rate_distortion, show_scores
-from vae_helpers.widgets import LatentExplorer
+from vae_helpers.widgets import ExplorerData, LatentExplorer
 
 # %% [markdown]
 # **Parameters.** Small pictures and ten latents, as in the studies that this notebook can be compared with; the sweep
@@ -224,7 +224,8 @@ figures.show_rows(swept, [labels.get(int(j), f"z{j}") for j in list(labels)[:6] 
 
 # %%
 shown = pictures.split.validation[:48]
-panel = LatentExplorer(model, pictures.pictures[shown], [pictures.names[i] for i in shown], summary, labels=labels)
+names_shown = [pictures.names[i] for i in shown]
+panel = LatentExplorer(ExplorerData(model, pictures.pictures[shown], names_shown, summary, labels=labels))
 panel
 
 # %% [markdown]

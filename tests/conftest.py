@@ -11,7 +11,7 @@ from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train import fit
-from vae_helpers.widgets import LatentExplorer, PairExplorer
+from vae_helpers.widgets import ExplorerData, LatentExplorer, PairExplorer
 
 
 @pytest.fixture(autouse=True)
@@ -68,10 +68,10 @@ def summary(model, pictures):
 @pytest.fixture
 def pair(model, pictures, summary):
     """A pair explorer on them."""
-    return PairExplorer(model, pictures, NAMES, summary, page_size=12)
+    return PairExplorer(ExplorerData(model, pictures, NAMES, summary), page_size=12)
 
 
 @pytest.fixture
 def latents(model, pictures, summary):
     """A latent explorer on them."""
-    return LatentExplorer(model, pictures, NAMES, summary, sliders=4)
+    return LatentExplorer(ExplorerData(model, pictures, NAMES, summary), sliders=4)

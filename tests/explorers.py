@@ -4,6 +4,7 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 
+from vae_helpers.data import Attribute, Attributes
 from vae_helpers.latent import LatentSummary, encode_pictures, summarise
 from vae_helpers.model import BetaVAE, VAEConfig
 
@@ -28,6 +29,19 @@ def some_summary(model, pictures):
     measured = summarise(*encode_pictures(model, pictures))
     kl = np.array([0.5, 3.0, 0.0, 2.0, 1.0, 0.1, 0.2, 4.0])
     return LatentSummary(kl, np.where(kl < 0.15, 0.0, 1.0), measured.mean, measured.spread)
+
+
+def some_attributes(codes):
+    """Attributes that codes hold: a number, a circle and a category of three."""
+    z = np.asarray(codes, np.float64)
+    angle = np.arctan2(z[:, 3] - z[:, 3].mean(), z[:, 4] - z[:, 4].mean()) / (2 * np.pi) % 1
+    kind = np.digitize(z[:, 7], np.quantile(z[:, 7], [0.3, 0.7])).astype(float)
+    table = (
+        Attribute("size", "pixels", "number", z[:, 1].min(), z[:, 1].max()),
+        Attribute("hue", "of the colour circle", "circular", 0.0, 1.0),
+        Attribute("pattern", "", "category", 0.0, 2.0, ("plain", "spots", "stripes")),
+    )
+    return Attributes(np.stack([z[:, 1], angle, kind], axis=1), table)
 
 
 def count_draws(explorer, stage):

@@ -15,6 +15,7 @@ from vae_helpers.widgets import (
     BetaDial,
     CellRun,
     DialRun,
+    ExplorerData,
     LatentExplorer,
     MapExplorer,
     PairExplorer,
@@ -75,7 +76,7 @@ def make(model, pictures, summary):
     def make(kind):
         if kind is BetaDial:
             return BetaDial([DialRun(name, 1.0, model, 1.0, 2.0, 20.0) for name in "ab"], pictures, NAMES)
-        return kind(model, pictures, NAMES, summary)
+        return kind(ExplorerData(model, pictures, NAMES, summary))
 
     return make
 
@@ -90,7 +91,7 @@ def test_a_cell_run_again_keeps_one_explorer(notebook, make, kind):
     assert sizes[0] == sizes[1] == sizes[2] and not closed(explorer)
     gc.collect()
     assert [model() is None for model in old] == [True, True, False]
-    explorer.frames if kind is not LatentExplorer else explorer.code
+    assert len(explorer.frames if kind is not LatentExplorer else explorer.code)
     assert not is_error(explorer)
 
 
@@ -113,7 +114,7 @@ def test_one_that_was_refused_is_collected_in_peace(make, model, pictures, monke
     monkeypatch.setattr(sys, "unraisablehook", heard.append)
     for refused in (
         lambda: BetaDial([], pictures, NAMES),
-        lambda: PairExplorer(model, pictures[:0], [], None),
+        lambda: PairExplorer(ExplorerData(model, pictures[:0], [])),
         lambda: MapExplorer(make(PairExplorer), encode_pictures(model, pictures)[0][:3]),
     ):
         with pytest.raises(InputError) as problem:

@@ -12,7 +12,7 @@ from explorers import LATENTS, NAMES, everything, find_buttons, is_error
 from vae_helpers.errors import InputError
 from vae_helpers.latent import LatentSummary, reconstruct
 from vae_helpers.model import BetaVAE, VAEConfig
-from vae_helpers.widgets import LatentExplorer, PairExplorer
+from vae_helpers.widgets import ExplorerData, LatentExplorer, PairExplorer
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,18 @@ from vae_helpers.widgets import LatentExplorer, PairExplorer
 @pytest.mark.parametrize("kind", [PairExplorer, LatentExplorer])
 def test_what_does_not_fit_is_refused(model, pictures, summary, kind, arguments, problem):
     with pytest.raises(InputError, match=problem):
-        kind(model, *arguments(pictures), summary)
+        kind(ExplorerData(model, *arguments(pictures), summary))
 
 
 def test_bad_numbers_are_refused(model, pictures, summary):
     with pytest.raises(InputError, match="0 sliders"):
-        LatentExplorer(model, pictures, NAMES, summary, sliders=0)
+        LatentExplorer(ExplorerData(model, pictures, NAMES, summary), sliders=0)
     with pytest.raises(InputError, match="page_size is 0"):
-        PairExplorer(model, pictures, NAMES, summary, page_size=0)
+        PairExplorer(ExplorerData(model, pictures, NAMES, summary), page_size=0)
     with pytest.raises(InputError, match="describes 3 latents, but this model has 8"):
-        LatentExplorer(model, pictures, NAMES, LatentSummary(*(field[:3] for field in summary)))
+        LatentExplorer(ExplorerData(model, pictures, NAMES, LatentSummary(*(field[:3] for field in summary))))
     with pytest.raises(InputError, match="describes 3 latents, but this model has 8"):
-        PairExplorer(model, pictures, NAMES, LatentSummary(*(field[:3] for field in summary)))
+        PairExplorer(ExplorerData(model, pictures, NAMES, LatentSummary(*(field[:3] for field in summary))))
 
 
 def test_an_error_lands_in_the_status_line_and_passes(pair, latents, monkeypatch):
@@ -48,7 +48,7 @@ def test_an_error_lands_in_the_status_line_and_passes(pair, latents, monkeypatch
 
     for explorer, move in (
         (pair, lambda v: setattr(pair.a, "value", v)),
-        (latents, lambda v: setattr(latents.sliders[7], "value", v)),
+        (latents, lambda v: setattr(latents.sliders["latent 7"], "value", v)),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(getattr(explorer, "_decoder", explorer._model.decoder), "forward", broken)
@@ -63,8 +63,9 @@ def test_the_given_model_stays_untouched(pictures, summary, training):
     torch.manual_seed(1)
     given = BetaVAE(VAEConfig(image_size=32, latent_dim=LATENTS)).train(training)
     before = {k: v.clone() for k, v in given.state_dict().items()}
-    for explorer in (PairExplorer(given, pictures, NAMES, summary), LatentExplorer(given, pictures, NAMES, summary)):
-        getattr(explorer, "swap", getattr(explorer, "to_zero", None)).click()
+    data = ExplorerData(given, pictures, NAMES, summary)
+    for explorer in (PairExplorer(data), LatentExplorer(data)):
+        getattr(explorer, "swap", getattr(explorer, "to_mean", None)).click()
         assert not explorer._model.training and not any(p.requires_grad for p in explorer._model.parameters())
     assert given.training is training
     assert all(p.requires_grad and p.grad is None for p in given.parameters())
@@ -74,7 +75,7 @@ def test_the_given_model_stays_untouched(pictures, summary, training):
 def test_training_the_model_does_not_reach_the_explorer(pictures, summary):
     torch.manual_seed(1)
     given = BetaVAE(VAEConfig(image_size=32, latent_dim=LATENTS)).eval()
-    explorer = PairExplorer(given, pictures, NAMES, summary)
+    explorer = PairExplorer(ExplorerData(given, pictures, NAMES, summary))
     path = explorer.frames
     with torch.no_grad():
         for parameter in given.parameters():
@@ -94,7 +95,7 @@ def test_callbacks_work_on_another_thread_while_this_one_trains(pair, latents, m
         try:
             for k in range(1, 9):
                 pair.frame.value, pair.a.value = k, 10 + k
-                latents.sliders[7].value = k
+                latents.sliders["latent 7"].value = k
         except BaseException as problem:
             failures.append(problem)
 
@@ -110,7 +111,7 @@ def test_callbacks_work_on_another_thread_while_this_one_trains(pair, latents, m
     assert not thread.is_alive() and not failures and not is_error(pair) and not is_error(latents)
     assert given.training and torch.is_grad_enabled()
     assert np.array_equal(pair.frames[[0, -1]], reconstruct(model, pictures[[18, 22]]))
-    assert pair.frame.value == 8 and latents.sliders[7].value == 8
+    assert pair.frame.value == 8 and latents.sliders["latent 7"].value == 8
 
 
 def test_autocast_of_the_calling_cell_changes_no_picture(pair):
@@ -191,7 +192,7 @@ def test_what_the_system_refuses_becomes_a_sentence(pair, latents, problem, word
 
 
 def test_saving_never_replaces_what_was_saved(pair, latents):
-    for explorer, stem in ((pair, "path_0_1_lerp"), (latents, "sweep_0_z7")):
+    for explorer, stem in ((pair, "path_0_1_lerp"), (latents, "sweep_0_latent_7")):
         explorer.folder = explorer.folder / type(explorer).__name__
         save = next(b for b in find_buttons(explorer) if b.tooltip == "save as .png")
         for name in (f"{stem}.png", f"{stem}_2.png", f"{stem}_3.png"):
@@ -203,12 +204,12 @@ def test_saving_never_replaces_what_was_saved(pair, latents):
 @pytest.mark.skipif(os.name == "nt", reason="names there are Unicode")
 def test_names_that_are_not_utf8_are_shown_and_saved(model, pictures, summary, tmp_path):
     names = [os.fsdecode(b"caf\xe9.jpg")] * 30
-    pair = PairExplorer(model, pictures, names, summary, folder=tmp_path)
+    pair = PairExplorer(ExplorerData(model, pictures, names, summary), folder=tmp_path)
     for ending in (".html", ".gif"):
         next(b for b in find_buttons(pair) if b.tooltip == f"save as {ending}").click()
         assert not is_error(pair) and "Saved" in pair.status.value
     assert "caf\\udce9.jpg" in (tmp_path / "path_0_1_lerp.html").read_text("utf-8")
-    latents = LatentExplorer(model, pictures, names, summary, folder=tmp_path)
+    latents = LatentExplorer(ExplorerData(model, pictures, names, summary), folder=tmp_path)
     latents._take_photo(names[0], pictures[0])
     for explorer in (pair, latents):
         for widget in everything(explorer):

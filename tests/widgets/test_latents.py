@@ -9,20 +9,20 @@ import torch
 from explorers import LATENTS, NAMES, count_draws, find_buttons, is_error
 from PIL import Image
 
-from vae_helpers.latent import Support, encode_pictures, reconstruct
+from vae_helpers.latent import Support, decode_codes, encode_pictures, reconstruct
 from vae_helpers.model import psnr_of
-from vae_helpers.widgets import LatentExplorer
+from vae_helpers.widgets import ExplorerData, LatentExplorer
 
 
 def test_latents_are_the_active_ones_by_kl(latents, summary):
-    assert latents.dimensions == [7, 1, 3, 4]
-    assert latents.sliders[7].description == "z7 · 4.0 nats"
-    for j in latents.dimensions:
-        value, slider = latents.values[j], latents.sliders[j]
-        assert value.min <= min(0, summary.mean[j] - 3 * summary.spread[j])
-        assert value.max >= max(0, summary.mean[j] + 3 * summary.spread[j])
+    assert latents.shown == ["latent 7", "latent 1", "latent 3", "latent 4"]
+    assert latents.sliders["latent 7"].description == "latent 7 · 4.0 nats"
+    for j, name in zip([7, 1, 3, 4], latents.shown):
+        value, slider = latents.values[name], latents.sliders[name]
+        assert value.min == min(summary.mean[j] - 3 * summary.spread[j], value.value)
+        assert value.max == max(summary.mean[j] + 3 * summary.spread[j], value.value)
         assert slider.value == 0
-        assert abs(value.value + slider.min * value.step - value.min) < 1e-9
+        assert value.min - value.step < value.value + slider.min * value.step <= value.min
 
 
 def test_at_the_start_the_live_picture_is_the_reconstruction(latents, model, pictures):
@@ -36,47 +36,46 @@ def test_at_the_start_the_live_picture_is_the_reconstruction(latents, model, pic
 
 def test_a_slider_moves_its_latent_alone_and_back(latents):
     start, before, live = latents.code, latents.picture, latents.live.value
-    latents.sliders[3].value = 10
-    moved = latents.values[3].value
-    assert moved == pytest.approx(start[3].item() + 10 * latents.values[3].step, abs=6e-4)
+    latents.sliders["latent 3"].value = 10
+    moved = latents.values["latent 3"].value
+    assert moved == pytest.approx(start[3].item() + 10 * latents.values["latent 3"].step, abs=6e-4)
     assert (latents.code != start).nonzero().tolist() == [[3]] and latents.code[3].item() == pytest.approx(moved)
     assert latents.live.value != live and not np.array_equal(latents.picture, before)
-    latents.sliders[3].value = 0
+    latents.sliders["latent 3"].value = 0
     assert torch.equal(latents.code, start) and np.array_equal(latents.picture, before)
 
 
 def test_a_typed_value_stays_as_typed(latents):
-    step = latents.values[1].step
-    typed = latents.values[1].value + 2.3 * step
-    latents.values[1].value = typed
-    assert latents.values[1].value == typed and latents.sliders[1].value == 2
+    step = latents.values["latent 1"].step
+    typed = latents.values["latent 1"].value + 2.3 * step
+    latents.values["latent 1"].value = typed
+    assert latents.values["latent 1"].value == typed and latents.sliders["latent 1"].value == 2
     assert latents.code[1].item() == pytest.approx(typed)
-    latents.sliders[1].value = 3
-    assert latents.values[1].value == pytest.approx(typed + 0.7 * step, abs=6e-4)
+    latents.sliders["latent 1"].value = 3
+    assert latents.values["latent 1"].value == pytest.approx(typed + 0.7 * step, abs=6e-4)
 
 
 @pytest.mark.parametrize("end", ["min", "max"])
 def test_sliders_reach_both_ends_of_the_range(latents, end):
-    slider, value = latents.sliders[7], latents.values[7]
+    slider, value = latents.sliders["latent 7"], latents.values["latent 7"]
     slider.value = getattr(slider, end)
     assert value.value == pytest.approx(getattr(value, end)) and slider.value == getattr(slider, end)
 
 
-def test_resets(latents, model):
+def test_resets(latents, model, summary):
     latents.start.value = 5
     start = latents.code
     with latents.hold():
-        for j in latents.dimensions:
+        for j in latents.shown:
             latents.sliders[j].value = 4
     assert (latents.code != start).sum() == 4
     latents.to_picture.click()
     assert torch.equal(latents.code, start)
     assert all(s.value == 0 for s in latents.sliders.values())
-    latents.to_zero.click()
-    assert (latents.code == 0).all() and "prior" in latents.status.value
-    with torch.no_grad():
-        zero = (model.decode(torch.zeros(1, LATENTS))[0].permute(1, 2, 0).numpy() + 1) * 127.5
-    assert np.abs(latents.picture - zero).max() < 1
+    latents.to_mean.click()
+    mean = torch.from_numpy(summary.mean).float()
+    assert torch.equal(latents.code, mean) and "mean picture" in latents.status.value
+    assert np.array_equal(latents.picture, decode_codes(model, mean[None])[0])
     latents.to_picture.click()
     assert torch.equal(latents.code, start)
 
@@ -84,7 +83,7 @@ def test_resets(latents, model):
 def test_many_sliders_draw_once(latents):
     drawn = count_draws(latents, "live")
     with latents.hold():
-        for j in latents.dimensions:
+        for j in latents.shown:
             latents.sliders[j].value = -2
     assert drawn == ["live"]
     latents.start.value = 8
@@ -107,20 +106,22 @@ def test_the_gallery_turns_to_a_start_typed_by_number(latents):
 
 def test_a_state_brings_the_picture_back(latents, model, pictures, summary):
     latents.start.value = 6
-    latents.sliders[7].value, latents.values[4].value = 5, latents.values[4].max + 0.0
+    latents.sliders["latent 7"].value, latents.values["latent 4"].value = 5, latents.values["latent 4"].max + 0.0
     state, picture = latents.state.value, latents.picture
-    other = LatentExplorer(model, pictures, NAMES, summary, sliders=4)
+    other = LatentExplorer(ExplorerData(model, pictures, NAMES, summary), sliders=4)
     drawn = count_draws(other, "live")
     other.state.value = state
     assert np.array_equal(other.picture, picture) and other.state.value == state and drawn == ["live"]
     other.to_picture.click()
-    assert json.loads(other.state.value) == {"picture": 6, "start": "picture", "z": {}}
+    assert json.loads(other.state.value) == {"picture": 6, "start": "picture"}
 
 
-def test_a_state_may_lie_outside_the_range(latents):
-    latents.state.value = '{"picture": 2, "start": "zero", "z": {"3": 40.25, "7": -31}}'
-    assert latents.code.tolist() == [0, 0, 0, 40.25, 0, 0, 0, -31]
-    assert latents.sliders[3].value == round(40.25 / latents.values[3].step) and not is_error(latents)
+def test_a_state_may_lie_outside_the_range(latents, summary):
+    latents.state.value = '{"picture": 2, "start": "mean", "latents": {"latent 3": 40.25, "latent 7": -31}}'
+    expected = torch.from_numpy(summary.mean).float()
+    expected[3], expected[7] = 40.25, -31
+    assert torch.equal(latents.code, expected) and not is_error(latents)
+    assert latents.sliders["latent 3"].value == latents.sliders["latent 3"].max
 
 
 @pytest.mark.parametrize(
@@ -128,15 +129,17 @@ def test_a_state_may_lie_outside_the_range(latents):
     [
         ("not json", "cannot be read"),
         ("[]", "cannot be read"),
-        ('{"z": {}}', "cannot be read"),
-        ('{"picture": 0, "z": {"7": "far"}}', "cannot be read"),
+        ('{"picture": 0, "z": 3}', "cannot be read"),
+        ('{"picture": 0, "latents": {"latent 7": "far"}}', "to a number from"),
+        ('{"picture": 0, "start": "random", "seed": -4}', "its seed"),
+        ('{"picture": 0, "start": "random", "temperature": 9}', "its temperature"),
         ('{"picture": 30}', "0 to 29"),
         ('{"picture": -1}', "0 to 29"),
         ('{"picture": 1.5}', "0 to 29"),
         ('{"picture": 0, "start": "b"}', "its start"),
-        ('{"picture": 0, "z": {"2": 1}}', "no slider"),
-        ('{"picture": 0, "z": {"7": NaN}}', "not to a number from"),
-        ('{"picture": 0, "z": {"7": 1e300}}', "not to a number from"),
+        ('{"picture": 0, "latents": {"latent 2": 1}}', "no slider"),
+        ('{"picture": 0, "latents": {"latent 7": NaN}}', "to a number from"),
+        ('{"picture": 0, "latents": {"latent 7": 1e300}}', "to a number from"),
         ("[" * 100_000, "cannot be read"),
     ],
 )
@@ -145,58 +148,59 @@ def test_a_bad_state_is_a_sentence_and_moves_nothing(latents, text, problem):
     latents.state.value = text
     assert is_error(latents) and problem in latents.status.value
     assert torch.equal(latents.code, code)
-    latents.sliders[7].value = 1
-    assert not is_error(latents) and json.loads(latents.state.value)["z"]
+    latents.sliders["latent 7"].value = 1
+    assert not is_error(latents) and json.loads(latents.state.value)["latents"]
 
 
 def test_without_an_active_latent_it_says_so(model, pictures, summary):
     collapsed = summary._replace(variance=np.zeros(LATENTS))
-    explorer = LatentExplorer(model, pictures, NAMES, collapsed, sliders=3)
-    assert explorer.dimensions == [7, 1, 3] and "No latent is active" in explorer.status.value
+    explorer = LatentExplorer(ExplorerData(model, pictures, NAMES, collapsed), sliders=3)
+    assert explorer.shown == ["latent 7", "latent 1", "latent 3"] and "No latent is active" in explorer.status.value
 
 
 def test_undo_goes_back_gesture_by_gesture(latents):
     first = latents.state.value
     for place in (1, 2, 3):  # one drag
-        latents.sliders[7].value = place
+        latents.sliders["latent 7"].value = place
     dragged = latents.state.value
-    latents.sliders[3].value = 4
+    latents.sliders["latent 3"].value = 4
     latents.start.value = 9
     latents.undo.click()
-    assert json.loads(latents.state.value)["picture"] == 0 and latents.sliders[3].value == 4
+    assert json.loads(latents.state.value)["picture"] == 0 and latents.sliders["latent 3"].value == 4
     latents.undo.click()
-    assert latents.state.value == dragged and latents.sliders[7].value == 3
+    assert latents.state.value == dragged and latents.sliders["latent 7"].value == 3
     latents.undo.click()
     assert latents.state.value == first
     latents.undo.click()
     assert is_error(latents) and "nothing to undo" in latents.status.value
-    latents.sliders[1].value = 2
+    latents.sliders["latent 1"].value = 2
     latents.undo.click()
     assert latents.state.value == first and not is_error(latents)
 
 
 def test_more_latents_are_shown_on_demand_and_keep_their_values(latents):
-    latents.sliders[7].value = 5
+    latents.sliders["latent 7"].value = 5
     code = latents.code
     latents.count.value = 6
-    assert latents.dimensions == [7, 1, 3, 4, 0, 6] and len(latents._panel.children) == 6
-    assert torch.equal(latents.code, code) and latents.sliders[7].value == 5
-    latents.sliders[6].value = 1
+    assert latents.shown == [f"latent {j}" for j in (7, 1, 3, 4, 0, 6)] and len(latents.panel.children) == 6
+    assert torch.equal(latents.code, code) and latents.sliders["latent 7"].value == 5
+    latents.sliders["latent 6"].value = 1
     latents.count.value = 1
-    assert len(latents._panel.children) == 1 and latents.code[6] != code[6]  # hidden, not forgotten
+    assert len(latents.panel.children) == 1 and latents.code[6] != code[6]  # hidden, not forgotten
 
 
 def test_a_state_that_moves_a_hidden_latent_shows_it(latents):
-    latents.state.value = '{"picture": 3, "z": {"0": 1.5}}'
+    latents.state.value = '{"picture": 3, "latents": {"latent 0": 1.5}}'
     assert latents.count.value == 5 and latents.code[0] == 1.5 and not is_error(latents)
 
 
 def test_random_values_come_back_with_their_seed(latents, summary):
     latents.seed.value = 5
     code = latents.code
-    assert (code[latents.dimensions] != 0).all()
+    active = [7, 1, 3, 4]
+    assert (code[active] != encode_pictures(latents.data.model, latents.pictures[:1])[0][0, active]).all()
     within = np.abs(code.numpy() - summary.mean) <= 3 * summary.spread + 1e-3
-    assert within[latents.dimensions].all()
+    assert within[active].all()
     latents.lots.click()
     assert latents.seed.value == 6 and not torch.equal(latents.code, code)
     latents.seed.value = 5
@@ -219,23 +223,24 @@ def test_refining_brings_the_reconstruction_nearer(latents, pictures, model):
 
 def test_meters_say_how_far_from_the_training_pictures(model, pictures, summary):
     mu, logvar = encode_pictures(model, pictures)
-    explorer = LatentExplorer(model, pictures, NAMES, summary, Support(mu[:10], logvar[:10], mu[10:], summary.active))
-    assert explorer.meter.value.count("</span>0.00") == 2  # a training picture, so far unmoved
-    explorer.sliders[7].value = explorer.sliders[7].max
-    assert explorer.meter.value.count("</span>0.00") == 1
+    support = Support(mu[:10], logvar[:10], mu[10:], summary.active)
+    explorer = LatentExplorer(ExplorerData(model, pictures, NAMES, summary, support))
+    assert explorer.meter.value.count(">0.00</span>") == 2  # a training picture, so far unmoved
+    explorer.sliders["latent 7"].value = explorer.sliders["latent 7"].max
+    assert explorer.meter.value.count(">0.00</span>") == 1
 
 
 def test_saves_the_sweep_of_the_latent_turned_last(latents, monkeypatch):
     latents.folder = Path("plots")
-    latents.sliders[3].value = 2
+    latents.sliders["latent 3"].value = 2
     buttons = {b.tooltip: b for b in find_buttons(latents)}
     for ending in (".png", ".gif", ".webp", ".html"):
         buttons[f"save as {ending}"].click()
-        assert Path(f"plots/sweep_0_z3{ending}").is_file() and f"sweep_0_z3{ending}" in latents.status.value
-    assert Image.open("plots/sweep_0_z3.png").size == (9 * 34 - 2, 32)
+        assert Path(f"plots/sweep_0_latent_3{ending}").is_file() and f"sweep_0_latent_3{ending}" in latents.status.value
+    assert Image.open("plots/sweep_0_latent_3.png").size == (9 * 34 - 2, 32)
 
 
 def test_sliders_can_be_called_by_name(model, pictures, summary):
-    explorer = LatentExplorer(model, pictures, NAMES, summary, sliders=2, labels={int(summary.active[0]): "wing hue"})
-    first, second = (explorer.sliders[int(j)].description for j in summary.active[:2])
-    assert first.startswith("wing hue · ") and second.startswith(f"z{summary.active[1]} · ")
+    data = ExplorerData(model, pictures, NAMES, summary, labels={int(summary.active[0]): "wing hue"})
+    first, second = (each.description for each in LatentExplorer(data, sliders=2).sliders.values())
+    assert first == "wing hue · 4.0 nats" and second == f"latent {summary.active[1]} · 3.0 nats"

@@ -6,13 +6,13 @@ from explorers import NAMES, find_buttons, is_error, some_model, some_pictures, 
 
 from vae_helpers.errors import InputError
 from vae_helpers.latent import encode_pictures
-from vae_helpers.widgets import MapExplorer, PairExplorer
+from vae_helpers.widgets import ExplorerData, MapExplorer, PairExplorer
 
 
 @pytest.fixture
 def chart():
     model, pictures = some_model(), some_pictures()
-    pair = PairExplorer(model, pictures, NAMES, some_summary(model, pictures))
+    pair = PairExplorer(ExplorerData(model, pictures, NAMES, some_summary(model, pictures)))
     return MapExplorer(pair, encode_pictures(model, pictures)[0])
 
 

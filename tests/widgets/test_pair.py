@@ -5,13 +5,13 @@ import io
 import numpy as np
 import pytest
 import torch
-from explorers import NAMES, count_draws, find_buttons, is_error
+from explorers import NAMES, count_draws, find_buttons, is_error, some_attributes
 from PIL import Image
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import Support, encode_pictures, lerp, reconstruct, slerp
+from vae_helpers.latent import Chart, Soundness, Support, encode_pictures, lerp, reconstruct, slerp
 from vae_helpers.show import to_bytes
-from vae_helpers.widgets import PairExplorer
+from vae_helpers.widgets import ExplorerData, PairExplorer
 
 
 def test_pair_shows_a_path_at_once(pair):
@@ -132,16 +132,16 @@ def test_setting_several_controls_draws_once(pair):
 
 
 def test_it_begins_with_the_pair_given(model, pictures, summary):
-    explorer = PairExplorer(model, pictures, NAMES, summary, page_size=12, pair=np.array([25, 3]))
+    explorer = PairExplorer(ExplorerData(model, pictures, NAMES, summary), page_size=12, pair=np.array([25, 3]))
     assert explorer.pair == (25, 3) and explorer.gallery.page.value == 3
     ends = reconstruct(model, pictures[[25, 3]])
     assert np.array_equal(explorer.frames[0], ends[0]) and np.array_equal(explorer.frames[-1], ends[1])
     with pytest.raises(InputError, match="the pair 0, 30 is not among these pictures: give two numbers from 0 to 29"):
-        PairExplorer(model, pictures, NAMES, summary, pair=(0, 30))
+        PairExplorer(ExplorerData(model, pictures, NAMES, summary), pair=(0, 30))
 
 
 def test_a_single_picture_and_no_summary_will_do(model, pictures):
-    explorer = PairExplorer(model, pictures[:1], NAMES[:1])
+    explorer = PairExplorer(ExplorerData(model, pictures[:1], NAMES[:1]))
     explorer.random_pair.click()
     explorer.method.value = "slerp"
     assert not is_error(explorer) and explorer.gallery.pages == 1
@@ -153,7 +153,8 @@ def measured(model, pictures, summary, tmp_path):
     """With the first pictures of the set standing in for the training pictures."""
     mu, logvar = encode_pictures(model, pictures)
     support = Support(mu[:10], logvar[:10], mu[10:], summary.active)
-    return PairExplorer(model, pictures, NAMES, summary, support, pictures, folder=tmp_path / "plots")
+    data = ExplorerData(model, pictures, NAMES, summary, support, training_pictures=pictures)
+    return PairExplorer(data, folder=tmp_path / "plots")
 
 
 def test_geodesic_is_no_longer_in_pictures_than_the_straight_line(pair):
@@ -179,13 +180,13 @@ def test_the_film_holds_every_frame(pair):
 
 
 def test_meters_stand_under_the_frames_of_the_strip(measured):
-    assert measured.meter.value.count('vae-meter"') == 12
+    assert measured.meter.value.count('vae-distance"') == 12
     assert measured.report.support.distance[0] == 0  # A is a training picture here
-    assert ">0.00<" in measured.meter.value.replace("</span>", ">")
+    assert ">0.00</span>" in measured.meter.value
     measured.steps.value = 30
-    assert measured.meter.value.count('vae-meter"') == 12
+    assert measured.meter.value.count('vae-distance"') == 12
     measured.steps.value = 3
-    assert measured.meter.value.count('vae-meter"') == 3
+    assert measured.meter.value.count('vae-distance"') == 3
 
 
 def test_the_nearest_training_picture_is_shown_on_demand(measured, pictures):
@@ -215,7 +216,7 @@ def test_saves_every_kind_of_file_and_says_where(measured, monkeypatch):
 
 def test_nearest_pictures_need_a_support(model, pictures):
     with pytest.raises(InputError, match="without a Support"):
-        PairExplorer(model, pictures, NAMES, training_pictures=pictures)
+        PairExplorer(ExplorerData(model, pictures, NAMES, training_pictures=pictures))
 
 
 def test_a_random_pair_turns_the_gallery_to_a(pair):
@@ -231,3 +232,34 @@ def test_the_view_grows_and_shrinks(pair):
     assert pair.view.layout.width != small and enlarge.description == "Shrink"
     enlarge.click()
     assert pair.view.layout.width == small
+
+
+def test_kinds_are_those_that_the_data_allows_the_soundest_first_chosen(model, pictures, summary):
+    plain = PairExplorer(ExplorerData(model, pictures, NAMES, summary))
+    assert plain.method.options == ("lerp", "slerp", "geodesic") and plain.method.value == "lerp"
+    codes = encode_pictures(model, pictures)[0]
+    known = PairExplorer(ExplorerData(model, pictures, NAMES, summary, training_codes=codes))
+    assert known.method.options == ("lerp", "slerp", "geodesic", "known") and known.method.value == "known"
+    assert not is_error(known) and "by known" in known.status.value
+    chart = Chart.fit(codes, some_attributes(codes))
+    charted = PairExplorer(ExplorerData(model, pictures, NAMES, summary, training_codes=codes, chart=chart))
+    assert charted.method.options[-1] == "chart" == charted.method.value and not is_error(charted)
+    assert np.array_equal(charted.frames[[0, -1]], reconstruct(model, pictures[:2]))
+    assert torch.equal(charted.path.codes, chart.path(*codes[:2], 12))
+
+
+def test_frames_are_judged_by_their_re_encode_error(model, pictures, summary):
+    soundness = Soundness(model, pictures)
+    soundness.marks = (1.0, 1.2)
+    pair = PairExplorer(ExplorerData(model, pictures, NAMES, summary, soundness=soundness))
+    expected = Soundness.judge(soundness, pair.frames)
+    assert np.allclose(pair.verdict.error, expected.error) and np.array_equal(pair.verdict.level, expected.level)
+    words = [("sound", "doubtful", "broken")[level] for level in expected.level]
+    for word in set(words):
+        assert pair.meter.value.count(f'class="vae-meter vae-{word}"') == words.count(word)
+    for at in (0, 6):
+        pair.frame.value = at
+        assert words[at] in pair.view_caption.value
+    assert f"{words[6]}" in pair.film.value and "distance" not in pair.film.value
+    pair.b.value = 9
+    assert np.allclose(pair.verdict.error, soundness.judge(pair.frames).error)

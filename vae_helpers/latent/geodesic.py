@@ -26,22 +26,24 @@ def geodesic_curve(
     active: np.ndarray | None = None,
     remoteness: Callable[[Tensor], Tensor] | None = None,
     evaluations: int = 30,
-    features: Callable[[Tensor], Tensor] | None = None,
 ) -> Callable[[Tensor], Tensor]:
     """The geodesic from code a to code b under the decoder's pull-back metric (Shao 2018; Arvanitidis 2018).
 
     Minimises `Σ ‖g(z_{i+1}) - g(z_i)‖²` with the ends fixed, from the straight line on, over the `active` latents
     (default: all). Returns a curve: fractions of the way (n,) in [0, 1] => codes (n, latent_dim), exact at 0 and 1.
 
-    A decoder's shortest way likes to cut through codes that it never learnt to draw, where all pictures are a grey blur
-    and close together. `remoteness`, codes (n, latent_dim) => (n,) such as a Support's `distance`, keeps it on known
-    ground: going further out than 1, or than the straight line where that is more, costs energy.
+    A decoder's shortest path tends to cut through codes that it never learnt to draw, where all pictures are a grey blur
+    and close together. `remoteness`, codes (n, latent_dim) => (n,) such as a Support's `distance`, keeps it near the
+    training codes: going further out than 1, or than the straight line where that is more, costs energy.
     `decoder` is a `frozen_decoder`; `evaluations` bounds the passes through it, forth and back, of five codes each.
+    Pictures are compared by their pixels. Tried instead on 14 pairs whose straight middle fails the re-encode check
+    (shipped weights): the encoder's feature maps keep the colours and gain 0.4 to 0.9 dB of drawability, but raise the
+    re-encode error of the middles from 2.3 to 3.0 and leave more of them torn; blurred copies do no better.
     """
     dims = torch.arange(len(a)) if active is None else torch.as_tensor(np.ascontiguousarray(active))
     bend = torch.zeros(_WAVES, len(a))
     if len(dims) and not torch.equal(a, b):
-        bend[:, dims] = _least_energy(decoder, a, b, dims, remoteness, evaluations, features or (lambda x: x))
+        bend[:, dims] = _least_energy(decoder, a, b, dims, remoteness, evaluations)
     return lambda t: lerp(a, b, t) + _waves(t) @ bend
 
 
@@ -59,7 +61,6 @@ def _least_energy(
     dims: Tensor,
     remoteness: Callable[[Tensor], Tensor] | None,
     evaluations: int,
-    features,
 ) -> Tensor:
     """Amplitudes (waves, len(dims)) of the bend with the least energy found."""
     device = next(decoder.parameters()).device
@@ -68,7 +69,7 @@ def _least_energy(
         t = torch.linspace(0, 1, _POINTS)
         straight, waves = lerp(a, b, t.to(device)), _waves(t)[1:-1].to(device)
         with torch.no_grad():
-            ends = features(decoder(straight[[0, -1]]))
+            ends = decoder(straight[[0, -1]])
             if remoteness:
                 allowed = remoteness(straight[1:-1]).clamp_min(1)
         # In these units a typical latent's stiffness is about 1, so that the first step has a sensible length.
@@ -79,7 +80,7 @@ def _least_energy(
         def energy(bend: Tensor) -> Tensor:
             offset = torch.zeros(len(waves), len(a), device=device).index_copy(1, dims, waves @ bend)
             codes = straight[1:-1] + offset
-            frames = torch.cat([ends[:1], features(decoder(codes)), ends[1:]])
+            frames = torch.cat([ends[:1], decoder(codes), ends[1:]])
             length = _squared(frames[1:] - frames[:-1]).sum() * (_POINTS - 1) / unit
             if not remoteness:
                 return length

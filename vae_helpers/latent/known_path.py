@@ -20,9 +20,9 @@ _POINTS = 65
 def known_curve(known: Tensor, a: Tensor, b: Tensor, active: np.ndarray | None = None) -> Callable[[Tensor], Tensor]:
     """The cheapest way from code a to code b, (latent_dim,) each, through the training codes `known` (N, latent_dim).
 
-    The shortest path (Dijkstra) in the graph of the 10 nearest neighbours over the `active` latents (default: all), an edge costing
-    distance³; then smoothed, and timed by its length. Returns a curve: fractions of the way (n,) in [0, 1] => codes
-    (n, latent_dim), exact at 0 and 1. Where no way leads from a to b it is the straight line.
+    The shortest path (Dijkstra) in the graph of the 10 nearest neighbours over the `active` latents (default: all), an
+    edge costing distance³; then smoothed, and moved along at even speed. Returns a curve: fractions of the way (n,) in
+    [0, 1] => codes (n, latent_dim), exact at 0 and 1. Where no way leads from a to b it is the straight line.
     Raises InputError for fewer than two known codes, or codes of another size.
     """
     if known.dim() != 2 or len(known) < 2 or known.shape[1] != len(a) or a.shape != b.shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
 from vae_helpers.latent.codes import frozen_decoder
-from vae_helpers.model import BetaVAE
+from vae_helpers.model import BetaVAE, Decoder
 
 SOUND, DOUBTFUL, BROKEN = 0, 1, 2
 QUANTILES = (0.95, 0.99)  # of the held-out pictures' own error: up to the first sound, above the second broken
@@ -25,13 +26,14 @@ class Verdict(NamedTuple):
     level: np.ndarray  # SOUND, DOUBTFUL or BROKEN
 
 
-def reencode_error(model: BetaVAE, frames: np.ndarray) -> np.ndarray:
+def reencode_error(model: BetaVAE, frames: np.ndarray, decoder: Decoder | None = None) -> np.ndarray:
     """Mean squared error between frames, uint8 (n, H, W, 3), and D(E(frame)), in squared grey levels: (n,).
 
-    A model maps a picture of its kind close to itself; wreckage it mends, so that comes back changed.
+    A model maps a picture of its kind close to itself; wreckage it mends, so that comes back changed. `decoder` is its
+    `frozen_decoder`, to save time.
     """
     _require_frames(model, frames)
-    device, decoder = next(model.parameters()).device, frozen_decoder(model)
+    device, decoder = next(model.parameters()).device, frozen_decoder(model) if decoder is None else decoder
     errors = []
     with torch.no_grad():
         for start in range(0, len(frames), _AT_ONCE):
@@ -54,14 +56,20 @@ class Soundness:
                 f"{len(pictures)} held-out pictures are too few to say which re-encode error is usual: give "
                 "at least 20."
             )
-        self._model = model
+        self._model, self._decoder = model, None
         self.held_out = reencode_error(model, pictures)
         self.typical = max(float(np.median(self.held_out)), 1e-9)
         self.marks = tuple(float(np.quantile(self.held_out, q)) / self.typical for q in QUANTILES)
 
+    def of(self, model: BetaVAE) -> Soundness:
+        """The same measure that asks a copy of its model, whose weights no longer change."""
+        other = copy.copy(self)
+        other._model, other._decoder = model, frozen_decoder(model)
+        return other
+
     def judge(self, frames: np.ndarray) -> Verdict:
         """The verdict on frames, uint8 (n, H, W, 3)."""
-        error = reencode_error(self._model, frames) / self.typical
+        error = reencode_error(self._model, frames, self._decoder) / self.typical
         return Verdict(error, np.searchsorted(self.marks, error, side="left"))
 
 

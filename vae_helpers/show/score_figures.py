@@ -42,9 +42,8 @@ def show_factor_map(
     figure, axis = subplots(figsize=(0.52 * width + 2.4, 0.34 * height + 1.9))
     top = max(float(shown.max()), 1e-9)
     image = axis.imshow(shown, cmap=_HEAT, vmin=0, vmax=top, aspect="auto")
-    axis.set_xticks(
-        range(width), [name.replace("_", " ") for name in factors], rotation=40, ha="right", rotation_mode="anchor"
-    )
+    names = [name.replace("_", " ") for name in factors]
+    axis.set_xticks(range(width), names, rotation=40, ha="right", rotation_mode="anchor")
     axis.set_yticks(range(height), [f"z{latent}" for latent in latents[:most]])
     left_out = f", {len(matrix) - most} more left out" if len(matrix) > most else ""
     axis.set_ylabel(f"latents by KL{left_out}", color=INK, fontsize=9)

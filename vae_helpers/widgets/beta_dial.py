@@ -18,6 +18,7 @@ from vae_helpers.latent import PathContext, encode_pictures, picture_length, sum
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run, difference, list_runs, load_run
 from vae_helpers.show import save_frames
+from vae_helpers.widgets.explorer_data import ExplorerData
 from vae_helpers.widgets.frame import frozen_copy
 from vae_helpers.widgets.pair import PairPicker
 from vae_helpers.widgets.parts import (
@@ -35,7 +36,7 @@ from vae_helpers.widgets.parts import (
     title,
 )
 
-_VIEW, _STRIP_WIDTH, _MOST = 200, 640, 6
+_VIEW, _STRIP_WIDTH, _MOST, _PAGE = 200, 640, 6, 12
 _ENOUGH = 64  # pictures that tell which latents are active
 _COLOURS = ("#2f80d0", "#dd7a1e", "#4c8c6b", "#8e5ea2", "#7f6a55", "#c8553d")
 
@@ -88,7 +89,6 @@ class BetaDial(PairPicker):
         runs: Sequence[DialRun],
         pictures: np.ndarray,
         names: Sequence[str],
-        page_size: int = 12,
         device: str | torch.device = "cpu",
         folder: Path | str | None = None,
         pair: Sequence[int] | None = None,
@@ -100,7 +100,7 @@ class BetaDial(PairPicker):
                 "these runs take pictures of different sizes, so they cannot share a pair: choose runs of "
                 "one image size."
             )
-        super().__init__(runs[0].model, pictures, names, None, page_size, device, folder, pair)
+        super().__init__(ExplorerData(runs[0].model, pictures, names), _PAGE, device, folder, pair)
         self.add_class("vae-dial")
         self.runs = list(runs)
         self._models = [self._model, *(frozen_copy(run.model, self.device) for run in runs[1:])]

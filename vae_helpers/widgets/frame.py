@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from vae_helpers.errors import InputError, is_full, printable, reason
-from vae_helpers.latent import LatentSummary, encode_pictures
+from vae_helpers.latent import encode_pictures
 from vae_helpers.model import BetaVAE, in_float32
 from vae_helpers.runs import Run
 from vae_helpers.widgets.cells import ShownInCells, inside
+from vae_helpers.widgets.explorer_data import ExplorerData
 
 _AHEAD = 32  # encoding one picture costs as much as this many (a chunk in latent.py), so neighbours come along
 
@@ -32,27 +33,21 @@ class Explorer(ShownInCells):
     """A box of controls around a frozen private copy of a model; what goes wrong in a callback shows in `status`.
 
     The copy lives on `device` in eval mode, so a cell that trains the model can't disturb it, nor it the cell.
-    `folder` is where its saved files go. Raises InputError when the pictures, names or summary do not fit.
+    `folder` is where its saved files go. Raises InputError where the parts of `data` do not fit.
     """
 
     stages: tuple[str, ...] = ()  # what can become stale, in drawing order; `_draw_<stage>` draws it
 
-    def __init__(
-        self,
-        model: BetaVAE,
-        pictures: np.ndarray,
-        names: Sequence[str],
-        summary: LatentSummary | None,
-        device: str | torch.device,
-        folder: Path | str | None = None,
-    ):
+    def __init__(self, data: ExplorerData, device: str | torch.device = "cpu", folder: Path | str | None = None):
         super().__init__(layout=widgets.Layout(width="100%", max_width="960px"))
         self.add_class("vae-explorer")
-        _require_fitting(model, pictures, names, summary)
-        self.pictures, self.names = pictures, [printable(str(name)) for name in names]
+        data.require_fitting()
+        self.data, self.pictures = data, data.pictures
+        self.names = [printable(str(name)) for name in data.names]
         self.device = torch.device(device)
         self.folder = Run("explorer").plots if folder is None else Path(folder)
-        self._model = frozen_copy(model, self.device)
+        self._model = frozen_copy(data.model, self.device)
+        self._soundness = None if data.soundness is None else data.soundness.of(self._model)
         self._guard = threading.RLock()
         self._depth, self._stale, self._codes = 0, set(), {}
         self.status = widgets.HTML()
@@ -133,7 +128,7 @@ class Explorer(ShownInCells):
             for name, value in list(vars(self).items()):
                 if isinstance(value, torch.nn.Module):
                     setattr(self, name, None)
-            self._codes = {}
+            self._codes, self._soundness = {}, None
 
     def attempt(self, action: Callable[[], None]) -> None:
         """Run it apart from this thread's grad and autocast modes; what goes wrong becomes the status line.
@@ -182,20 +177,3 @@ def answer_beside_cells(widget: widgets.Widget) -> None:
         widget.comm._reply_subshell_for = lambda data, asked: asked
     for child in getattr(widget, "children", ()):
         answer_beside_cells(child)
-
-
-def _require_fitting(model: BetaVAE, pictures: np.ndarray, names: Sequence[str], summary: LatentSummary | None) -> None:
-    size = model.config.image_size
-    kind = getattr(pictures, "dtype", type(pictures).__name__)
-    if kind != np.uint8 or pictures.shape[1:] != (size, size, 3) or not len(pictures):
-        raise InputError(
-            f"an explorer of this model needs uint8 pictures of shape (N, {size}, {size}, 3), N at least "
-            f"1, but these are {kind} of shape {np.shape(pictures)}: open them with image_size={size}."
-        )
-    if len(names) != len(pictures):
-        raise InputError(f"there are {len(pictures)} pictures but {len(names)} names: give one name per picture.")
-    if summary is not None and len(summary.kl) != model.config.latent_dim:
-        raise InputError(
-            f"the summary describes {len(summary.kl)} latents, but this model has "
-            f"{model.config.latent_dim}: summarise codes of the same model."
-        )

@@ -1,8 +1,8 @@
-"""Along the latents of one picture: a live slider for each one that carries something."""
+"""From one picture along the axes of its code: attributes, latents, components, or directions made by hand."""
 
 from __future__ import annotations
 
-import time
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,76 +13,60 @@ from torch import Tensor
 
 from vae_helpers.data import to_uint8
 from vae_helpers.errors import InputError, printable
-from vae_helpers.latent import LatentSummary, Support, decode_codes, encode_pictures, frozen_decoder, refine
-from vae_helpers.model import BetaVAE, psnr_of
+from vae_helpers.latent import BROKEN, Axis, decode_codes, frozen_decoder
 from vae_helpers.show import save_frames
-from vae_helpers.widgets.frame import Explorer
-from vae_helpers.widgets.latent_row import LatentRow, LatentState, parse_state
-from vae_helpers.widgets.own_photo import OwnPhoto
-from vae_helpers.widgets.parts import (
-    LARGE,
-    Gallery,
-    button,
-    caption_text,
-    captioned,
-    difference,
-    enlarge_button,
-    meters,
-    number,
-    picture,
-    row,
-    save_row,
-    short,
-    show,
-    style_sheet,
-    title,
-)
+from vae_helpers.widgets.axis_kinds import BY_HAND, KINDS, axes_of, default_kind, random_values
+from vae_helpers.widgets.axis_row import TILES
+from vae_helpers.widgets.axis_rows import AxisRows
+from vae_helpers.widgets.axis_state import ExplorerState, History, Key, parse_state
+from vae_helpers.widgets.by_hand import STARTS, DirectionMaker
+from vae_helpers.widgets.explorer_data import ExplorerData
+from vae_helpers.widgets.latent_panel import LatentPanel
+from vae_helpers.widgets.parts import short, show
+from vae_helpers.widgets.starts import mean_code, random_code
 
-_SMALL = 90  # CSS pixels: three pictures under the live one
-_SAME_GESTURE = 1.0  # seconds: moves of one latent that follow each other as fast are undone together
 _SWEEP, _STRIP = 25, 9  # frames of a saved animation, and of a saved strip
 
 
-class LatentExplorer(Explorer):
-    """Start from a picture, or one's own photo, and turn its latents one by one, strongest first; it follows live.
+class LatentExplorer(LatentPanel):
+    """Start from a picture, one's own photo, the mean picture or a random code, and move along axes; it follows live.
 
-    Shown are the first `sliders` of the summary's active latents, by KL; a range is mean ± 3 spreads of the aggregate
-    posterior, widened to hold the start and 0. `values[j].value` is latent j; `sliders[j].value` counts steps from the
-    start. `code` (latent_dim,) and `picture` (H, W, 3) are what is on the screen. With a `support` two meters say how
-    far the start and the live code lie from the training pictures. `labels` calls the sliders of some latents by name.
+    `kind.value` says which axes are shown, the first `count.value` of `axes[kind.value]`; by default attributes where
+    any can be trusted, else components where there are training codes, else latents, strongest first. `sliders`,
+    `values` and `choices` are the controls of the kind shown, by axis. `code` (latent_dim,) and `picture` (H, W, 3) are
+    what is on the screen. `axes` may be given, `{kind: axes}` with kinds as in `KINDS`, in place of those that can be
+    made of the data. InputError where the data has no summary.
     """
 
-    stages = ("gallery", "rows", "state", "start", "live")
+    stages = ("gallery", "rows", "state", "start", "live", "marks", "strips", "ranges")
 
     def __init__(
         self,
-        model: BetaVAE,
-        pictures: np.ndarray,
-        names: Sequence[str],
-        summary: LatentSummary,
-        support: Support | None = None,
+        data: ExplorerData,
+        axes: Mapping[str, Sequence[Axis]] | None = None,
         sliders: int = 8,
         page_size: int = 12,
         device: str | torch.device = "cpu",
         folder: Path | str | None = None,
-        labels: Mapping[int, str] | None = None,
     ):
-        super().__init__(model, pictures, names, summary, device, folder)
+        super().__init__(data, device, folder)
         self.add_class("vae-latents")
-        self._labels = dict(labels or {})
-        self._decoder = frozen_decoder(self._model)
+        if data.summary is None:
+            raise InputError("a latent explorer needs to know which latents are active: give a summary.")
         if sliders < 1:
             raise InputError(f"a latent explorer with {sliders} sliders moves nothing: ask for at least 1.")
-        self._summary, self._support, self._inactive = summary, support, not len(summary.active)
-        chosen = np.argsort(-summary.kl, kind="stable") if self._inactive else summary.active
-        self.latents = [int(j) for j in chosen]  # those that can be shown, strongest first
-        self._rows: dict[int, LatentRow] = {}
-        self._own_photos, self._refined, self._note = [], {}, ""
-        self._from_zero, self._pasted, self._swept = False, {}, self.latents[0]
-        self._state, self._written, self._history, self._gesture = None, "", [], (None, 0.0)
+        self._decoder = frozen_decoder(self._model)
+        self._rows = AxisRows(self, axes_of(data) if axes is None else axes)
+        self.maker = DirectionMaker(self, self._directions_changed)
+        self._given_directions = self.axes[BY_HAND]
+        self._rows.set_axes(BY_HAND, [*self._given_directions, *self.maker.axes])
+        self._start_kind, self._pasted, self._written, self._history = "picture", {}, "", History()
+        self._counts, self._first_count, self._shown_kind = {}, sliders, ""
         self.picture = self.reconstruction = None
-        self._make_controls(min(sliders, len(chosen)), page_size)
-        self._lay_out()
+        kinds = [kind for kind in KINDS if self.axes[kind] or kind == BY_HAND]
+        self.make_controls(kinds, default_kind(self.axes), page_size)
+        self._swept = self._shown_keys()[0] if self.axes[self.kind.value] else None
+        self._widgets = self.lay_out()
         self._connect()
         with self.hold():
             self._stale.update(("gallery", "rows"))
@@ -91,257 +75,215 @@ class LatentExplorer(Explorer):
         return f"LatentExplorer of {len(self.pictures)} pictures: {self.state.value}"
 
     @property
+    def axes(self) -> dict[str, list[Axis]]:
+        """All that can be moved, by kind."""
+        return self._rows.axes
+
+    @property
     def code(self) -> Tensor:
         """The code on the screen, (latent_dim,): a copy, which a cell may change or take gradients through."""
         return torch.tensor(self._code)
 
     @property
-    def dimensions(self) -> list[int]:
-        """The latents that are shown, strongest first."""
-        return self.latents[: self.count.value]
+    def shown(self) -> list[str]:
+        """The names of the axes that are shown, from top to bottom."""
+        return [axis.name for axis in self.axes[self.kind.value][: self.count.value]]
 
     @property
-    def sliders(self) -> dict[int, widgets.IntSlider]:
-        """The sliders that were ever shown, by latent."""
-        return {j: each.slider for j, each in self._rows.items()}
+    def sliders(self) -> dict[str, widgets.IntSlider]:
+        """The sliders of this kind that were ever shown, by axis."""
+        return self._rows.controls(self.kind.value, "slider")
 
     @property
-    def values(self) -> dict[int, widgets.BoundedFloatText]:
-        """The typed values that were ever shown, by latent."""
-        return {j: each.value for j, each in self._rows.items()}
+    def values(self) -> dict[str, widgets.BoundedFloatText]:
+        """The typed values of this kind that were ever shown, by axis."""
+        return self._rows.controls(self.kind.value, "typed")
 
-    def _make_controls(self, count: int, page_size: int) -> None:
-        self.start = number(0, 0, len(self.pictures) - 1, "Picture", 124)
-        self.to_picture, self.to_zero = button("Reset to picture", 132), button("Reset to zero", 116)
-        self.undo = button("Undo", 72)
-        self.count = number(count, 1, len(self.latents), "Latents shown", 156)
-        self.seed, self.lots = number(0, 0, 2**31 - 1, "seed", 112), button("Random values", 132)
-        self.refine_steps, self.refine = number(20, 0, 100, "steps", 104), button("Refine", 80)
-        self.photo = OwnPhoto(self, self._model.config.image_size, self._take_photo)
-        self.state = widgets.Text(
-            description="State",
-            continuous_update=False,
-            style={"description_width": "initial"},
-            layout=widgets.Layout(width="100%"),
-        )
-        self.gallery = Gallery(self, page_size, lambda index: setattr(self.start, "value", index))
-        self.live, self.meter = picture(LARGE, "vae-live"), widgets.HTML()
+    @property
+    def choices(self) -> dict[str, widgets.ToggleButtons]:
+        """The buttons of this kind that were ever shown, by axis: those of categories."""
+        return self._rows.controls(self.kind.value, "buttons")
 
-    def _lay_out(self) -> None:
-        self.original = picture(_SMALL, "vae-edge-a", "vae-original")
-        self.rebuilt, self.lost = picture(_SMALL), picture(_SMALL)
-        boxes, self.captions = zip(*(captioned(image, _SMALL) for image in (self.original, self.rebuilt, self.lost)))
-        live, live_caption = captioned(self.live, LARGE)
-        live_caption.value = caption_text("Live", "the start with the sliders' values")
-        enlarge = enlarge_button(self.live, live_caption, LARGE, 2 * LARGE)
-        left = widgets.VBox(
-            [
-                live,
-                row(*boxes, gap="2px"),
-                *([self.meter] * (self._support is not None)),
-                row(self.refine, self.refine_steps, enlarge, gap="4px"),
-            ]
-        )
-        self._panel = widgets.VBox()
-        self._saving = save_row(self, self._save, "Save the sweep of the last latent turned as")
-        self._widgets = [
-            style_sheet(),
-            title("Start from a picture", "click a thumbnail, or Tab to it and press Enter; or type a number"),
-            self.gallery,
-            row(self.start, widgets.Label("or your own photo"), self.photo, gap="8px"),
-            title(
-                "Move along its latents",
-                "the more nats (KL), the more a latent tells; on the right its slider's two ends and middle",
-            ),
-            row(self.to_picture, self.to_zero, self.undo, self.count, self.lots, self.seed, gap="8px"),
-            row(left, self._panel, gap="16px", align="flex-start"),
-            self._saving,
-            self.state,
-            self.status,
-        ]
+    def _shown_keys(self) -> list[Key]:
+        return [(self.kind.value, name) for name in self.shown]
 
     def _connect(self) -> None:
-        self.start.observe(lambda _: self._restart(False), "value")
-        self.act_on(self.to_picture, lambda: self._restart(False))
-        self.act_on(self.to_zero, lambda: self._restart(True))
-        self.act_on(self.undo, self._undo)
-        self.act_on(self.lots, lambda: setattr(self.seed, "value", (self.seed.value + 1) % self.seed.max))
-        self.act_on(self.refine, lambda: self._refine(self.refine_steps.value))
+        self.start.observe(lambda _: self._restart("picture"), "value")
+        self.act_on(self.to_picture, lambda: self._restart("picture"))
+        self.act_on(self.to_mean, lambda: self._restart("mean"))
+        self.act_on(self.to_random, lambda: _next(self.start_seed))
+        self.start_seed.observe(lambda _: self._restart("random"), "value")
+        self.temperature.observe(lambda _: self._restart("random"), "value")
+        self.act_on(self.undo, lambda: self._recall(self._history.back()))
+        self.act_on(self.lots, lambda: _next(self.seed))
         self.seed.observe(lambda _: self._set_random_values(), "value")
+        self.act_on(self.refine, lambda: self._refine(self.refine_steps.value))
         self.redraw_on(self.count, "rows")
+        self.redraw_on(self.kind, "rows")
         self.redraw_on(self.state, "state")
+        self.keep_sound.observe(lambda _: self._lay_ranges_again(), "value")
 
-    def _restart(self, from_zero: bool) -> None:
+    def _restart(self, start: str) -> None:
         with self.hold():
-            self._from_zero = from_zero
+            self._start_kind = start
             self._stale.add("start")
 
-    def _take_photo(self, name: str, pixels: np.ndarray) -> None:
-        index = len(self.pictures) + len(self._own_photos)
-        self._own_photos.append((printable(name), pixels))
-        self.start.max = index
-        self.start.value = index
+    def _lay_ranges_again(self) -> None:
+        with self.hold():
+            self._pasted = self._rows.moved()
+            self._stale.add("start")
 
-    def _start_picture(self) -> tuple[str, np.ndarray]:
-        index, known = self.start.value, len(self.pictures)
-        return (self.names[index], self.pictures[index]) if index < known else self._own_photos[index - known]
+    def _clicked(self, index: int) -> None:
+        if self.kind.value == BY_HAND and self.maker.click.value != STARTS:
+            self.maker.mark(index)
+            self.redraw("marks")
+        else:
+            self.start.value = index
 
-    def _refine(self, steps: int) -> None:
-        """Put a better code in the place of the encoder's, or with 0 steps the encoder's again."""
-        _, pixels = self._start_picture()
-        self.say("Refining …")
-        better = refine(self._model, pixels, steps, self._support)
-        self._codes[self.start.value] = better.code
-        self._refined[self.start.value] = steps
-        self._note = (
-            (
-                f" (refined in {steps} steps: {better.psnr[0]:.1f} to {better.psnr[1]:.1f} dB, moved by "
-                f"{better.moved:.2f})"
-            )
-            if steps
-            else ""
-        )
-        self._restart(False)
+    def _directions_changed(self) -> None:
+        self._rows.set_axes(BY_HAND, [*self._given_directions, *self.maker.axes])
+        self._counts[BY_HAND], self._shown_kind = max(1, len(self.axes[BY_HAND])), ""
+        self.redraw("rows")
 
     def _set_random_values(self) -> None:
-        """Shown latents at a random point of the aggregate posterior's ranges, which hangs on the seed alone."""
-        noise = np.random.default_rng(self.seed.value).standard_normal(len(self.latents)).clip(-3, 3)
+        """Shown axes at random values, which hang on the seed alone."""
+        values = random_values(self.axes[self.kind.value], self.data.chart, self.seed.value)
         with self.hold():
-            for j, lot in zip(self.dimensions, noise):
-                self.values[j].value = round(self._summary.mean[j] + lot * self._summary.spread[j], 3)
+            for key in self._shown_keys():
+                self._rows.row(key).go_to(values[key[1]])
 
-    def _undo(self) -> None:
-        if not self._history:
-            raise InputError("there is nothing to undo: this is where you began.")
-        self._state = None  # what comes back is no step to undo
-        self._recall(self._history.pop())
-
-    def _recall(self, state: LatentState) -> None:
-        self.count.value = max([self.count.value, *(self.latents.index(j) + 1 for j in state.z)])
-        self._pasted = dict(state.z)
+    def _recall(self, state: ExplorerState) -> None:
+        """Show a state again, as far as there still are its axes."""
+        places = {(kind, axis.name): i for kind in KINDS for i, axis in enumerate(self.axes[kind])}
+        moved = {key: value for key, value in state.moved.items() if key in places}
+        kinds = {kind for kind, _ in moved}
+        if kinds and self.kind.value not in kinds:
+            self.kind.value = next(kind for kind in KINDS if kind in kinds)
+        kind = self.kind.value
+        needed = max((1 + places[key] for key in moved if key[0] == kind), default=1)
+        if kind == self._shown_kind:
+            self.count.value = max(self.count.value, needed)
+        self._counts[kind] = max(self._counts.get(kind, self._first_count), needed)
         self.start.value = state.picture
-        if state.refined != self._refined.get(state.picture, 0) and not state.from_zero:
+        if state.refined != self._refined.get(state.picture, 0) and state.start == "picture":
             self._refine(state.refined)
-        self._restart(state.from_zero)
+        self.start_seed.value, self.temperature.value = state.seed, state.temperature
+        self._pasted = moved
+        self._restart(state.start)
 
     def _draw_gallery(self) -> None:
         self.gallery.draw()
 
     def _draw_rows(self) -> None:
-        for j in self.dimensions:
-            if j not in self._rows:
-                self._rows[j] = LatentRow(self, j, self._summary, self._labels.get(j))
-        self._panel.children = [self._rows[j].box for j in self.dimensions]
+        kind = self.kind.value
+        most = max(1, len(self.axes[kind]))
+        if kind != self._shown_kind:
+            self.count.max = max(most, self.count.value)
+            self.count.value = min(self._counts.get(kind, self._first_count), most)
+            self.count.max, self._shown_kind = most, kind
+        self._counts[kind] = self.count.value
+        self.panel.children = [self._rows.row(key).box for key in self._shown_keys()]
+        self.maker.layout.display = "" if kind == BY_HAND else "none"
         self.arrange(*self._widgets)
-        self._pasted = self._pasted or self._moved()
-        self._stale.add("start")
+        self._pasted = self._pasted or self._rows.moved()
+        self._stale.update(("start", "marks"))
 
     def _draw_start(self) -> None:
-        """Show the picture, lay the sliders' ranges around its code, and set them to it (or to zero)."""
-        index, pasted = self.start.value, self._pasted
-        self._pasted = {}
-        name, pixels = self._start_picture()
-        if index < len(self.pictures):
-            self.gallery.turn_to(index)
-            own = self.codes([index], self.gallery.shown)[0]
-        else:
-            if index not in self._codes:
-                self._codes[index] = encode_pictures(self._model, pixels[None])[0][0]
-            own = self._codes[index]
-        if not self._refined.get(index):
+        """Show the picture and the code that it starts from, and set every control to that, or to a pasted value."""
+        pasted, self._pasted = self._pasted, {}
+        own = self._picture_code()
+        self._base = {
+            "picture": lambda: own,
+            "mean": lambda: mean_code(self.data),
+            "random": lambda: random_code(self.data, self.start_seed.value, self.temperature.value),
+        }[self._start_kind]()
+        self._begun, self._begun_verdict = decode_codes(self._decoder, self._base[None])[0], None
+        self._show_originals(own)
+        if not self._refined.get(self.start.value):
             self._note = ""
-        self.reconstruction = decode_codes(self._decoder, own[None])[0]
-        self._base = torch.zeros_like(own) if self._from_zero else own
-        self._begun = decode_codes(self._decoder, self._base[None])[0]
-        for image, shown in (
-            (self.original, pixels),
-            (self.rebuilt, self.reconstruction),
-            (self.lost, difference(pixels, self.reconstruction)),
-        ):
-            show(image, shown)
-        quality = psnr_of(self.reconstruction[None], pixels[None])[0]
-        for caption, text in zip(
-            self.captions,
-            (
-                caption_text(str(index), short(name)),
-                caption_text("Rebuilt", f"{quality:.1f} dB"),
-                caption_text("Lost", "×2"),
-            ),
-        ):
-            caption.value = text
-        self.gallery.mark({"Start": index} if index < len(self.pictures) else {})
-        for j, each in self._rows.items():
-            each.begin(self._base[j].item(), own[j].item(), pasted.get(j))
-        self._show_strips()
-        self._stale.add("live")
-
-    def _show_strips(self) -> None:
-        rows = [self._rows[j] for j in self.dimensions]
-        codes = self._base.repeat(3 * len(rows), 1)
-        for k, (j, each) in enumerate(zip(self.dimensions, rows)):
-            ends = np.linspace(each.value.min, each.value.max, 3)
-            codes[3 * k : 3 * k + 3, j] = torch.as_tensor(ends, dtype=codes.dtype)
-        drawn = decode_codes(self._decoder, codes).reshape(-1, 3, *self.pictures.shape[1:])
-        for each, three in zip(rows, drawn):
-            each.show_strip(three)
+        self._rows.begin(self._base, pasted, self.keep_sound.value)
+        self._stale.update(("live", "marks", "strips", "ranges"))
 
     def _draw_live(self) -> None:
         """Decode one code. A value that still shows its rounded start stands for the exact one."""
-        code, moved = self._base.clone(), self._moved()
-        for j, value in moved.items():
-            code[j] = value
+        moved = self._rows.moved()
+        code = self._rows.code()
         # One code alone takes half as long as the chunk that `decode_codes` would make of it.
         self.picture = to_uint8(self._decoder(code[None].to(self.device)))[0] if moved else self._begun
         show(self.live, self.picture)
         self._code = code.tolist()
         self._remember(moved)
-        if self._support is not None:
-            self.meter.value = (
-                meters(self._support.measure(torch.stack([self._base, code])).distance, LARGE)
-                + '<div class="vae-note">Start and live: distance to the training pictures;<br>1 is '
-                "typical of a new picture.</div>"
-            )
-        start = "all latents at 0, the prior's mean" if self._from_zero else self._start_picture()[0] + self._note
-        note = (
-            ""
-            if not self._inactive
-            else (" No latent is active (variance of μ above 0.01), so those with the highest KL are shown.")
-        )
-        self.say(f"Start: {start}; {len(moved)} of {len(self.dimensions)} shown latents moved.{note}")
+        self._show_meter(code)
+        self._say_where(len(moved))
 
-    def _remember(self, moved: dict[int, float]) -> None:
-        """Write the state, and keep the one before for Undo, once per gesture."""
-        index, now, before = self.start.value, time.monotonic(), self._state
-        self._state = LatentState(index, self._from_zero, moved, 0 if self._from_zero else self._refined.get(index, 0))
-        self._written = self.state.value = self._state.as_text()
-        if before is None or before == self._state:
+    def _remember(self, moved: dict[Key, float | str]) -> None:
+        """Write the state, and keep the one before for Undo."""
+        index, kind = self.start.value, self._start_kind
+        random = (self.start_seed.value, self.temperature.value) if kind == "random" else (0, 1.0)
+        refined = self._refined.get(index, 0) if kind == "picture" else 0
+        state = ExplorerState(index, kind, *random, refined, moved)
+        self._written = self.state.value = state.as_text()
+        self._swept = self._history.note(state) or self._swept
+
+    def _draw_marks(self) -> None:
+        index = self.start.value
+        marks = {"Start": index} if index < len(self.pictures) else {}
+        if self.kind.value == BY_HAND:
+            marks |= self.maker.marks
+            self.maker.draw(self._base, self._decoder)
+        self.gallery.mark(marks)
+
+    def _draw_strips(self) -> None:
+        self._strips = self._show_strips(self._shown_keys())
+
+    def _show_strips(self, keys: Sequence[Key]) -> dict[Key, np.ndarray]:
+        """What each axis does to the start alone: its frames from one end to the other, uint8 (n, H, W, 3)."""
+        codes = [each.codes(self._rows.base, each.places(TILES)) for each in map(self._rows.row, keys)]
+        if not keys:
+            return {}
+        frames = decode_codes(self._decoder, torch.stack([code for each in codes for code in each]))
+        strips = dict(zip(keys, np.split(frames, np.cumsum([len(each) for each in codes])[:-1])))
+        for key, own in strips.items():
+            self._rows.row(key).show_strip(own)
+        return strips
+
+    def _draw_ranges(self) -> None:
+        """End the ranges where frames break. Only an axis whose strip holds a broken frame is looked at closely."""
+        if self._soundness is None or not self.keep_sound.value or self._begun_verdict.level[0] == BROKEN:
             return
-        changed = {j for j in {*before.z, *moved} if before.z.get(j) != moved.get(j)}
-        turned = changed.pop() if len(changed) == 1 and before._replace(z={}) == self._state._replace(z={}) else None
-        if turned is None or turned != self._gesture[0] or now - self._gesture[1] > _SAME_GESTURE:
-            self._history.append(before)
-        self._gesture = turned, now
-        if turned is not None:
-            self._swept = turned
+        strips = {key: self._strips[key] for key in self._rows.unchecked(self._shown_keys())}
+        if not strips:
+            return
+        sound = self._soundness.judge(np.concatenate(list(strips.values()))).level < BROKEN
+        parts = np.split(sound, np.cumsum([len(own) for own in strips.values()])[:-1])
+        broken = [key for key, part in zip(strips, parts) if not part.all()]
+        for key in strips:
+            self._rows.limit(key, self._is_sound if key in broken else None)
+        self._show_strips(broken)
+
+    def _is_sound(self, codes: Tensor) -> np.ndarray:
+        return self._soundness.judge(decode_codes(self._decoder, codes)).level < BROKEN
 
     def _draw_state(self) -> None:
         """Follow a state that someone typed or pasted."""
         if self.state.value != self._written:
-            self._recall(parse_state(self.state.value, self.start.max + 1, self.latents))
+            self._recall(parse_state(self.state.value, self.start.max + 1, self.axes))
 
     def _save(self, ending: str) -> Path:
-        """Sweep the latent that was turned last, from one end of its slider to the other, all else as on the screen."""
-        typed, steps = self.values[self._swept], _STRIP if ending == ".png" else _SWEEP
-        values = np.linspace(typed.min, typed.max, steps)
-        codes = self.code.repeat(steps, 1)
-        codes[:, self._swept] = torch.as_tensor(values, dtype=codes.dtype)
-        name = f"sweep_{self.start.value}_z{self._swept}{ending}"
+        """Sweep the axis that was moved last, from one end to the other, all else as on the screen."""
+        if self._swept not in self._rows:
+            raise InputError("there is nothing to sweep: move a slider first.")
+        name = printable(self._swept[1])
+        values, codes = self._rows.sweep(self._swept, _STRIP if ending == ".png" else _SWEEP)
+        told = [value if isinstance(value, str) else f"{value:.3g}" for value in values]
+        stem = re.sub(r"[^\w-]+", "_", name)[:40]
         return save_frames(
             decode_codes(self._decoder, codes),
-            self.new_file(name),
-            title=f"Latent {self._swept} of {short(self._start_picture()[0])}",
-            captions=[f"z{self._swept} = {value:.2f}" for value in values],
+            self.new_file(f"sweep_{self.start.value}_{stem}{ending}"),
+            title=f"{name} of {short(self._start_picture()[0])}",
+            captions=[f"{name} = {value}" for value in told],
         )
 
-    def _moved(self) -> dict[int, float]:
-        return {j: each.value.value for j, each in self._rows.items() if each.moved}
+
+def _next(seed: widgets.BoundedIntText) -> None:
+    seed.value = (seed.value + 1) % seed.max

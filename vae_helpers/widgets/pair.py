@@ -11,19 +11,19 @@ import numpy as np
 import torch
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import LatentSummary, PathContext, Support, inspect_path, walk
-from vae_helpers.model import BetaVAE
+from vae_helpers.latent import Verdict, inspect_path, walk
 from vae_helpers.show import embedded, save_frames, scrubber_html
+from vae_helpers.widgets.explorer_data import ExplorerData, path_context
 from vae_helpers.widgets.frame import Explorer
+from vae_helpers.widgets.gallery import Gallery
+from vae_helpers.widgets.meters import in_words, meter_note, meters
 from vae_helpers.widgets.parts import (
     LARGE,
-    Gallery,
     button,
     caption_text,
     captioned,
     choice,
     enlarge_button,
-    meters,
     number,
     picture,
     row,
@@ -48,17 +48,14 @@ class PairPicker(Explorer):
 
     def __init__(
         self,
-        model: BetaVAE,
-        pictures: np.ndarray,
-        names: Sequence[str],
-        summary: LatentSummary | None,
-        page_size: int,
-        device: str | torch.device,
-        folder: Path | str | None,
+        data: ExplorerData,
+        page_size: int = 24,
+        device: str | torch.device = "cpu",
+        folder: Path | str | None = None,
         pair: Sequence[int] | None = None,
     ):
-        super().__init__(model, pictures, names, summary, device, folder)
-        last = len(pictures) - 1
+        super().__init__(data, device, folder)
+        last = len(data.pictures) - 1
         a, b = (0, min(1, last)) if pair is None else map(int, pair)
         if not (0 <= a <= last and 0 <= b <= last):
             raise InputError(f"the pair {a}, {b} is not among these pictures: give two numbers from 0 to {last}.")
@@ -101,37 +98,33 @@ _FILM = 296  # width of the film on the screen, in CSS pixels
 class PairExplorer(PairPicker):
     """Pick two pictures and walk between them: thumbnails, four kinds of path, a slider over frames decoded in one go.
 
-    `pictures` uint8 (N, H, W, 3); with a `summary` paths bend over the active latents only. `frames` holds the decoded
-    path, uint8 (steps, H, W, 3); its ends equal `reconstructions` (2, H, W, 3) bit for bit; `report` measures it.
-    With a `support` a meter under each frame says how far it lies from the training pictures, and with
-    `training_pictures` (indexed as the Support's `rows` say) the nearest of them can be shown.
+    The kinds of path are those that the data allows, the soundest first chosen; they bend over the active latents only,
+    with a summary. `frames` holds the decoded path, uint8 (steps, H, W, 3); its
+    ends equal `reconstructions` (2, H, W, 3) bit for bit; `report` measures it. A meter under each frame says whether
+    it is sound (`verdict`), with the data's `soundness`, and how far it lies from the training pictures, with its
+    `support`; with its training pictures the nearest of them can be shown.
     """
 
-    stages = ("gallery", "path", "frame", "strips", "film")
+    stages = ("gallery", "path", "frame", "verdict", "strips", "film")
 
     def __init__(
         self,
-        model: BetaVAE,
-        pictures: np.ndarray,
-        names: Sequence[str],
-        summary: LatentSummary | None = None,
-        support: Support | None = None,
-        training_pictures: np.ndarray | None = None,
+        data: ExplorerData,
         page_size: int = 24,
         device: str | torch.device = "cpu",
         folder: Path | str | None = None,
         pair: Sequence[int] | None = None,
     ):
-        super().__init__(model, pictures, names, summary, page_size, device, folder, pair)
+        super().__init__(data, page_size, device, folder, pair)
         self.add_class("vae-pair")
-        if training_pictures is not None and support is None:
+        if data.training_pictures is not None and data.support is None:
             raise InputError("the nearest training pictures are not known without a Support: give one too.")
-        self._context = PathContext(None if summary is None else summary.active, support)
-        self._support, self._training_pictures = support, training_pictures
+        self._context = path_context(data)
         self.random_pair = button("Random pair", 104)
         self.seed = number(0, 0, 2**31 - 1, "seed", 112)
-        self._method_row, self.method = choice(self._context.kinds, "Path", 92)
-        self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 240)
+        self._method_row, self.method = choice(self._context.kinds, "Path", 80)
+        self.method.value = self._context.default_kind
+        self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 200)
         self.even = _checkbox("equal steps")
         self.memories = _checkbox("nearest training pictures")
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 84)
@@ -141,7 +134,7 @@ class PairExplorer(PairPicker):
         self.meter, self.film = widgets.HTML(), widgets.HTML()
         self.film.add_class("vae-film")
         self._listeners = []
-        self.path = self.report = self.frames = self.reconstructions = None
+        self.path = self.report = self.frames = self.reconstructions = self.verdict = None
         self.arrange(*self._lay_out())
         self._connect()
         with self.hold():
@@ -162,8 +155,8 @@ class PairExplorer(PairPicker):
         middle, self.view_caption = captioned(self.view, LARGE)
         sides = [widgets.VBox(both, layout=widgets.Layout(grid_gap="4px")) for both in zip(self.original_boxes, boxes)]
         pictures = row(sides[0], middle, sides[1], self.film, gap="16px", align="flex-start")
-        measured = [self.meter] * (self._support is not None)
-        remembered = [self.memories, self.nearest] * (self._training_pictures is not None)
+        measured = [self.meter] * (self.data.support is not None or self._soundness is not None)
+        remembered = [self.memories, self.nearest] * (self.data.training_pictures is not None)
         return [
             style_sheet(),
             title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
@@ -188,7 +181,7 @@ class PairExplorer(PairPicker):
             self.redraw_on(control, "path")
         self.redraw_on(self.memories, "strips")
         self.redraw_on(self.frame, "frame")
-        self.act_on(self.random_pair, self._draw_lots)
+        self.act_on(self.random_pair, self._next_pair)
         self.seed.observe(lambda _: self._set_random_pair(), "value")
 
     def on_path(self, heard: Callable[[], None]) -> None:
@@ -199,7 +192,7 @@ class PairExplorer(PairPicker):
         """Call it no more."""
         self._listeners = [each for each in self._listeners if each != heard]
 
-    def _draw_lots(self) -> None:
+    def _next_pair(self) -> None:
         self.seed.value = (self.seed.value + 1) % self.seed.max
 
     def _set_random_pair(self) -> None:
@@ -218,13 +211,14 @@ class PairExplorer(PairPicker):
         self.path = walk(self._model, a, b, steps, self.method.value, self._context, self.even.value)
         self.frames = self.path.frames
         self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
+        self.verdict = None
         milliseconds = 1000 * (time.perf_counter() - started)
         self.report = inspect_path(self.path, self._context)
         self.show_originals()
         for image, end in zip(self.ends, self.reconstructions):
             show(image, end)
         self.frame.max = self.typed_frame.max = steps - 1
-        self._stale.update(("frame", "strips", "film"))
+        self._stale.update(("frame", "verdict", "strips", "film"))
         a, b = (self.names[index] for index in self.pair)
         self.say(
             f"A is {a}, B is {b}: {steps} frames by {self.method.value}, decoded in {milliseconds:.0f} ms; the "
@@ -235,35 +229,47 @@ class PairExplorer(PairPicker):
             heard()
 
     def _draw_frame(self) -> None:
+        show(self.view, self.frames[self.frame.value])
+        self._caption_frame()
+
+    def _caption_frame(self) -> None:
         at, last = self.frame.value, len(self.frames) - 1
-        show(self.view, self.frames[at])
-        self.view_caption.value = caption_text(f"Frame {at}", f"{at / last:.0%} of the way from A to B")
+        found = in_words(self.verdict, self._distances, at)
+        text = f"{at / last:.0%} of the way{', ' * bool(found)}{found}"
+        self.view_caption.value = caption_text(f"Frame {at}", text)
+
+    @property
+    def _distances(self) -> np.ndarray | None:
+        return None if self.report.support is None else self.report.support.distance
+
+    def _draw_verdict(self) -> None:
+        """Judge the frames once the picture stands, because it takes longer than to decode them."""
+        if self._soundness is not None:
+            self.verdict = self._soundness.judge(self.frames)
+            self._caption_frame()
 
     def _draw_film(self) -> None:
         self.film.value = embedded(scrubber_html(self.frames, captions=self._frame_captions()), _FILM, _FILM + 90)
 
     def _frame_captions(self) -> list[str]:
-        if self.report.support is None:
-            return []
-        return [f"distance {distance:.2f}" for distance in self.report.support.distance]
+        captions = [in_words(self.verdict, self._distances, k) for k in range(len(self.frames))]
+        return captions if any(captions) else []
 
     def _draw_strips(self) -> None:
         """A frame per column, at most twelve, evenly chosen with both ends; the meters stand under them."""
         columns = min(len(self.frames), _STRIP_COLUMNS)
-        shown = np.linspace(0, len(self.frames) - 1, columns).round().astype(int)
+        chosen = np.linspace(0, len(self.frames) - 1, columns).round().astype(int)
         width = min(_STRIP_WIDTH, columns * SIDE)
-        show_strip(self.strip, self.frames[shown], width)
-        support = self.report.support
-        if support is not None:
-            self.meter.value = (
-                meters(support.distance[shown], width) + '<div class="vae-note">Distance to the nearest '
-                "training picture; 1, the line in the middle, is as far as a new picture of the set "
-                "typically lies.</div>"
-            )
-        if self._training_pictures is not None:
+        show_strip(self.strip, self.frames[chosen], width)
+        verdict = None if self.verdict is None else Verdict(*(each[chosen] for each in self.verdict))
+        distances = None if self._distances is None else self._distances[chosen]
+        self.meter.value = meters(width, self._soundness, verdict, distances) + meter_note(
+            verdict is not None, distances is not None
+        )
+        if self.data.training_pictures is not None:
             self.nearest.layout.display = "" if self.memories.value else "none"
             if self.memories.value:
-                show_strip(self.nearest, self._training_pictures[support.nearest[shown]], width)
+                show_strip(self.nearest, self.data.training_pictures[self.report.support.nearest[chosen]], width)
 
     def save(self, ending: str) -> Path:
         """Write the frames as this kind of file, such as ".gif", and return where."""

@@ -1,0 +1,185 @@
+"""The controls of the latent explorer and where they stand, and the picture that it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_helpers.errors import printable
+from vae_helpers.latent import BROKEN, Verdict, decode_codes, encode_pictures, refine
+from vae_helpers.model import psnr_of
+from vae_helpers.widgets.frame import Explorer
+from vae_helpers.widgets.gallery import Gallery
+from vae_helpers.widgets.meters import meter_note, meters
+from vae_helpers.widgets.own_photo import OwnPhoto
+from vae_helpers.widgets.parts import (
+    LARGE,
+    button,
+    caption_text,
+    captioned,
+    choice,
+    difference,
+    enlarge_button,
+    number,
+    picture,
+    row,
+    save_row,
+    short,
+    show,
+    style_sheet,
+    title,
+)
+
+_SMALL = 90  # CSS pixels: three pictures under the live one
+
+
+class LatentPanel(Explorer):
+    """What of a latent explorer does not depend on the kind of axis: its controls, and the pictures to start from.
+
+    `maker` makes directions by hand.
+    """
+
+    def make_controls(self, kinds: Sequence[str], kind: str, page_size: int) -> None:
+        """The controls, with these kinds of axes to choose from, of which `kind` is shown first."""
+        self._own_photos, self._refined, self._note = [], {}, ""
+        self.gallery = Gallery(self, page_size, self._clicked)
+        self.start = number(0, 0, len(self.pictures) - 1, "Picture", 124)
+        self.photo = OwnPhoto(self, self._model.config.image_size, self._take_photo)
+        self.kind_row, self.kind = choice(kinds, "Sliders for", 108)
+        self.kind.value = kind
+        self.count = number(1, 1, 10_000, "how many", 132)
+        self.to_picture, self.to_mean = button("Reset to picture", 140), button("Mean picture", 124)
+        self.to_random, self.start_seed = button("Random start", 128), number(0, 0, 2**31 - 1, "seed", 100)
+        self.temperature = widgets.BoundedFloatText(
+            value=1.0,
+            min=0,
+            max=2,
+            step=0.1,
+            description="temperature",
+            style={"description_width": "initial"},
+            layout=widgets.Layout(width="144px"),
+        )
+        self.undo = button("Undo", 64)
+        self.lots, self.seed = button("Random values", 136), number(0, 0, 2**31 - 1, "seed", 100)
+        self.keep_sound = widgets.Checkbox(
+            value=self._soundness is not None,
+            description="ranges end where pictures break",
+            indent=False,
+            layout=widgets.Layout(width="auto"),
+        )
+        self.refine_steps, self.refine = number(20, 0, 100, "steps", 104), button("Refine", 80)
+        self.state = widgets.Text(
+            description="State",
+            continuous_update=False,
+            style={"description_width": "initial"},
+            layout=widgets.Layout(width="100%"),
+        )
+        self.live, self.meter, self.panel = picture(LARGE, "vae-live"), widgets.HTML(), widgets.VBox()
+
+    def lay_out(self) -> list[widgets.Widget]:
+        """Everything, from top to bottom."""
+        measured = self._soundness is not None or self.data.support is not None
+        beside = [self.keep_sound] if self._soundness is not None else []
+        return [
+            style_sheet(),
+            title("Start from a picture", "click a thumbnail, or Tab to it and press Enter; or type a number"),
+            self.gallery,
+            row(self.start, widgets.Label("or your own photo"), self.photo, gap="8px"),
+            row(self.to_picture, self.to_mean, self.to_random, self.start_seed, self.temperature, gap="8px"),
+            title("Move it", "the pictures beside a slider show what it does, from its left end to its right"),
+            row(self.kind_row, self.count, gap="8px"),
+            self.maker,
+            row(self.undo, self.lots, self.seed, *beside, gap="8px"),
+            row(self._lay_out_pictures([self.meter] * measured), self.panel, gap="16px", align="flex-start"),
+            save_row(self, self._save, "Save the sweep of what was moved last as"),
+            self.state,
+            self.status,
+        ]
+
+    def _lay_out_pictures(self, meter: Sequence[widgets.Widget]) -> widgets.VBox:
+        self.original = picture(_SMALL, "vae-edge-a", "vae-original")
+        self.rebuilt, self.lost = picture(_SMALL), picture(_SMALL)
+        boxes, self.captions = zip(*(captioned(image, _SMALL) for image in (self.original, self.rebuilt, self.lost)))
+        live, caption = captioned(self.live, LARGE)
+        caption.value = caption_text("Live", "the start with the sliders' values")
+        enlarge = enlarge_button(self.live, caption, LARGE, 2 * LARGE)
+        return widgets.VBox(
+            [live, row(*boxes, gap="2px"), *meter, row(self.refine, self.refine_steps, enlarge, gap="4px")]
+        )
+
+    def _take_photo(self, name: str, pixels: np.ndarray) -> None:
+        index = len(self.pictures) + len(self._own_photos)
+        self._own_photos.append((printable(name), pixels))
+        self.start.max = index
+        self.start.value = index
+
+    def _start_picture(self) -> tuple[str, np.ndarray]:
+        index, known = self.start.value, len(self.pictures)
+        return (self.names[index], self.pictures[index]) if index < known else self._own_photos[index - known]
+
+    def _picture_code(self) -> Tensor:
+        """The code of the picture to start from, (latent_dim,), with the gallery turned to it."""
+        index = self.start.value
+        if index < len(self.pictures):
+            self.gallery.turn_to(index)
+            return self.codes([index], self.gallery.shown)[0]
+        if index not in self._codes:
+            self._codes[index] = encode_pictures(self._model, self._start_picture()[1][None])[0][0]
+        return self._codes[index]
+
+    def _show_originals(self, code: Tensor) -> None:
+        """The picture, what is made of its code (latent_dim,), and what that lost."""
+        name, pixels = self._start_picture()
+        self.reconstruction = decode_codes(self._decoder, code[None])[0]
+        for image, frame in (
+            (self.original, pixels),
+            (self.rebuilt, self.reconstruction),
+            (self.lost, difference(pixels, self.reconstruction)),
+        ):
+            show(image, frame)
+        quality = psnr_of(self.reconstruction[None], pixels[None])[0]
+        self.captions[0].value = caption_text(str(self.start.value), short(name))
+        self.captions[1].value = caption_text("Rebuilt", f"{quality:.1f} dB")
+        self.captions[2].value = caption_text("Lost", "×2")
+
+    def _refine(self, steps: int) -> None:
+        """Put a better code in the place of the encoder's, or with 0 steps the encoder's again."""
+        self.say("Refining …")
+        better = refine(self._model, self._start_picture()[1], steps, self.data.support)
+        self._codes[self.start.value] = better.code
+        self._refined[self.start.value] = steps
+        before, after = better.psnr
+        told = f" (refined in {steps} steps: {before:.1f} to {after:.1f} dB, moved by {better.moved:.2f})"
+        self._note = told if steps else ""
+        self._restart("picture")
+
+    def _show_meter(self, code: Tensor) -> None:
+        verdict = distances = None
+        if self._soundness is not None:
+            if self._begun_verdict is None:
+                self._begun_verdict = self._soundness.judge(self._begun[None])
+            live = self._begun_verdict if self.picture is self._begun else self._soundness.judge(self.picture[None])
+            verdict = Verdict(*map(np.concatenate, zip(self._begun_verdict, live)))
+        if self.data.support is not None:
+            distances = self.data.support.measure(torch.stack([self._base, code])).distance
+        note = '<div class="vae-note">Left the start, right live.</div>'
+        note += meter_note(verdict is not None, distances is not None)
+        found = meters(LARGE, self._soundness, verdict, distances)
+        self.meter.value = found and f'{found}<div style="width:{LARGE}px">{note}</div>'
+
+    def _say_where(self, moved: int) -> None:
+        start = {
+            "picture": self._start_picture()[0] + self._note,
+            "mean": "the mean picture, whose code is the mean of all",
+            "random": f"a random code, seed {self.start_seed.value}, temperature {self.temperature.value:g}",
+        }[self._start_kind]
+        parts = [f"Start: {start}; {moved} moved."]
+        if not len(self.data.summary.active):
+            parts.append("No latent is active (variance of μ above 0.01), so those with the highest KL are shown.")
+        if self._begun_verdict is not None and self._begun_verdict.level[0] == BROKEN:
+            parts.append("The start is broken, so ranges do not end where pictures break.")
+        self.say(" ".join([*parts, *([self.maker.trouble] if self.maker.trouble else [])]))
