@@ -60,7 +60,9 @@ def save_paths(model: BetaVAE, pictures: np.ndarray, run: Run, active: np.ndarra
     ends = stops.unflatten(0, (-1, 2))
     paths = {f"pair {i + 1}": walk(model, a, b, steps).frames for i, (a, b) in enumerate(ends)}
     written = [figures.save(figures.show_rows(list(paths.values()), list(paths)), run.plots / "interpolations.png")]
-    both = {kind: walk(model, *ends[0], steps, kind, PathContext(active)).frames for kind in ("lerp", "slerp")}
+    both = {
+        kind: walk(model, ends[0, 0], ends[0, 1], steps, kind, PathContext(active)).frames for kind in ("lerp", "slerp")
+    }
     written.append(figures.save(figures.show_paths(both, pictures[pairs[0]]), run.plots / "lerp_and_slerp.png"))
     loop = chain(model, stops, steps=13, even=True, closed=True)
     names = ("path.gif", "path.webp", "path.html")
@@ -100,7 +102,7 @@ def save_attribute_sweeps(
     swept, labels = [], []
     for axis in axes:
         if axis.choices:
-            values = np.array(sound_choices(axis, code, is_sound) or [axis.start(code)])
+            values = np.array(sound_choices(axis, code, is_sound) or [int(axis.start(code))])
             labels.append(f"{axis.name}\n{', '.join(axis.choices[int(v)] for v in values)}")
         else:
             low, high = sound_range(axis, code, is_sound)

@@ -11,10 +11,12 @@ from explorers import NAMES, count_draws, find_buttons, is_error, some_attribute
 
 from vae_helpers.data import Attribute, Attributes
 from vae_helpers.latent import (
+    BROKEN,
     Chart,
     LineAxis,
     Soundness,
     Trust,
+    Verdict,
     component_axes,
     decode_codes,
     encode_pictures,
@@ -204,14 +206,15 @@ def test_an_explorer_of_forty_attributes_shows_as_many_as_asked(model, pictures,
 
 
 def test_ranges_end_where_frames_break(data):
-    """Frames count as broken beyond 1 of the first component, as `_is_sound` is told here."""
+    """Frames count as broken beyond 1 of the first component, as the explorer is told here."""
     axis = component_axes(data.training_codes)[0]
     mean = torch.from_numpy(axis.origin).float()
     soundness = Soundness(data.model, data.pictures)
-    soundness.marks = (1e9, 1e9)
     made = ExplorerData(**(vars(data) | {"soundness": soundness, "chart": None}))
     explorer = LatentExplorer(made, {"Components": [axis]})
-    assert explorer.keep_sound.value and explorer.values["component 1"].max == 3.0
+    explorer._soundness.judge = lambda frames: Verdict(
+        np.ones(len(frames)), np.where(np.arange(len(frames)), BROKEN, 0)
+    )
     explorer._is_sound = lambda codes: np.array([abs(axis.start(code)) < 1 for code in codes])
     explorer.to_mean.click()
     typed, slider = explorer.values["component 1"], explorer.sliders["component 1"]

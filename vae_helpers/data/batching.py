@@ -13,7 +13,8 @@ from vae_helpers.errors import InputError
 if TYPE_CHECKING:  # a folder that is not there is refused before torch is loaded
     import torch
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 _FLIP = 0x666C6970  # keeps the coin flips apart from the order
 
 
@@ -59,7 +60,7 @@ def batches(
     (`cache_dir`). Rows lie in the order of a hash of their names, so any stretch of the file is already a fair
     sample: should random reads ever be the limit, shuffle stretches of 64 rows instead of rows.
     """
-    yield from read_ahead(turns, lambda turn: gather(pictures, *turn, pin))
+    yield from read_ahead(turns, lambda turn: gather(pictures, turn[0], turn[1], pin))
 
 
 def read_ahead(items: Iterable[Item], read: Callable[[Item], Result]) -> Iterator[Result]:

@@ -20,7 +20,8 @@ _SRGB = 2  # levels: a profile that changes colours by no more says sRGB in othe
 
 def flatten(picture: Image.Image) -> tuple[Image.Image, str | None]:
     """Load a picture as L, LA, RGB, RGBA, CMYK or LAB of 8 bits, and a note if its depth makes it dark."""
-    raw = str(picture.tile[0][3]) if picture.tile else ""  # Pillow forgets it once the picture is loaded
+    tile = getattr(picture, "tile", ())  # Pillow forgets it once the picture is loaded
+    raw = str(tile[0][3]) if tile else ""
     picture.load()
     mode, clear = picture.mode, picture.has_transparency_data
     if mode in ("I", "F") or mode.startswith("I;16"):

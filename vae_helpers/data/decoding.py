@@ -231,7 +231,7 @@ def _shrink(picture: Image.Image, whole: tuple[float, float], square: Square) ->
 
 def _has_pages(picture: Image.Image) -> bool:
     try:
-        return picture.format == "TIFF" and picture.n_frames > 1
+        return picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1
     except Exception:  # damaged behind a sound first page
         return False
 

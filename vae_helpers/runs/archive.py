@@ -144,7 +144,7 @@ class Archive:
         content = bytearray(self._sizes[f"{self._root}/{name}"])
         try:
             with self._file.open(f"{self._root}/{name}") as member:
-                if member.readinto(content) == len(content) and not member.read(1):
+                if member.readinto(content) == len(content) and not member.read(1):  # type: ignore[attr-defined]
                     return content
         except _BROKEN:
             pass

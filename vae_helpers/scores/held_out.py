@@ -69,7 +69,8 @@ def evaluate(
         cost, kl = distortion(kind, sampled, x, scale).mean(), kl_per_dimension(mu, logvar).sum(dim=-1).mean()
         sums += torch.stack([cost, kl]).cpu().double() * len(batch)
         quality.append(psnr(model.decoder.picture(from_mu) if activation else from_mu, x).cpu())
-        mus.append(mu.cpu()), logvars.append(logvar.cpu())
+        mus.append(mu.cpu())
+        logvars.append(logvar.cpu())
     summary = summarise(torch.cat(mus), torch.cat(logvars))
     reconstruction, kl = (sums / len(indices)).tolist()
     if likelihood == "calibrated":

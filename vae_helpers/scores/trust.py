@@ -59,7 +59,7 @@ def measure_trust(
     """
     attributes = attributes.select(chart.names)
     read = chart.read(codes)
-    scores = [score_of(*pair, a) for *pair, a in zip(read.T, attributes.values.T, chart.table)]
+    scores = [score_of(got, true, a) for got, true, a in zip(read.T, attributes.values.T, chart.table)]
     spread = np.array([_spread(column, a) for column, a in zip(attributes.values.T, chart.table)])
     rows = np.unique(np.linspace(0, len(codes) - 1, _PICTURES).astype(int))
     readable = np.nan_to_num(judge.score, nan=0.0) >= _READABLE

@@ -102,7 +102,7 @@ def build_parser() -> Parser:
 
 
 def _words(sub: Parser) -> dict[str, str]:
-    """What the command has in place of Python's arguments, for `errors.said_with`."""
+    """What the command has in place of Python's arguments, for `errors.naming_options`."""
     words = {action.dest: action.option_strings[0] for action in sub._actions if action.option_strings}
     return words | {
         name: option for name, option in (("DATASET", "--data"), ("replace", "--force")) if option in words.values()

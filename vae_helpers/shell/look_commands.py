@@ -140,7 +140,8 @@ def run_traverse(options: argparse.Namespace) -> None:
         place = target(options, options.save, run.plots / "traversals.png")
         list_files([save_traversals(model, image, _summary(model, pictures), place, options.rows)])
         return
-    axes = trusted_axes(*chart_of(options, run, model, saved, pictures), options.attribute)
+    chart, trust = chart_of(options, run, model, saved, pictures)
+    axes = trusted_axes(chart, trust, options.attribute)
     place = target(options, options.save, run.plots / "attributes.png")
     held_out = pictures.pictures[pictures.split.validation[:_JUDGED]]
     list_files([save_attribute_sweeps(model, image, axes, held_out, place)])

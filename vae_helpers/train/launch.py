@@ -103,7 +103,7 @@ def _run(command: list[str]) -> str | None:
     text_of = codecs.getincrementaldecoder("utf-8")("replace").decode  # a part may end in the middle of a character
     while True:
         try:
-            part = child.stdout.read1(4096)
+            part = child.stdout.read1(4096)  # type: ignore[attr-defined]
             text = text_of(part, final=not part)
             said = (said + text)[-20_000:]
             print(text, end="", flush=True)

@@ -17,7 +17,7 @@ from vae_helpers.widgets.parts import row, show
 
 Value = float | str  # of a category: the choice's name
 TILES = 5  # pictures of a strip
-_LABEL, _TILE = 212, 40  # CSS pixels: a label's width, a tile's side
+_LABEL, _TILE = 204, 40  # CSS pixels: a label's width, a tile's side
 _PLACES = 9  # values of a range that are checked
 
 
@@ -96,7 +96,7 @@ class SliderRow(AxisRow):
 
     def _controls(self, label: str) -> widgets.HBox:
         step = float(f"{(self.axis.high - self.axis.low) / 120:.0e}") or 1.0
-        self._digits = max(3, 1 - math.floor(math.log10(step)))
+        self._digits = max(0, 1 - math.floor(math.log10(step)))
         self.slider = widgets.IntSlider(
             description=label,
             readout=False,
@@ -104,7 +104,7 @@ class SliderRow(AxisRow):
             layout=widgets.Layout(width=f"{_LABEL + 120}px"),
         )
         self.slider.add_class("vae-latent")
-        self.typed = widgets.BoundedFloatText(step=step, layout=widgets.Layout(width="76px"))
+        self.typed = widgets.BoundedFloatText(step=step, layout=widgets.Layout(width="84px"))
         self.slider.observe(lambda _: self._follow_slider(), "value")
         self.typed.observe(lambda _: self._follow_typed(), "value")
         return row(self.slider, self.typed, self.strip, gap="4px")

@@ -67,12 +67,14 @@ class AxisRows:
         for key, each in self._rows.items():
             each.begin(base, values.get(key), self._limits.get(key) if limited else None)
 
-    def limit(self, keys: Sequence[Key], sound: Callable[[Tensor], np.ndarray]) -> None:
-        """End the ranges of these axes where `sound` fails, which takes codes (n, latent_dim) to bool (n,)."""
-        for key in keys:
-            if key not in self._limits:
-                self._limits[key] = self.row(key).find_limits(self.base, sound)
-            self.row(key).limit(self._limits[key])
+    def unchecked(self, keys: Sequence[Key]) -> list[Key]:
+        """Those of which it is not known yet where frames break."""
+        return [key for key in keys if key not in self._limits]
+
+    def limit(self, key: Key, sound: Callable[[Tensor], np.ndarray] | None) -> None:
+        """End an axis's range where `sound` fails, which takes codes (n, latent_dim) to bool (n,); None: nowhere."""
+        self._limits[key] = None if sound is None else self.row(key).find_limits(self.base, sound)
+        self.row(key).limit(self._limits[key])
 
     def code(self) -> Tensor:
         """The base moved to the values of all controls, (latent_dim,); the base itself where nothing was moved."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vae_helpers.errors import printable
-from vae_helpers.latent import Verdict, decode_codes, encode_pictures, refine
+from vae_helpers.latent import BROKEN, Verdict, decode_codes, encode_pictures, refine
 from vae_helpers.model import psnr_of
 from vae_helpers.widgets.frame import Explorer
 from vae_helpers.widgets.gallery import Gallery
@@ -38,7 +38,10 @@ _SMALL = 90  # CSS pixels: three pictures under the live one
 
 
 class LatentPanel(Explorer):
-    """What of a latent explorer does not depend on the kind of axis: its controls, and the pictures to start from."""
+    """What of a latent explorer does not depend on the kind of axis: its controls, and the pictures to start from.
+
+    `maker` makes directions by hand.
+    """
 
     def make_controls(self, kinds: Sequence[str], kind: str, page_size: int) -> None:
         """The controls, with these kinds of axes to choose from, of which `kind` is shown first."""
@@ -46,11 +49,11 @@ class LatentPanel(Explorer):
         self.gallery = Gallery(self, page_size, self._clicked)
         self.start = number(0, 0, len(self.pictures) - 1, "Picture", 124)
         self.photo = OwnPhoto(self, self._model.config.image_size, self._take_photo)
-        self.kind_row, self.kind = choice(kinds, "Sliders for", 92)
+        self.kind_row, self.kind = choice(kinds, "Sliders for", 108)
         self.kind.value = kind
         self.count = number(1, 1, 10_000, "how many", 132)
-        self.to_picture, self.to_mean = button("Reset to picture", 124), button("Mean picture", 108)
-        self.to_random, self.start_seed = button("Random start", 108), number(0, 0, 2**31 - 1, "seed", 100)
+        self.to_picture, self.to_mean = button("Reset to picture", 140), button("Mean picture", 124)
+        self.to_random, self.start_seed = button("Random start", 128), number(0, 0, 2**31 - 1, "seed", 100)
         self.temperature = widgets.BoundedFloatText(
             value=1.0,
             min=0,
@@ -61,7 +64,7 @@ class LatentPanel(Explorer):
             layout=widgets.Layout(width="144px"),
         )
         self.undo = button("Undo", 64)
-        self.lots, self.seed = button("Random values", 116), number(0, 0, 2**31 - 1, "seed", 100)
+        self.lots, self.seed = button("Random values", 136), number(0, 0, 2**31 - 1, "seed", 100)
         self.keep_sound = widgets.Checkbox(
             value=self._soundness is not None,
             description="ranges end where pictures break",
@@ -89,6 +92,7 @@ class LatentPanel(Explorer):
             row(self.to_picture, self.to_mean, self.to_random, self.start_seed, self.temperature, gap="8px"),
             title("Move it", "the pictures beside a slider show what it does, from its left end to its right"),
             row(self.kind_row, self.count, gap="8px"),
+            self.maker,
             row(self.undo, self.lots, self.seed, *beside, gap="8px"),
             row(self._lay_out_pictures([self.meter] * measured), self.panel, gap="16px", align="flex-start"),
             save_row(self, self._save, "Save the sweep of what was moved last as"),
@@ -166,3 +170,16 @@ class LatentPanel(Explorer):
         note += meter_note(verdict is not None, distances is not None)
         found = meters(LARGE, self._soundness, verdict, distances)
         self.meter.value = found and f'{found}<div style="width:{LARGE}px">{note}</div>'
+
+    def _say_where(self, moved: int) -> None:
+        start = {
+            "picture": self._start_picture()[0] + self._note,
+            "mean": "the mean picture, whose code is the mean of all",
+            "random": f"a random code, seed {self.start_seed.value}, temperature {self.temperature.value:g}",
+        }[self._start_kind]
+        parts = [f"Start: {start}; {moved} moved."]
+        if not len(self.data.summary.active):
+            parts.append("No latent is active (variance of μ above 0.01), so those with the highest KL are shown.")
+        if self._begun_verdict is not None and self._begun_verdict.level[0] == BROKEN:
+            parts.append("The start is broken, so ranges do not end where pictures break.")
+        self.say(" ".join([*parts, *([self.maker.trouble] if self.maker.trouble else [])]))

@@ -38,7 +38,7 @@ class LatentExplorer(LatentPanel):
     made of the data. InputError where the data has no summary.
     """
 
-    stages = ("gallery", "rows", "state", "start", "live", "marks", "ranges", "strips")
+    stages = ("gallery", "rows", "state", "start", "live", "marks", "strips", "ranges")
 
     def __init__(
         self,
@@ -182,10 +182,8 @@ class LatentExplorer(LatentPanel):
             self.count.value = min(self._counts.get(kind, self._first_count), most)
             self.count.max, self._shown_kind = most, kind
         self._counts[kind] = self.count.value
-        self.panel.children = [
-            *([self.maker] * (kind == BY_HAND)),
-            *(self._rows.row(key).box for key in self._shown_keys()),
-        ]
+        self.panel.children = [self._rows.row(key).box for key in self._shown_keys()]
+        self.maker.layout.display = "" if kind == BY_HAND else "none"
         self.arrange(*self._widgets)
         self._pasted = self._pasted or self._rows.moved()
         self._stale.update(("start", "marks"))
@@ -204,7 +202,7 @@ class LatentExplorer(LatentPanel):
         if not self._refined.get(self.start.value):
             self._note = ""
         self._rows.begin(self._base, pasted, self.keep_sound.value)
-        self._stale.update(("live", "marks", "ranges", "strips"))
+        self._stale.update(("live", "marks", "strips", "ranges"))
 
     def _draw_live(self) -> None:
         """Decode one code. A value that still shows its rounded start stands for the exact one."""
@@ -216,20 +214,7 @@ class LatentExplorer(LatentPanel):
         self._code = code.tolist()
         self._remember(moved)
         self._show_meter(code)
-        self._say_where(moved)
-
-    def _say_where(self, moved: dict[Key, float | str]) -> None:
-        start = {
-            "picture": self._start_picture()[0] + self._note,
-            "mean": "the mean picture, whose code is the mean of all",
-            "random": f"a random code, seed {self.start_seed.value}, temperature {self.temperature.value:g}",
-        }[self._start_kind]
-        parts = [f"Start: {start}; {len(moved)} moved."]
-        if not len(self.data.summary.active):
-            parts.append("No latent is active (variance of μ above 0.01), so those with the highest KL are shown.")
-        if self._begun_verdict is not None and self._begun_verdict.level[0] == BROKEN:
-            parts.append("The start is broken, so ranges do not end where pictures break.")
-        self.say(" ".join([*parts, *([self.maker.trouble] if self.maker.trouble else [])]))
+        self._say_where(len(moved))
 
     def _remember(self, moved: dict[Key, float | str]) -> None:
         """Write the state, and keep the one before for Undo."""
@@ -248,23 +233,36 @@ class LatentExplorer(LatentPanel):
             self.maker.draw(self._base, self._decoder)
         self.gallery.mark(marks)
 
+    def _draw_strips(self) -> None:
+        self._strips = self._show_strips(self._shown_keys())
+
+    def _show_strips(self, keys: Sequence[Key]) -> dict[Key, np.ndarray]:
+        """What each axis does to the start alone: its frames from one end to the other, uint8 (n, H, W, 3)."""
+        codes = [each.codes(self._rows.base, each.places(TILES)) for each in map(self._rows.row, keys)]
+        if not keys:
+            return {}
+        frames = decode_codes(self._decoder, torch.stack([code for each in codes for code in each]))
+        strips = dict(zip(keys, np.split(frames, np.cumsum([len(each) for each in codes])[:-1])))
+        for key, own in strips.items():
+            self._rows.row(key).show_strip(own)
+        return strips
+
     def _draw_ranges(self) -> None:
-        """End the ranges where frames break, once the picture stands, because it takes several frames of each axis."""
+        """End the ranges where frames break. Only an axis whose strip holds a broken frame is looked at closely."""
         if self._soundness is None or not self.keep_sound.value or self._begun_verdict.level[0] == BROKEN:
             return
-        self._rows.limit(self._shown_keys(), self._is_sound)
+        strips = {key: self._strips[key] for key in self._rows.unchecked(self._shown_keys())}
+        if not strips:
+            return
+        sound = self._soundness.judge(np.concatenate(list(strips.values()))).level < BROKEN
+        parts = np.split(sound, np.cumsum([len(own) for own in strips.values()])[:-1])
+        broken = [key for key, part in zip(strips, parts) if not part.all()]
+        for key in strips:
+            self._rows.limit(key, self._is_sound if key in broken else None)
+        self._show_strips(broken)
 
     def _is_sound(self, codes: Tensor) -> np.ndarray:
         return self._soundness.judge(decode_codes(self._decoder, codes)).level < BROKEN
-
-    def _draw_strips(self) -> None:
-        """What each axis does to the start alone."""
-        rows = [self._rows.row(key) for key in self._shown_keys()]
-        codes = [each.codes(self._base, each.places(TILES)) for each in rows]
-        if rows:
-            frames = decode_codes(self._decoder, torch.stack([code for each in codes for code in each]))
-            for each, own in zip(rows, np.split(frames, np.cumsum([len(each) for each in codes])[:-1])):
-                each.show_strip(own)
 
     def _draw_state(self) -> None:
         """Follow a state that someone typed or pasted."""

@@ -122,9 +122,9 @@ class PairExplorer(PairPicker):
         self._context = path_context(data)
         self.random_pair = button("Random pair", 104)
         self.seed = number(0, 0, 2**31 - 1, "seed", 112)
-        self._method_row, self.method = choice(self._context.kinds, "Path", 92)
+        self._method_row, self.method = choice(self._context.kinds, "Path", 80)
         self.method.value = self._context.default_kind
-        self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 240)
+        self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 200)
         self.even = _checkbox("equal steps")
         self.memories = _checkbox("nearest training pictures")
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 84)
@@ -235,7 +235,7 @@ class PairExplorer(PairPicker):
     def _caption_frame(self) -> None:
         at, last = self.frame.value, len(self.frames) - 1
         found = in_words(self.verdict, self._distances, at)
-        text = f"{at / last:.0%} of the way from A to B{', ' * bool(found)}{found}"
+        text = f"{at / last:.0%} of the way{', ' * bool(found)}{found}"
         self.view_caption.value = caption_text(f"Frame {at}", text)
 
     @property
