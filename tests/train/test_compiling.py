@@ -8,6 +8,7 @@ import torch
 from small import SMALL
 from torch.utils.flop_counter import FlopCounterMode
 
+from vae_helpers.data import copy_to_device
 from vae_helpers.errors import InputError
 from vae_helpers.experiments import (
     PlainRecipe,
