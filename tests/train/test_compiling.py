@@ -7,27 +7,8 @@ import torch
 from small import SMALL, fit_small
 from torch import nn
 
-<<<<<<< HEAD
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run
-=======
-from vae_helpers.data import copy_to_device
-from vae_helpers.errors import InputError
-from vae_helpers.experiments import (
-    PlainRecipe,
-    PlainVAE,
-    benchmark_table,
-    held_out,
-    matrix,
-    peak_memory,
-    plain_fit,
-    precision,
-    time_steps,
-)
-from vae_helpers.experiments import speed as benchmark
-from vae_helpers.experiments import whole_runs as benchmark_runs
-from vae_helpers.model import BetaVAE, VAEConfig
->>>>>>> r_shell
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train import Processes, compile_network, decide_compile, describe_setup
 from vae_helpers.train import compiling as engine
