@@ -28,36 +28,7 @@ MANY_PARAMETERS = {
 OF_A_LIBRARY = {"forward", "backward", "write", "close", "error", "display", "state_dict", "load_state_dict"}
 # To be emptied: files and functions that are too large, functions with too many parameters, definitions without a
 # docstring, and imports past what a sub-package exports.
-UNFINISHED = {
-    *(
-        "latent/chart.py",
-        "latent/chart.py:fit",
-        "latent/geodesic.py:geodesic_curve",
-        "latent/geodesic.py:_least_energy",
-    ),
-    *("latent/paths.py:walk", "latent/paths.py:chain", "latent/paths.py:compare_paths", "model/network.py"),
-    *("show/export.py:save_frames", "show/export.py:_encode_film", "show/path_figures.py:show_inspection"),
-    *("show/path_figures.py:show_map", "show/score_figures.py:show_factor_map", "show/score_figures.py:show_scores"),
-    *("show/score_figures.py:show_rate_distortion", "runs/archive.py", "scores/bounds.py:likelihood"),
-    *("scores/evaluation.py:evaluate_run", "scores/evaluation.py:_quality", "scores/evaluation.py:_disentanglement"),
-    *("scores/held_out.py:evaluate", "scores/judge.py:fit", "scores/trust.py:measure_trust"),
-    *("scores/held_factor.py:Drawn.codes", "scores/held_factor.py:Drawn.pairs"),
-    *("scores/held_factor.py:Grouped.codes", "scores/held_factor.py:Grouped.pairs"),
-    *("train/launch.py:launch", "train/loop.py", "train/loop.py:fit", "train/loop.py:_prepared", "train/state.py"),
-    *("train/loop.py:_epochs", "train/loop.py:_close_epoch", "train/loop.py:_result", "train/loop.py:_look"),
-    *("train/guard.py:look", "train/pace.py:__init__", "widgets/frame.py:__init__", "widgets/beta_dial.py:__init__"),
-    *("widgets/latents.py", "widgets/latents.py:__init__", "widgets/pair.py:__init__", "widgets/parts.py"),
-    *("experiments/packing.py:pack", "experiments/plain.py:plain_fit", "experiments/report.py:measure"),
-    *("experiments/report.py:table", "experiments/sweep.py:sweep", "experiments/sweep.py:_scores"),
-    *("experiments/whole_runs.py:learning", "experiments/whole_runs.py:end_to_end", "tour.py:save_traversals"),
-    *("shell/commands.py", "shell/parser.py", "shell/parser.py:build_parser", "shell/parser.py:_training"),
-    *(
-        "shell/parser.py:_looking",
-        "experiments/packing.py imports _FILES, _option",
-        "experiments/speed.py imports _step",
-    ),
-    "experiments/whole_runs.py imports _step",
-}
+UNFINISHED: set[str] = set()
 
 
 def sources():
