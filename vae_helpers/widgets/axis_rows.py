@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_helpers.latent import Axis, move_together
-from vae_helpers.latent.axes import LatentAxis
+from vae_helpers.latent import Axis, LatentAxis, move_together
 from vae_helpers.widgets.axis_kinds import KINDS, choices_of, in_order
 from vae_helpers.widgets.axis_row import AxisRow, ChoiceRow, SliderRow, Value, label_of
 from vae_helpers.widgets.axis_state import Key
