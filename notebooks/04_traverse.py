@@ -72,7 +72,7 @@ from vae_helpers.latent import pca_map
 from vae_helpers.latent import PathContext, compare_paths
 from vae_helpers.latent import chain, four_corners, walk
 from vae_helpers.runs import choose_run
-from vae_helpers.latent import Support
+from vae_helpers.latent import Soundness, Support
 from vae_helpers.widgets import BetaDial, ExplorerData, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]
@@ -139,9 +139,16 @@ figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths
 shown = min(len(held_out), SHOWN)
 names = [pictures.names[row] for row in pictures.split.validation[:shown]]
 data = ExplorerData(
-    model, held_out[:shown], names, summary, support, training_codes=known_mu, training_pictures=pictures.pictures,
+    model,
+    held_out[:shown],
+    names,
+    summary,
+    support,
+    soundness=Soundness(model, held_out) if len(held_out) >= 20 else None,
+    training_codes=known_mu,
+    training_pictures=pictures.pictures,
     directions=run.models,
-)  # fmt: skip
+)
 explorer = PairExplorer(data, folder=run.plots, pair=pairs[0])
 explorer
 

@@ -1,13 +1,14 @@
 """The latent explorer along attributes, components and latents: one set of controls for all kinds of axis."""
 
 import json
+import os
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 import pytest
 import torch
-from explorers import NAMES, count_draws, find_buttons, is_error, some_attributes
+from explorers import NAMES, count_draws, everything, find_buttons, is_error, some_attributes
 
 from vae_helpers.data import Attribute, Attributes
 from vae_helpers.latent import (
@@ -17,6 +18,7 @@ from vae_helpers.latent import (
     Soundness,
     Trust,
     Verdict,
+    attribute_axes,
     component_axes,
     decode_codes,
     encode_pictures,
@@ -52,7 +54,7 @@ def test_attributes_are_shown_first_where_any_can_be_trusted(explorer):
     assert explorer.kind.value == "Attributes" and explorer.axis_names == ["size", "pattern", "hue"]
     assert explorer.sliders["size"].description == "size, pixels · trust 0.90"
     assert explorer.sliders["hue"].description == "hue, of the colour circle · not to be trusted (0.01)"
-    assert explorer.choices["pattern"].options == ("plain", "spots", "stripes")
+    assert [label for label, _ in explorer.choices["pattern"].options] == ["plain", "spots", "stripes"]
     assert isinstance(explorer.choices["pattern"], widgets.ToggleButtons) and not is_error(explorer)
 
 
@@ -263,3 +265,23 @@ def test_axes_may_be_given(data):
     start = explorer.code
     explorer.values["to the left"].value = 0.5
     assert torch.equal(explorer.code, axis.move(start, 0.5))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names there are Unicode")
+def test_choices_that_are_not_utf8_are_shown_and_recalled(model, pictures, summary, codes):
+    names = tuple(os.fsdecode(name) for name in (b"caf\xe9", b"b", b"c"))
+    known = some_attributes(codes)
+    table = (*known.table[:2], known.table[2]._replace(choices=names))
+    chart = Chart.fit(codes, Attributes(known.values, table))
+    data = ExplorerData(model, pictures, NAMES, summary, chart=chart)
+    explorer = LatentExplorer(data, {"Attributes": attribute_axes(chart)})
+    for choice in names:
+        explorer.choices["pattern"].value = choice
+    explorer.choices["pattern"].value = names[0]
+    assert not is_error(explorer)
+    for widget in everything(explorer):
+        for value in widget.get_state().values():  # what goes to the browser, which takes UTF-8 only
+            str(value).encode()
+    other = LatentExplorer(data, {"Attributes": attribute_axes(chart)})
+    other.state.value = explorer.state.value
+    assert torch.equal(other.code, explorer.code) and not is_error(other)

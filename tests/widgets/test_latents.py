@@ -155,9 +155,8 @@ def test_a_bad_state_is_a_sentence_and_moves_nothing(latents, text, problem):
 def test_without_an_active_latent_it_says_so(model, pictures, summary):
     collapsed = summary._replace(variance=np.zeros(LATENTS))
     explorer = LatentExplorer(ExplorerData(model, pictures, NAMES, collapsed), sliders=3)
-    assert (
-        explorer.axis_names == ["latent 7", "latent 1", "latent 3"] and "No latent is active" in explorer.status.value
-    )
+    assert explorer.axis_names == ["latent 7", "latent 1", "latent 3"]
+    assert "No latent is active" in explorer.status.value
 
 
 def test_undo_goes_back_gesture_by_gesture(latents):

@@ -49,7 +49,8 @@ class AxisRows:
         """Other axes of a kind; rows of those that are gone go too, with what was moved along them."""
         self.axes[kind] = list(axes)
         names = [axis.name for axis in axes]
-        self._rows = {key: each for key, each in self._rows.items() if key[0] != kind or key[1] in names}
+        for key in [key for key in self._rows if key[0] == kind and key[1] not in names]:
+            self._rows.pop(key).close()
 
     def moved(self) -> dict[Key, Value]:
         """The values that differ from the start's."""
