@@ -15,6 +15,7 @@ from vae_helpers.latent import (
     Soundness,
     decode_codes,
     encode_pictures,
+    pick_pairs,
     reconstruct,
     reencode_error,
 )
@@ -62,3 +63,8 @@ def test_shipped_weights_red_means_wreckage_and_green_does_not(tmp_path):
     path = decode_codes(model, torch.lerp(mu[0], mu[1], torch.linspace(0, 1, 5)[:, None]))
     levels = sound.judge(path).level
     assert levels[2] == BROKEN and levels[0] == levels[-1] == SOUND
+    pairs = pick_pairs(model, held_out, 2)
+    assert {29, 80} == set(pairs[0])  # the farthest pair, which is broken
+    mu, _ = encode_pictures(model, held_out)
+    better = pick_pairs(model, held_out, 2, sound)
+    assert (sound.judge(decode_codes(model, mu[better].mean(dim=1))).level == SOUND).all()

@@ -123,7 +123,7 @@ def save_chart(path: Path, chart: Chart, stamp: str, trust: list[Trust] | None =
     except OSError as problem:
         full = problem.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
         raise InputError(
-            f"The chart could not be kept in {path} ({'the disk is full' if full else problem.strerror}): "
+            f"the chart could not be kept in {path} ({'the disk is full' if full else problem.strerror}): "
             "free some space, or make the folder writable."
         ) from None
 

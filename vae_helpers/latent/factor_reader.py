@@ -92,8 +92,9 @@ class FactorReader:
 
 
 def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    squared = np.square(a).sum(axis=1)[:, None] - 2 * a @ b.T + np.square(b).sum(axis=1)
-    return squared.clip(0)
+    from scipy.spatial.distance import cdist
+
+    return cdist(a, b, "sqeuclidean")
 
 
 def _one_hot(factors: np.ndarray, table: Sequence[Factor]) -> tuple[np.ndarray, list[slice]]:

@@ -75,7 +75,7 @@ def list_directions(folder: Path, latents: int | None = None) -> list[KeptDirect
         return []
     except OSError as problem:
         raise InputError(
-            f"The directions in {path} cannot be read ({problem.strerror}): make the file readable."
+            f"the directions in {path} cannot be read ({problem.strerror}): make the file readable."
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
@@ -84,7 +84,7 @@ def list_directions(folder: Path, latents: int | None = None) -> list[KeptDirect
     wrong = [kept for kept in found if latents is not None and len(kept.vector) != latents]
     if wrong:
         raise InputError(
-            f"The direction {wrong[0].name!r} in {path} has {len(wrong[0].vector)} latents, but this "
+            f"the direction {wrong[0].name!r} in {path} has {len(wrong[0].vector)} latents, but this "
             f"model has {latents}: it was made with another model; move the file away."
         )
     return found
@@ -94,27 +94,27 @@ def keep_direction(folder: Path, kept: KeptDirection) -> None:
     """Add a direction to a run's folder, for good. InputError where its name is taken or the disk won't."""
     _checked_name(kept.name)
     if not torch.isfinite(torch.stack([kept.vector, kept.origin])).all():
-        raise InputError(f"The direction {kept.name!r} is not finite, so it cannot be kept: check the model's codes.")
-    with _alone(folder):
+        raise InputError(f"the direction {kept.name!r} is not finite, so it cannot be kept: check the model's codes.")
+    with _locked(folder):
         there = list_directions(folder)
         if any(other.name == kept.name for other in there):
-            raise InputError(f"There is a direction {kept.name!r} already: remove it first, or take another name.")
+            raise InputError(f"there is a direction {kept.name!r} already: remove it first, or take another name.")
         _write(folder, [*there, kept])
 
 
 def remove_direction(folder: Path, name: str) -> None:
     """Take a direction out of a run's folder. InputError, with the names there are, where there is none."""
-    with _alone(folder):
+    with _locked(folder):
         there = list_directions(folder)
         left = [kept for kept in there if kept.name != name]
         if len(left) == len(there):
             known = ", ".join(kept.name for kept in there) or "none"
-            raise InputError(f"There is no direction {name!r} in {folder / DIRECTIONS}; there are {known}.")
+            raise InputError(f"there is no direction {name!r} in {folder / DIRECTIONS}; there are {known}.")
         _write(folder, left)
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Two explorers may keep directions at the same time; neither may lose the other's."""
     with contextlib.ExitStack() as stack:
         try:
@@ -136,7 +136,7 @@ def _write(folder: Path, kept: Sequence[KeptDirection]) -> None:
 def _unwritable(folder: Path, problem: OSError) -> InputError:
     full = problem.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
     return InputError(
-        f"The direction cannot be kept in {folder / DIRECTIONS} "
+        f"the direction cannot be kept in {folder / DIRECTIONS} "
         f"({'the disk is full' if full else problem.strerror}): free some space, or make it writable."
     )
 
