@@ -54,10 +54,9 @@ import timeit
 
 import numpy as np
 
+from vae_helpers.data import SETS, batches, fetch, open_pictures, plan, read_picture, render, sample_factors
+from vae_helpers.data import to_float, to_uint8
 from vae_helpers.show import figures
-from vae_helpers.data import batches, open_pictures, plan, read_picture, to_float, to_uint8
-from vae_helpers.data import fetch
-from vae_helpers.data import SETS, render, sample_factors
 
 # %% [markdown]
 # **Parameters.** `DATASET` is where pictures come from. `"synthetic"` draws butterflies on the spot, so nothing needs
@@ -209,7 +208,7 @@ for part, rows in zip(pictures.split._fields, pictures.split):
 
 # %%
 size = min(16, len(pictures.split.train))
-batch = next(batches(pictures.pictures, pictures.split.train, batch_size=size, seed=0, epoch=0))
+batch = next(batches(pictures.pictures, plan(pictures.split.train, batch_size=size, seed=0, epoch=0)))
 figures.show_grid(batch.numpy(), columns=8, title=f"One batch, {tuple(batch.shape)} {batch.dtype}")
 
 # %% [markdown]

@@ -55,17 +55,13 @@ import inspect
 
 import torch
 
-from vae_helpers.model import losses
-from vae_helpers.show import figures
-from vae_helpers.runs import Run, load_checkpoint, run_name
 from vae_helpers.data import name_of, open_pictures
-from vae_helpers.train import open_world
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_prior
-from vae_helpers.runs import read_scalars
-from vae_helpers.model import BetaVAE, VAEConfig
-from vae_helpers.train import Pace
+from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss
+from vae_helpers.runs import Run, load_checkpoint, read_scalars, run_name
 from vae_helpers.settings import TrainConfig, learning_rate
-from vae_helpers.train import fit
+from vae_helpers.show import figures
+from vae_helpers.train import TimeBudget, fit, open_processes, train_step
 
 # %% [markdown]
 # **Parameters.** With `QUICK` the run takes about `MINUTES`: this machine is timed, and the pictures' size and the number of
@@ -94,7 +90,8 @@ run = Run(run_name(name_of(DATASET), NS, TAG), OUT)
 TIMED = QUICK and not SMOKE
 if TIMED:
     usual = VAEConfig(image_size=size, latent_dim=128, decoder_norm=DECODER_NORM)
-    size = Pace(run, MINUTES, open_world()).choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
+    budget = TimeBudget(run, MINUTES, open_processes())
+    size = budget.choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
 pictures = open_pictures(DATASET, image_size=size, limit=limit)
 figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")
 
@@ -128,7 +125,7 @@ model
 # (Higgins 2017): reconstruction + β·KL. In code:
 
 # %%
-print(inspect.getsource(losses.beta_vae_loss))
+print(inspect.getsource(beta_vae_loss))
 
 # %% [markdown]
 # Both terms are sums, over the pixels and over the latents, averaged over pictures only, and measured in nats. (Averaging over
@@ -166,7 +163,7 @@ assert torch.equal(mu.grad, torch.ones(1, 3)) and torch.allclose(logvar.grad, no
 # Before training, a look at where it starts. Codes mean nothing yet, so everything is reconstructed as the same fog.
 
 # %%
-originals = pictures.pictures[pictures.split.validation[:10]]
+originals = pictures.validation[:10]
 figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original", "untrained"])
 
 # %% [markdown]
@@ -177,9 +174,9 @@ figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original"
 # also takes small batches and one rise and fall of the rate ("one cycle"), which teaches more in few epochs.
 
 # %%
-settings = dict(beta=BETA, num_samples=NS) | (dict(epochs=15) if SMOKE else {})
+settings = {"beta": BETA, "num_samples": NS} | ({"epochs": 15} if SMOKE else {})
 if TIMED:
-    config = Pace(run, MINUTES, open_world()).choose_length(pictures, model.config, **settings)
+    config = TimeBudget(run, MINUTES, open_processes()).choose_length(pictures, model.config, **settings)
 else:
     config = TrainConfig.quick(len(pictures.split.train), **settings) if QUICK else TrainConfig(**settings)
 progress = [i / 400 for i in range(400)]
@@ -187,6 +184,17 @@ rates = [learning_rate(config, p) for p in progress]
 figures.show_curves({"rate": (progress, rates)}, "share of the run", "learning rate")
 
 # %% [markdown]
+# ## A step
+# A run repeats one step: take a batch, draw noise, encode and decode, weigh the two terms, follow the gradient. All of it, in
+# the code that `fit` calls:
+
+# %%
+print(inspect.getsource(train_step))
+
+# %% [markdown]
+# What is unusual in it: each half's gradient is clipped by itself, so that a burst in the encoder does not stop the decoder; and
+# a step shared by several GPUs is weighted so that it equals the same step on one.
+#
 # ## Train
 # The bar shows both terms in nats per picture. Stop it whenever you like (■ or Ctrl-C): the step in hand ends, a
 # checkpoint is written, and running the cell again goes on from there. A finished run is only loaded, so nothing is
@@ -294,7 +302,7 @@ saved["config"]
 # `BETA = 8` with `TAG = "beta8"` and compare in notebook 03.
 #
 # Which β is that? One against Σ(x-x̂)² on [-1, 1] pixels, summed over pixels and latents. Against ½Σ(x-x̂)² on [0, 1] pixels,
-# as in pythae, the same trade-off is called β/8; `losses.translate_beta` knows the conventions of other code bases too.
+# as in pythae, the same trade-off is called β/8; `vae_helpers.model.translate_beta` knows the conventions of other code bases too.
 # Objectives other than this one, and what they do to single latents, are in [05_disentangle](05_disentangle.ipynb).
 #
 # ---

@@ -53,15 +53,12 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers.show import figures
-from vae_helpers.runs import load_run
-from vae_helpers.runs import open_for_run
-from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_posterior, sample_prior
-from vae_helpers.model import psnr_of
-from vae_helpers.scores import evaluate, ssim_of
-from vae_helpers.runs import choose_run
-from vae_helpers.latent import Support
 from vae_helpers.data import render, sample_factors
+from vae_helpers.latent import Support, encode_pictures, reconstruct, sample_fitted, sample_posterior, sample_prior
+from vae_helpers.model import psnr_of
+from vae_helpers.runs import choose_run, load_run, open_for_run
+from vae_helpers.scores import evaluate, ssim_of
+from vae_helpers.show import figures
 
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
@@ -84,7 +81,7 @@ OUT = os.environ.get("VAE_OUT", OUT)
 run = choose_run(RUN, OUT)
 model, saved = load_run(run)
 pictures = open_for_run(run.name, saved, os.environ.get("DATASET", DATASET))
-held_out = pictures.pictures[pictures.split.validation]
+held_out = pictures.validation
 print(f"{run.name}\n{model}\n{len(held_out):,} held-out pictures of {pictures.name}")
 
 # %% [markdown]

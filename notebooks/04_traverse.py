@@ -21,12 +21,13 @@
 # # 04 · What lies between two pictures, and along each axis?
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/latent-space-traversal/beta-vae/blob/main/notebooks/04_traverse.ipynb)
 #
-# Walk from one picture to another by three kinds of path, see how far each strays from what the model knows, turn
-# single latents up and down, and then do all of it by hand.
+# Walk from one picture to another without falling off the road, move one thing that has a name at a time, see which sliders
+# can be trusted, and then do all of it by hand.
 #
 # ![Closed walks through the latent space](figures/walk.webp)
 #
-# **Reads** a checkpoint of notebook 02, or the weights that come with the project. **Writes** stills and animations to `VAE/plots`.
+# **Reads** a checkpoint of notebook 02, or the weights that come with the project. **Writes** stills and animations to
+# `VAE/plots`, and beside the checkpoint what was learnt about its codes.
 
 # %% [markdown]
 # First the package. On Colab it is installed from the repository; anywhere else it stands beside this folder.
@@ -48,31 +49,17 @@ elif find_spec("vae_helpers") is None:
     raise ModuleNotFoundError("vae_helpers is missing: open this notebook inside a clone of the repository")
 
 # %% [markdown]
-# Then the pieces for moving: paths, the lens over them, arithmetic with codes, and the four explorers.
+# Then the pieces for moving: codes and paths, the chart that gives axes their names, and the four explorers.
 
 # %%
 import numpy as np
 
-from vae_helpers.show import figures, show_factors, show_inspection, show_map
-from vae_helpers.runs import load_run
-from vae_helpers.latent import analogy, direction_between
-from vae_helpers.show import save_frames
-from vae_helpers.latent import FactorReader
-from vae_helpers.runs import open_for_run
-from vae_helpers.latent import (
-    decode_codes,
-    encode_pictures,
-    pick_pairs,
-    reconstruct,
-    summarise,
-    traversal_range,
-    traverse,
-)
-from vae_helpers.latent import pca_map
-from vae_helpers.latent import PathContext, compare_paths
-from vae_helpers.latent import chain, four_corners, walk
-from vae_helpers.runs import choose_run
-from vae_helpers.latent import Soundness, Support
+from vae_helpers.latent import PathContext, Soundness, Support, attribute_axes, chain, compare_paths, decode_codes
+from vae_helpers.latent import direction_between, encode_pictures, pca_map, pick_pairs, reconstruct, summarise
+from vae_helpers.latent import traversal_range, traverse, walk
+from vae_helpers.runs import choose_run, load_run, open_for_run
+from vae_helpers.scores import chart_of_run, drawability_by_kind, frames_by_kind
+from vae_helpers.show import figures, save_frames, show_inspection, show_kinds, show_map, show_trust
 from vae_helpers.widgets import BetaDial, ExplorerData, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]
@@ -86,6 +73,9 @@ OUT = "VAE"  # where runs live
 DATASET = ""  # where the run's pictures are, if they have moved or the run came from another machine
 KNOWN = 500  # training pictures that paths are compared with; all of them would take a minute to encode
 SHOWN = 96  # held-out pictures to choose from in the explorers
+COMPARED = 12  # frames of each kind that are measured; each takes about half a second
+if os.environ.get("VAE_SMOKE"):
+    COMPARED = 2
 
 # %% [markdown]
 # A checkpoint knows its pictures, so the same set opens again, with the same split. A folder that
@@ -97,13 +87,12 @@ OUT = os.environ.get("VAE_OUT", OUT)
 run = choose_run(RUN, OUT)
 model, saved = load_run(run)
 pictures = open_for_run(run.name, saved, os.environ.get("DATASET", DATASET))
-held_out = pictures.pictures[pictures.split.validation]
+held_out = pictures.validation
 print(f"{run.name}\n{model}\n{len(held_out):,} held-out pictures of {pictures.name}")
 
 # %% [markdown]
-# Everything below works on codes: the means μ of the held-out pictures, and those of some training pictures, which
-# are the ground that the model knows. `summary` says what each latent carries, `support` how far a code lies from
-# known ones.
+# Everything below works on codes: the means μ of the held-out pictures, and those of some training pictures. `summary`
+# says what each latent carries, `support` how far a code lies from known ones, `soundness` whether a frame is a picture.
 
 # %%
 mu, logvar = encode_pictures(model, held_out)
@@ -111,25 +100,76 @@ summary = summarise(mu, logvar)
 known = pictures.split.train[:KNOWN]
 known_mu, known_logvar = encode_pictures(model, pictures.pictures[known])
 support = Support(known_mu, known_logvar, mu, summary.active, known)
+soundness = Soundness(model, held_out[:200]) if len(held_out) >= 20 else None
 print(f"{len(summary.active)} of {mu.shape[1]} latents are active")
 
 # %% [markdown]
-# Distances are measured over the active latents, in units of how far a new picture of the set typically lies from its
-# nearest training picture. So 1 is ordinary, and 2 is no man's land.
+# How can one tell wreckage from a picture without knowing what is in it? Encode and decode it once more: a picture of the
+# model's kind comes back nearly the same, wreckage comes back mended. A frame that changes more than 95 % of real held-out
+# pictures do is *doubtful*, more than 99 % *broken*.
+#
+# The model's own axes mean several things at once. But its codes *hold* what can be named, and a regression of codes on
+# attributes (known factors here; brightness, warmth, contrast and so on for your photos) finds it. That is the **chart**.
+
+# %%
+chart, trust = chart_of_run(run, model, pictures)
+context = PathContext(summary.active, support, known_mu, chart)
+print(f"{len(chart.table)} attributes; sliders to be trusted: {', '.join(t.name for t in trust if t.trusted)}")
+
+# %% [markdown]
+# It is kept beside the checkpoint, so the next time it opens at once.
 #
 # ## Between two pictures
-# An **interpolation** is a path between the codes of two pictures, painted at every step. The ends of the path are
-# exactly the two reconstructions.
+# An **interpolation** is a path between the codes of two pictures, painted at every step. Along a chart's path the
+# attributes go straight from A to B, and what they leave unexplained does too. The ends are exactly the two reconstructions.
 
 # %%
 pairs = pick_pairs(model, held_out[:SHOWN], count=4)
-rows = [walk(model, mu[a], mu[b], steps=10).frames for a, b in pairs]
+rows = [walk(model, mu[a], mu[b], 10, context.default_kind, context).frames for a, b in pairs]
 assert all((row[0] == reconstruct(model, held_out[a : a + 1])[0]).all() for row, (a, b) in zip(rows, pairs))
-figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths between held-out pictures")
+figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title=f"Paths by {context.default_kind}")
 
 # %% [markdown]
-# Nothing here is cross-faded: every frame is painted from a code of its own, so shapes move and grow instead of
-# fading over one another. If you do see a double exposure half-way, the model has no picture for that place.
+# Nothing here is cross-faded: every frame is painted from a code of its own, so shapes move, turn and change colour.
+#
+# ## Why not straight?
+# Because codes of real pictures lie on a curved surface, and a straight line leaves it. Here is the pair of the eight
+# farthest ones whose straight middle is worst. **known** goes from training code to training code instead, the cheapest way;
+# **chart** follows the attributes. With the shipped weights:
+#
+# ![Three paths and the verdict on each frame](figures/path_inspector.webp)
+
+# %%
+far = pick_pairs(model, held_out[:SHOWN], count=8)
+middles = decode_codes(model, (mu[far[:, 0]] + mu[far[:, 1]]) / 2)
+a, b = far[soundness.judge(middles).error.argmax()] if soundness else far[0]
+reports = compare_paths(model, mu[a], mu[b], 10, context, soundness, kinds=("lerp", "known", "chart"))
+figure = show_inspection(reports, title=f"From {a} to {b}")
+figures.save(figure, run.plots / "path_inspector.png")
+figure
+
+# %% [markdown]
+# Read it row by row. The bar under a frame says by colour and number how much it changes when it is encoded again; the
+# small number is the distance to the nearest training code. The curve at the bottom shows how much the picture changes at
+# each step. With the built-in butterflies it is the large *turns* that break: half-way between two poses there is no
+# picture in a straight line.
+#
+# ## How often?
+# The built-in sets are drawn by a program, so one can look for the best picture that it could have drawn: its PSNR is
+# **drawability**. A frame more than 3 dB below the reconstructions is wreckage.
+
+# %%
+figure = None
+if pictures.source == "built-in":
+    frames = frames_by_kind(model, pictures, (mu, logvar), chart, n=COMPARED)
+    figure = show_kinds(drawability_by_kind(frames, pictures.name, progress=True), title=f"{COMPARED} of each kind")
+else:
+    print("Nobody can draw these pictures anew: open the built-in set to see this figure.")
+figure
+
+# %% [markdown]
+# Samples tell the same story: N(0, 1) is where codes were meant to lie, one Gaussian fitted to them is nearer, and the
+# chart's samples (attributes of one picture, the rest of another) lie where pictures are.
 #
 # ## By hand: between two pictures
 # The same with your own hand: pick A and B in the grid (the A | B switch alternates by itself), choose steps and the
@@ -139,24 +179,16 @@ figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title="Straight paths
 shown = min(len(held_out), SHOWN)
 names = [pictures.names[row] for row in pictures.split.validation[:shown]]
 data = ExplorerData(
-    model,
-    held_out[:shown],
-    names,
-    summary,
-    support,
-    soundness=Soundness(model, held_out) if len(held_out) >= 20 else None,
-    training_codes=known_mu,
-    training_pictures=pictures.pictures,
-    directions=run.models,
+    model, held_out[:shown], names, summary, support, soundness, chart, trust, known_mu, pictures.pictures, run.models
 )
 explorer = PairExplorer(data, folder=run.plots, pair=pairs[0])
 explorer
 
 # %% [markdown]
 # Everything is decoded when the pair changes, so the frame slider only leafs through finished pictures. Things to
-# try: two pictures that differ in one respect only; *Random pair* a dozen times; a tick at *nearest training
-# pictures*. What the kinds of path mean, and what the meter says, comes next. Where sliders wait for the cells below,
-# as on Colab, they move once the last one has run.
+# try: the same pair by each kind of path; *Random pair* a dozen times; a tick at *nearest training pictures*: if a frame
+# looks like its neighbour, that is memory, else invention. Where sliders wait for the cells below, as on Colab, they move
+# once the last one has run.
 
 # %%
 before = explorer.view.value
@@ -165,89 +197,43 @@ assert explorer.view.value != before  # the slider moves the picture, also witho
 explorer.frame.value = explorer.steps.value // 2  # back to the middle, where the kinds of path differ
 
 # %% [markdown]
-# ## Three ways from A to B, under the lens
-# The straight line (**lerp**) is not the only way. **slerp** goes along an arc: it turns the direction and keeps the
-# length (White 2016), because near the centre pictures look average. The **geodesic** is the way along which the
-# *picture* changes least, found by bending the line through the decoder (Shao 2018), while it keeps to known ground. With the
-# shipped weights:
-#
-# ![Three paths and their distances from known codes](figures/path_inspector.webp)
+# ## Sliders with a name
+# A slider of an attribute moves a code along the chart: only that attribute changes, and what hangs together with it in
+# this set. Does it do what it says? Each was tried on held-out pictures, and the attribute read from the *decoded* picture:
+# *slope* is how far it moved when asked for 1, *leak* how far the others moved that should not.
 
 # %%
-a, b = pairs[0]
-reader = None
-if pictures.factors is not None:
-    factors = pictures.factors
-    reader = FactorReader(known_mu, factors[known], pictures.factor_table, mu, factors[pictures.split.validation])
-context = PathContext(summary.active, support)
-reports = compare_paths(model, mu[a], mu[b], 10, context, reader=reader)
-figure = show_inspection(reports, pictures.pictures)
-figures.save(figure, run.plots / "path_inspector.png")
+show_trust(trust, title="Which sliders can be trusted")
+
+# %% [markdown]
+# Grey ones are not trusted: the code does not hold them (of the built-in butterflies the hue of the pattern, which the
+# model drops), or they do not steer. Here are the best six, each swept over its range on one picture.
+
+# %%
+axes = [axis for axis in attribute_axes(chart, trust) if not axis.choices][:6]
+rows = [decode_codes(model, axis.move(mu[0], np.linspace(axis.low, axis.high, 9))) for axis in axes]
+figure = figures.show_rows(rows, [axis.name for axis in axes], title="One attribute at a time")
+figures.save(figure, run.plots / "attributes.png")
 figure
 
 # %% [markdown]
-# Read it row by row. The *meter* under a frame is the distance to the nearest training code, its line 1. Where it rises
-# between the ends, the model invents. Under it the *nearest training picture*: if a frame looks like it, that is
-# memory; if it doesn't, the model has made a picture of its own. The curve at the bottom shows how much the picture
-# changes at each step; a peak is a jump. The geodesic is the shortest in grey levels, and hardly ever the shortest in z.
+# One thing changes in each row, and it is the thing that the label says.
 #
-# ## What changes on the way?
-# The built-in pictures are drawn from known factors, so along each path a small regression can read them off the
-# codes. How well it reads is printed above each curve; believe only the good ones.
+# ## By hand: one thing at a time
+# Start from any picture, from the mean one, from a random one, or from your own photo. Attributes first, the most trusted
+# on top; the same panel moves single latents, principal components, and directions that you make yourself: mark three
+# pictures that have something and three that have it not, and give it a name.
 
 # %%
-if reader is not None:
-    figure = show_factors(reports, reader)
-else:
-    figure = None
-    print("The factors of these pictures are not known: open the built-in set to see this figure.")
-figure
+panel = LatentExplorer(data, folder=run.plots)
+panel
 
 # %% [markdown]
-# A factor that goes straight from A to B is well represented along this path. One that overshoots, or stays and then
-# jumps, tells that the code doesn't hold it as one straight direction.
+# With a photo of your own look at the verdict first: far from the training set the model paints what it knows. *Refine*
+# looks for a better code than the encoder's guess.
 #
-# ## Equal steps
-# Equal steps in z are not equal steps in the picture. Frames can be moved along a path until each step changes the
-# picture as much as any other, which is what an animation wants.
-
-# %%
-even = compare_paths(model, mu[a], mu[b], 10, context, even=True, kinds=("lerp", "slerp"))
-assert all(report.unevenness < 1.1 for report in even.values())
-show_inspection(even, title="Re-timed: the same way, in even steps")
-
-# %% [markdown]
-# The curves are flat now, and the ends are the same. The way itself hasn't changed, only where on it the frames lie.
-#
-# ## More than two pictures
-# Four pictures in the corners, and everything between them: each row and each column is a path.
-
-# %%
-corners = mu[pairs[:2].ravel()] if len(pairs) > 1 else mu[[a, b, b, a]]
-grid = four_corners(model, corners, rows=5, columns=9)
-figures.show_grid(grid.frames.reshape(-1, *held_out.shape[1:]), columns=9)
-
-# %% [markdown]
-# And a closed chain through the same four, which as an animation loops without a seam.
-
-# %%
-loop = chain(model, corners, steps=13, even=True, closed=True)
-print(save_frames(loop.frames, run.plots / "loop.webp", ping_pong=False))
-figures.show_grid(loop.frames[::4], columns=12)
-
-# %% [markdown]
-# ## Arithmetic with pictures
-# Codes are vectors, so they can be added. A − B + C asks: what has A that B lacks, and how would C look with it?
-
-# %%
-c = pairs[-1][0]
-drawn = decode_codes(model, analogy(mu[a], mu[b], mu[c])[None])
-trio = reconstruct(model, held_out[[a, b, c]])
-figures.show_grid(np.concatenate([trio, drawn]), captions=["A", "B", "C", "A − B + C"])
-
-# %% [markdown]
-# Two single pictures differ in everything at once, so such sums are crude. Groups are better: the mean of the
-# brightest quarter minus that of the darkest is a **direction**, and with groups comes a measure of trust.
+# ## A direction from two groups
+# What the panel does with your marks, by a cell: the mean of the brightest quarter minus that of the darkest.
 
 # %%
 by_brightness = np.argsort(pictures.pictures[known].mean(axis=(1, 2, 3)))
@@ -260,12 +246,9 @@ figures.show_grid(decode_codes(model, way.apply(mu[a], np.linspace(-1.5, 1.5, 9)
 # In the middle is the picture itself, to the left darker ones, to the right brighter ones. The p-value says whether
 # two groups drawn by lot would lie as far apart; the cosine how far chance has bent the direction.
 #
-# ## Along one axis
-# A **traversal** is something else: one picture's code, and *one* latent swept while all others stand still. It
-# answers what this latent means. Which latents are worth it? The ones with the highest KL, and only active ones. With the
-# shipped weights:
-#
-# ![A row per latent](figures/traversals.webp)
+# ## Along one latent
+# And the axes that the model came with? A **traversal** sweeps *one* latent while all others stand still: those with the
+# highest KL, over the range where codes of real pictures lie.
 
 # %%
 code, dimensions = mu[0], summary.active[:8]
@@ -275,10 +258,19 @@ figures.save(figure, run.plots / "traversals.png")
 figure
 
 # %% [markdown]
-# The range of each row comes from where the codes of real pictures lie, not from a fixed ±3. Some rows change one
-# thing you can name; many change two or three at once. Nothing in the objective forces axes to be meaningful: with β
-# = 1 they rarely are, and even a large β promises little (Locatello 2019).
+# Most rows change two to four things at once. Nothing in the objective forces axes to be meaningful: with β = 1 they
+# rarely are, and even a large β promises little (Locatello 2019). Notebook 05 asks what can be done about that.
 #
+# ## More than two pictures
+# A closed chain through four pictures, in equal steps of picture, which as an animation loops without a seam.
+
+# %%
+stops = mu[pairs[:2].ravel()] if len(pairs) > 1 else mu[[a, b]]
+loop = chain(model, stops, 13, context.default_kind, context, even=True, closed=True)
+print(save_frames(loop.frames, run.plots / "loop.webp", ping_pong=False))
+figures.show_grid(loop.frames[::4], columns=12)
+
+# %% [markdown]
 # ## Under another β
 # The same pair under every run that was trained on this very set. There may be one only; notebook 02 with `BETA = 4`
 # and `TAG = "beta4"` makes a second.
@@ -292,45 +284,8 @@ for each in runs:
 figures.show_rows(rows, [f"β = {each.beta:g}\n{each.rate:.0f} nats, {each.psnr:.1f} dB" for each in runs])
 
 # %% [markdown]
-# A larger β should buy a smoother walk for fewer nats and pay for it in detail; with a single row there is nothing to
-# compare yet.
-#
-# ## Where the pictures lie
-# A map of the held-out pictures by the two directions in which their codes spread most.
-
-# %%
-plane = pca_map(mu[:shown])
-places = plane.place(reports["lerp"].path.codes)
-show_map(plane.points, held_out[:shown], places)
-
-# %% [markdown]
-# Neighbours on the map are alike in what the codes hold most of, which is often colour and light. Two axes of dozens
-# are a shadow, though: pictures that fall on one spot here may be far apart.
-#
-# ## By hand: on the map
-# The explorer from above, held by its other end: click two pictures on the map, and the path is drawn between them.
-
-# %%
-MapExplorer(explorer, mu[:shown])
-
-# %% [markdown]
-# The pair in the explorer above follows. t-SNE keeps neighbours together where the two axes of the first map mix
-# them.
-#
-# ## By hand: along the axes
-# Start from any picture, or from your own photo, and move its latents yourself: highest KL first, dragged or typed.
-
-# %%
-panel = LatentExplorer(data, folder=run.plots)
-panel
-
-# %% [markdown]
-# Move the first slider end to end, then the last: KL orders them by how much they tell, and you can see it. Two
-# sliders together show whether their meanings are independent. With a photo of your own look at the meter first: far
-# from the training set the model paints what it knows. *Refine* looks for a better code than the encoder's guess.
-#
-# ## By hand: the β dial
-# One pair, one slider, all runs.
+# These are straight paths. A larger β should buy a smoother walk for fewer nats and pay for it in detail; with a single
+# row there is nothing to compare yet.
 
 # %%
 BetaDial(runs, held_out[:shown], names, folder=run.plots, pair=(a, b))
@@ -338,21 +293,38 @@ BetaDial(runs, held_out[:shown], names, folder=run.plots, pair=(a, b))
 # %% [markdown]
 # The curve under it is the bargain that β strikes: nats spent on the code against nats lost in the picture.
 #
+# ## Where the pictures lie
+# A map of the held-out pictures by the two directions in which their codes spread most, with the straight path over it.
+
+# %%
+plane = pca_map(mu[:shown])
+show_map(plane.points, held_out[:shown], plane.place(reports["lerp"].path.codes))
+
+# %% [markdown]
+# Neighbours on the map are alike in what the codes hold most of, which is often colour and light. The same map as an
+# explorer: click two pictures, and the pair explorer above follows.
+
+# %%
+MapExplorer(explorer, mu[:shown])
+
+# %% [markdown]
+# t-SNE keeps neighbours together where the two axes of the first map mix them.
+#
 # ## Keep what you found
 # Each explorer saves by its own buttons. From a cell it is one call, and the ending of the name decides the kind: a
 # strip for a paper, an animation for a talk, a page with a slider for anybody.
 
 # %%
-path = walk(model, mu[a], mu[b], steps=24, kind="slerp", context=context, even=True)
+path = walk(model, mu[a], mu[b], 24, context.default_kind, context)
 for name in ("path.gif", "path.webp", "path.html"):
     print(save_frames(path.frames, run.plots / name))
 print(save_frames(path.frames[::3], run.plots / "path.png"))
 
 # %% [markdown]
 # All of them lie in `VAE/plots`, under the run's name. From the shell the same is `python -m vae_helpers interpolate
-# --run RUN A.jpg B.jpg --save path.gif`.
+# --run RUN A.jpg B.jpg --method chart --save path.gif`, and a slider's sweep `traverse --run RUN --attribute NAME`.
 #
 # ---
-# In this notebook we walked between pictures in three ways, saw where the model remembers and where it invents, swept
-# single latents, and did all of it by hand. To come back to the beginning with your own photos, open
+# In this notebook we saw why straight paths break and walked ones that don't, moved one named thing at a time and saw
+# which sliders to trust, and did all of it by hand. To come back to the beginning with your own photos, open
 # [01_data](01_data.ipynb) and set `DATASET` to their folder.

@@ -53,14 +53,14 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers.show import figures, score_figures as factor_figures
-from vae_helpers.runs import Run, load_run
 from vae_helpers.data import open_pictures
-from vae_helpers.scores import concentration, dci, mig
-from vae_helpers.scores import Effort
+from vae_helpers.experiments import OBJECTIVES, SWEEP_OPTIONS, SweepSettings
+from vae_helpers.experiments import betas, by_score, medians, rate_distortion, sweep
 from vae_helpers.latent import encode_pictures, summarise, traversal_range, traverse
 from vae_helpers.model import translate_beta
-from vae_helpers.experiments import EFFORT, OBJECTIVES, betas, by_score, medians, rate_distortion, sweep
+from vae_helpers.runs import Run, load_run
+from vae_helpers.scores import concentration, dci, mig
+from vae_helpers.show import figures, show_factor_map, show_rate_distortion, show_scores
 from vae_helpers.widgets import ExplorerData, LatentExplorer
 
 # %% [markdown]
@@ -82,7 +82,9 @@ OUT = "VAE"  # where results go
 # %%
 DATASET, OUT = os.environ.get("DATASET", DATASET), os.environ.get("VAE_OUT", OUT)
 SMOKE = os.environ.get("VAE_SMOKE") == "1"
-size, limit, effort = (32, 160, Effort(16, 4, 80, False)) if SMOKE else (64, LIMIT, EFFORT)
+size, limit, scores = 64, LIMIT, SWEEP_OPTIONS
+if SMOKE:
+    size, limit, scores = 32, 160, scores._replace(pictures=16, likelihood=4, codes=80)
 BETAS, SEEDS, EPOCHS = (BETAS[::3], 2, 1) if SMOKE else (BETAS, SEEDS, EPOCHS)
 pictures = open_pictures(DATASET, image_size=size, limit=limit)
 figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")
@@ -104,7 +106,8 @@ for factor in pictures.factor_table:
 # trained again, so this cell can be stopped and started.
 
 # %%
-rows = sweep(pictures, betas(BETAS), range(SEEDS), EPOCHS, LATENTS, out=OUT, effort=effort)
+settings = SweepSettings(EPOCHS, LATENTS, scores=scores, out=OUT)
+rows = sweep(pictures, betas(BETAS), range(SEEDS), settings)
 middle = medians(rows)
 print(f"{len(rows)} runs; PSNR from {min(r['psnr'] for r in rows):.1f} to {max(r['psnr'] for r in rows):.1f} dB")
 
@@ -136,7 +139,7 @@ asked = {
     "modularity": "modularity",
     "psnr": "PSNR, dB",
 }
-figure = factor_figures.show_scores(by_score(rows, asked), columns=3)
+figure = show_scores(by_score(rows, asked), columns=3)
 figures.save(figure, Run("sweep", OUT).plots / "scores_by_beta.png")
 figure
 
@@ -152,7 +155,7 @@ figure
 # ![Rate against distortion](figures/rate_distortion.webp)
 
 # %%
-figure = factor_figures.show_rate_distortion({"β-VAE": rate_distortion(rows)}, title="Rate and distortion, held-out")
+figure = show_rate_distortion({"β-VAE": rate_distortion(rows)}, title="Rate and distortion, held-out")
 figures.save(figure, Run("sweep", OUT).plots / "rate_distortion.png")
 figure
 
@@ -169,8 +172,8 @@ figure
 
 # %%
 pressed = {"TC × 6": OBJECTIVES["β-TCVAE stratified, β = 6"]}
-more = sweep(pictures, pressed, range(SEEDS), EPOCHS, LATENTS, out=OUT, effort=effort)
-figure = factor_figures.show_scores(by_score(rows + more, asked), columns=3)
+more = sweep(pictures, pressed, range(SEEDS), settings)
+figure = show_scores(by_score(rows + more, asked), columns=3)
 figures.save(figure, Run("sweep", OUT).plots / "scores_with_tc.png")
 figure
 
@@ -195,7 +198,7 @@ gap = mig(mu[:, order], pictures.factors, pictures.factor_table)
 
 # %%
 names = [factor.name for factor in pictures.factor_table]
-figure = factor_figures.show_factor_map(gap.information, names, order, title=f"{best['variant']}, MIG {gap.score:.3f}")
+figure = show_factor_map(gap.information, names, order, title=f"{best['variant']}, MIG {gap.score:.3f}")
 figures.save(figure, Run("sweep", OUT).plots / "factor_map.png")
 figure
 
@@ -253,7 +256,7 @@ assert np.allclose(np.square(codes).sum(axis=1), np.square(codes @ rotation).sum
 forest = dci(mu[:, order], pictures.factors, pictures.factor_table)
 spread = concentration(forest.importance)
 title = f"importance: disentanglement {spread[0]:.2f}, completeness {spread[1]:.2f}"
-factor_figures.show_factor_map(forest.importance, names, order, unit="share", title=title)
+show_factor_map(forest.importance, names, order, unit="share", title=title)
 
 # %% [markdown]
 # Read it with the informativeness in hand: an axis can be "important" for a factor that nothing reads well. How well

@@ -10,7 +10,7 @@ from vae_helpers.data import open_pictures
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import fit
+from vae_helpers.train import fit, scoring
 from vae_helpers.widgets import ExplorerData, LatentExplorer, PairExplorer
 
 
@@ -39,6 +39,13 @@ def trained(small_set, tmp_path_factory):
     run = Run("small", tmp_path_factory.mktemp("VAE"))
     config = TrainConfig.quick(96, epochs=3, batch_size=16, pictures_every=3)
     return run, fit(small_set, run, config, SMALL, device="cpu", progress=False)
+
+
+@pytest.fixture
+def no_sheets(monkeypatch):
+    """Nothing is drawn and no thumbnails are written: that takes longer than the runs of these tests."""
+    monkeypatch.setattr(scoring, "draw", lambda *_: None)
+    monkeypatch.setattr(scoring, "write_projector", lambda *_: None)
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from vae_helpers.data import PictureSet
 from vae_helpers.model import VAEConfig
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import Batch, World, fresh, save_best, save_last
-from vae_helpers.train.loop import _step
+from vae_helpers.train import Batch, Processes, new_state, save_best, save_last, train_step
 
 REQUEST = dict(source="synthetic", image_size=8, fit="crop", limit=12, allow_bad=0.01, seed=0)
 SCORES = {"total": 3.0, "reconstruction": 2.0, "kl": 1.0, "psnr": 9.0, "active_units": 1, "pictures": 2}
@@ -43,14 +42,14 @@ def some_set():
 
 
 def a_step(state, config):
-    _step(state, Batch(torch.from_numpy(some_set().pictures[:8]), 0, 8), config, 0.5)
+    train_step(state, Batch(torch.from_numpy(some_set().pictures[:8]), 0, 8), config, 0.5)
 
 
 def make_run(folder):
     """A run with everything that one can have: a discriminator, an average, sums in the middle of an epoch."""
     run = Run("tiny", folder)
     config = TrainConfig(epochs=3, batch_size=8, objective="factor", knobs={"layers": 2.0, "width": 3.0}, ema=0.9)
-    state = fresh(config, VAEConfig(image_size=8, latent_dim=2, widths=(4,)), World(torch.device("cpu")), 12)
+    state = new_state(config, VAEConfig(image_size=8, latent_dim=2, widths=(4,)), Processes(torch.device("cpu")), 12)
     a_step(state, config)
     state.first_loss = 5.0
     save_last(run, state, config, some_set())

@@ -1,5 +1,6 @@
 """Notebook 04 as a visitor meets it: opened in a browser, run, and its explorers moved by keyboard."""
 
+import os
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,8 +52,9 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shots():
-    """Where the screenshots stay."""
-    folder = Path(tempfile.mkdtemp(prefix="vae-browser-"))
+    """Where the screenshots stay: in $VAE_SCREENSHOTS, or a new folder."""
+    folder = Path(os.environ.get("VAE_SCREENSHOTS") or tempfile.mkdtemp(prefix="vae-browser-"))
+    folder.mkdir(parents=True, exist_ok=True)
     yield folder
     print(f"\nscreenshots: {folder}")
 
@@ -76,7 +78,7 @@ def pick_by_keyboard(notebook, thumbnail):
 
 def move_pair_explorer(notebook, say, shots_name, key, times):
     for side, thumbnail in (("a", 3), ("b", 6)):
-        notebook.changes(f"vae-edge-{side}", lambda: pick_by_keyboard(notebook, thumbnail))
+        notebook.changes(f"vae-edge-{side}", lambda thumbnail=thumbnail: pick_by_keyboard(notebook, thumbnail))
     say(f"{shots_name}, frame slider: {spread(notebook.press('vae-frame', 'vae-view', key, times))}")
     say(f"{shots_name}, film: {spread(notebook.press_film('vae-film', 'ArrowRight', 10))}")
     notebook.photograph(".vae-pair", f"{shots_name}_pair")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vae_helpers.errors import explain, printable, quoted, ran_out_of_memory, said_with, worded
+from vae_helpers.errors import explain, naming_options, printable, quoted, ran_out_of_memory, worded
 from vae_helpers.shell import build_parser
 
 WORDS = {
@@ -33,7 +33,7 @@ WORDS = {
 )
 def test_a_sentence_names_what_its_reader_has(said, read):
     assert worded(said) == said  # Python's reader
-    with said_with(WORDS):
+    with naming_options(WORDS):
         assert worded(said) == read
     assert worded(said) == said
 
@@ -72,14 +72,14 @@ def test_nothing_but_letters_reaches_a_terminal():
     [
         (
             OSError(errno.ENAMETOOLONG, "File name too long", "a" * 9),
-            "aaaaaaaaa cannot be used (File name too long): give a shorter",
+            "aaaaaaaaa cannot be used, because the name is too long: give a shorter",
         ),
         (
             OSError(errno.EROFS, "Read-only file system", "/proc/x\x1b", None, "y"),
-            r"/proc/x\x1b and y cannot be used (Read-only",
+            r"/proc/x\x1b and y cannot be used, because the disk is read-only",
         ),
-        (OSError("odd"), "a file or stream cannot be used (odd)"),
-        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "(Broken pipe)"),
+        (OSError("odd"), "a file or stream cannot be used, because odd:"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "because Broken pipe"),
         (
             UnicodeEncodeError("utf-8", "caf\udce9", 3, 4, "surrogates not allowed"),
             r"'caf\udce9' holds bytes that are no utf-8",

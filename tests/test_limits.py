@@ -7,13 +7,12 @@ import pytest
 import torch
 from small import SMALL
 
-from vae_helpers.data import batches as batching
-from vae_helpers.data import decode
+from vae_helpers.data import batching, decoding
 from vae_helpers.errors import InputError, within_limits
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train import fit
-from vae_helpers.train import loop as train
+from vae_helpers.train import step as step_module
 
 MEMORY = [
     MemoryError(),
@@ -53,12 +52,12 @@ def test_training_without_memory_says_what_to_lower(small_set, tmp_path, monkeyp
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(train, "to_float", full)
+    monkeypatch.setattr(step_module, "to_float", full)
     with pytest.raises(InputError, match=r"training with 1 × 16 pictures a step .*--batch-size"):
         fit(small_set, Run("a", tmp_path), TrainConfig.quick(96, batch_size=16), SMALL, device="cpu", progress=False)
 
 
-class _NoThreads(decode.ThreadPoolExecutor):
+class _NoThreads(decoding.ThreadPoolExecutor):
     def submit(self, *_):
         raise RuntimeError("can't start new thread")
 
@@ -67,15 +66,15 @@ def test_threads_that_cannot_start_are_said_in_training_and_decoding(small_set, 
     monkeypatch.setattr(batching, "ThreadPoolExecutor", _NoThreads)
     with pytest.raises(InputError, match="training .* needs another thread.*ulimit -u"):
         fit(small_set, Run("a", tmp_path), TrainConfig.quick(96, batch_size=16), SMALL, device="cpu", progress=False)
-    monkeypatch.setattr(decode, "ThreadPoolExecutor", _NoThreads)
+    monkeypatch.setattr(decoding, "ThreadPoolExecutor", _NoThreads)
     with pytest.raises(InputError, match="decoding pictures needs another thread"):
-        list(decode.decode_blocks(tmp_path, ["a.png"], [np.arange(1)], 8, "crop", 1))
+        list(decoding.decode_blocks(tmp_path, ["a.png"], [np.arange(1)], decoding.Square(8), 1))
 
 
 def test_decoding_without_memory_says_what_to_lower(tmp_path, monkeypatch):
     def full(*_):
         raise MemoryError
 
-    monkeypatch.setattr(decode.np, "zeros", full)
+    monkeypatch.setattr(decoding.np, "zeros", full)
     with pytest.raises(InputError, match="decoding pictures needs more memory.*smaller image size"):
-        list(decode.decode_blocks(tmp_path, ["a.png"], [np.arange(1)], 8, "crop", 1))
+        list(decoding.decode_blocks(tmp_path, ["a.png"], [np.arange(1)], decoding.Square(8), 1))

@@ -1,4 +1,4 @@
-"""The pairs agree, nothing is stored in them, and they keep the house's rhythm. nbval runs them (see notebooks/conftest.py)."""
+"""The pairs agree, nothing is stored in them, cells are short. nbval runs them (see notebooks/conftest.py)."""
 
 import re
 import statistics

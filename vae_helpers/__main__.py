@@ -1,4 +1,4 @@
-"""The shell's door: `python -m vae_helpers COMMAND`. Options are in `parser`, what each command does in `commands`."""
+"""`python -m vae_helpers COMMAND`: parse, run, and say in one sentence what went wrong. The commands are in `shell`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,13 @@ import sys
 import traceback
 from collections.abc import Iterator
 
-from vae_helpers.errors import InputError, explain, printable, said_with, worded
-from vae_helpers.shell import build_parser, processes, require_places
+from vae_helpers.errors import InputError, explain, naming_options, printable, worded
+from vae_helpers.settings import rank_and_size
+from vae_helpers.shell import build_parser, require_places
 
 _SEVERAL = ("train", "tour")  # what several processes may do together
-_LARGE = (
-    "batch_size",
-    "num_samples",
-    "image_size",
-    "latent_dim",
-    "limit",
-    "samples",
-    "steps",
-    "rows",
-)  # ask for memory
+# What asks for memory.
+_LARGE = ("batch_size", "num_samples", "image_size", "latent_dim", "limit", "samples", "steps", "rows")
 
 
 class Escaped:
@@ -48,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # letters that the terminal's encoding lacks must not end a command
             stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
-    with said_with(options.words):
+    with naming_options(options.words):
         try:
             with _output(options.command):
                 require_places(options)
@@ -73,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 @contextlib.contextmanager
 def _output(command: str) -> Iterator[None]:
     """Of the processes that torchrun started the first alone prints results."""
-    rank, size = processes(os.environ)
+    rank, size = rank_and_size(os.environ)
     if size > 1 and command not in _SEVERAL:
         raise InputError(f"{command} runs in one process, not {size}: start it without torchrun.")
     with contextlib.redirect_stdout(io.StringIO() if rank else Escaped(sys.stdout)):

@@ -1,4 +1,4 @@
-"""The one exception that a person is meant to read, and how what goes wrong elsewhere is put to that person."""
+"""`InputError`, the one exception that a person is meant to read; other errors as one sentence; text fit to print."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 
-_SHOWN = 80  # letters of a refused value; the rest is noise
-_ADVICE = {
-    errno.ENOSPC: "free some space on that disk",
-    errno.EDQUOT: "free some of what you may store there",
-    errno.EFBIG: "this system keeps no file of that size: take fewer or smaller pictures",
-    errno.ENAMETOOLONG: "give a shorter name",
-    errno.ENOENT: "check the path",
-    errno.ELOOP: "it is a link to itself: give another",
-    errno.ENOTDIR: "a part of that path is a file: give another path",
-    errno.EISDIR: "it is a folder: name a file",
-    errno.EEXIST: "a file of that name is in the way: give another path",
-    errno.EINVAL: "give another path",
-    errno.EMFILE: "close other programs, or raise the limit of open files (`ulimit -n`)",
-    errno.EIO: "that disk may be failing: copy the file elsewhere and try again",
+_MOST_LETTERS = 80  # of a refused value; the rest is left out
+# errno: why a file cannot be had, in words that follow "because" (None: the system's own), and what to do about it.
+_FILES: dict[int, tuple[str | None, str]] = {
+    errno.ENOSPC: ("the disk is full", "free some space"),
+    errno.EDQUOT: ("the disk is full", "free some of what you may store there"),
+    errno.EFBIG: ("the file is larger than this system lets it be", "make it smaller, or raise that limit (ulimit -f)"),
+    errno.EROFS: ("the disk is read-only", "give a place that you may write to"),
+    errno.EPERM: ("that is not allowed", "give a place that you may read and write"),
+    errno.ENAMETOOLONG: ("the name is too long", "give a shorter name"),
+    errno.ENOENT: (None, "check the path"),
+    errno.ELOOP: ("it is a link to itself", "give another path"),
+    errno.ENOTDIR: ("a file stands where a folder should be", "give another path"),
+    errno.EEXIST: ("a file stands where a folder should be", "give another path"),
+    errno.EISDIR: (None, "name a file"),
+    errno.EINVAL: (None, "give another path"),
+    errno.EMFILE: (None, "close other programs, or raise the limit of open files (`ulimit -n`)"),
+    errno.EIO: ("the disk does not work", "check that disk"),
 }
 # What PyTorch (CPU, CUDA, cuDNN, cuBLAS, MPS), C++ and Python say, in errors whose class means other things too.
 _MEMORY = (
@@ -65,11 +68,11 @@ def printable(text: str, keep: str = "") -> str:
 
 def quoted(text: str) -> str:
     """A refused value as a sentence shows it: in quotes, escaped, its middle left out where it is long."""
-    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 20]}…{text[-19:]}")
+    return repr(text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 20]}…{text[-19:]}")
 
 
 @contextlib.contextmanager
-def said_with(options: Mapping[str, str]) -> Iterator[None]:
+def naming_options(options: Mapping[str, str]) -> Iterator[None]:
     """Inside the block `worded` calls Python's arguments by these names: `{"allow_bad": "--allow-bad"}`."""
     global _options
     before, _options = _options, options
@@ -82,7 +85,8 @@ def said_with(options: Mapping[str, str]) -> Iterator[None]:
 def worded(text: str) -> str:
     """A sentence in its reader's words: the shell has `--allow-bad 0.05` where Python has `allow_bad=0.05`."""
 
-    def replace(found: re.Match) -> str:
+    def option_of(found: re.Match) -> str:
+        """The option in place of the argument that was found, with its value."""
         option = _options.get(found["marked"] or found["bare"])
         if option is None:
             return found[0]
@@ -90,7 +94,7 @@ def worded(text: str) -> str:
         said = option if value in (None, "True") else f"{option} {value}"
         return f"`{said}`" if found["marked"] else said
 
-    return _NAMED.sub(replace, text) if _options else text
+    return _NAMED.sub(option_of, text) if _options else text
 
 
 def ran_out_of_memory(problem: BaseException) -> bool:
@@ -128,6 +132,24 @@ def within_limits(work: str, advice: str) -> Iterator[None]:
         raise
 
 
+def is_full(problem: BaseException) -> bool:
+    """Whether it says that a disk is full, or all that one may use of it."""
+    return getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+
+
+def reason(problem: OSError | UnicodeError) -> str:
+    """Why a file cannot be had, in a few words that follow a "because"."""
+    if isinstance(problem, UnicodeError):
+        return "its name has characters that this system cannot store"
+    own_words, _ = _FILES.get(problem.errno, (None, ""))
+    return own_words or problem.strerror or str(problem) or type(problem).__name__
+
+
+def advice(problem: OSError) -> str:
+    """What to do about a file that cannot be had."""
+    return _FILES.get(problem.errno, ("", "give a place that you may read and write"))[1]
+
+
 def explain(problem: BaseException, lower: str = "") -> str | None:
     """One sentence for what the machine refuses: files, names, memory, numbers. None for anything else, our own fault.
 
@@ -141,9 +163,8 @@ def explain(problem: BaseException, lower: str = "") -> str | None:
             for name in (problem.filename, problem.filename2)
             if isinstance(name, (str, bytes, os.PathLike))
         ]
-        reason = problem.strerror or str(problem) or type(problem).__name__
-        advice = _ADVICE.get(problem.errno, "give a place that you may read and write")
-        return f"{' and '.join(names) or 'a file or stream'} cannot be used ({reason}): {advice}."
+        what = " and ".join(names) or "a file or stream"
+        return f"{what} cannot be used, because {reason(problem)}: {advice(problem)}."
     if isinstance(problem, UnicodeError):
         text, encoding = getattr(problem, "object", ""), getattr(problem, "encoding", "")
         where = quoted(text) if isinstance(text, str) else "a file"

@@ -1,4 +1,4 @@
-"""Locks, writes that survive a cut, and one sentence for what disks do wrong."""
+"""Locks; files that are written whole or not at all; names and places that are refused before any work."""
 
 from __future__ import annotations
 
@@ -14,17 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from vae_helpers.errors import InputError, printable, quoted, worded
+from vae_helpers.errors import InputError, is_full, printable, quoted, reason, worded
 
+LONGEST_NAME = 200  # bytes of a run's name: file systems take 255, of which what is written aside needs some
 _ASIDE, _GIVEN_UP = ".aside", 600  # seconds after which a file that nobody went on writing is a dead process's
-_REASONS = {
-    errno.EROFS: "the disk is read-only",
-    errno.EPERM: "that is not allowed",
-    errno.ENOTDIR: "a file stands where a folder should be",
-    errno.EEXIST: "a file stands where a folder should be",
-    errno.ENAMETOOLONG: "the name is too long",
-    errno.EIO: "the disk does not work",
-}
 
 
 @contextlib.contextmanager
@@ -40,9 +33,7 @@ def only_builder(path: Path, progress: bool, wait: bool = True) -> Iterator[bool
             if progress:
                 say(f"Another process is preparing {path.stem}; waiting for it.")
             alone = _lock(file, wait=True)
-        yield alone
-
-        # Closing the file gives the lock back.
+        yield alone  # closing the file gives the lock back
 
 
 @contextlib.contextmanager
@@ -78,25 +69,6 @@ def _lock(file, wait: bool) -> bool | None:
         return False
     except OSError:
         return None
-
-
-@contextlib.contextmanager
-def plain_disk_errors(folder: Path, need_bytes: int) -> Iterator[None]:
-    """Turn a full or unwritable disk under `folder` into one sentence; other errors pass."""
-    try:
-        yield
-    except OSError as error:
-        need = f"{max(1, round(need_bytes / 1e6)):,} MB"
-        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)):
-            raise InputError(
-                f"The disk that holds {folder} is full: the decoded pictures need {need}; free some space "
-                "and run again (it goes on where it stopped), or pass another `cache_dir`."
-            ) from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise InputError(
-                f"The cache folder {folder} cannot be written ({error.strerror}); pass another `cache_dir`."
-            ) from None
-        raise
 
 
 def write_at(file: int, data: bytes | memoryview, offset: int) -> None:
@@ -166,20 +138,6 @@ def as_utf8(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def is_full(problem: BaseException) -> bool:
-    """Whether it says that a disk is full, or all that one may use of it."""
-    return getattr(problem, "errno", None) in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
-
-
-def reason(problem: OSError | UnicodeError) -> str:
-    """Why a file cannot be had, in a few words that follow a "because"."""
-    if isinstance(problem, UnicodeError):
-        return "its name has characters that this system cannot store"
-    if is_full(problem):
-        return "the disk is full"
-    return _REASONS.get(problem.errno) or problem.strerror or str(problem) or type(problem).__name__
-
-
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
@@ -225,11 +183,8 @@ def sync_folder(folder: Path) -> None:
 
 def say(sentence: str) -> None:
     """One line for the person at the screen, also in a notebook, never mixed into a program's output."""
-    with contextlib.suppress(OSError):  # a screen that has gone must not end what was to be told
+    with contextlib.suppress(OSError):  # a closed terminal must not end the work
         print(printable(worded(sentence)), file=sys.stderr, flush=True)
-
-
-LONGEST_NAME = 200  # bytes of a run's name: file systems take 255, of which what is written aside needs some
 
 
 def expand(path: str | os.PathLike[str]) -> Path:

@@ -79,7 +79,7 @@ def test_pictures_are_named_in_any_usual_way(read):
         "night/3",
     ):
         assert read(f"f,a\n{given},5\n").values[2, 0] == 5, given
-    with pytest.raises(InputError, match="None of the 1 rows"):
+    with pytest.raises(InputError, match="none of the 1 rows"):
         read("f,a\nday/3.jpg,5\n")
     with pytest.raises(InputError, match="could be 'day/1.jpg' or 'night/1.jpg'"):
         read("f,a\n1.jpg,5\n", names=("day/1.jpg", "night/1.jpg"))
@@ -87,7 +87,7 @@ def test_pictures_are_named_in_any_usual_way(read):
 
 def test_a_row_twice_is_one_row_unless_it_differs(read):
     assert read("f,a\n1.jpg,5\n1.jpg,5\n").values[0, 0] == 5
-    with pytest.raises(InputError, match="Lines 2 and 4 of table.csv both name 'day/1.jpg'"):
+    with pytest.raises(InputError, match="lines 2 and 4 of table.csv both name 'day/1.jpg'"):
         read("f,a\n1.jpg,5\n2.jpg,5\nday/1.jpg,6\n")
 
 
@@ -96,15 +96,15 @@ def test_a_row_twice_is_one_row_unless_it_differs(read):
     [
         ("", "is empty"),
         ("\n \n", "is empty"),
-        ("f,a\n", "no rows|None of the"),
+        ("f,a\n", "no rows|none of the"),
         ("one\ntwo\n", "has one column"),
-        ("f,a\n1.jpg,5\n2.jpg,old\n", "Line 3 of table.csv has 'old' for 'a'"),
+        ("f,a\n1.jpg,5\n2.jpg,old\n", "line 3 of table.csv has 'old' for 'a'"),
         ("f,a\n1.jpg,5\n2.jpg,inf\n", "'inf' for 'a'"),
-        ("f,a,b\n1.jpg,5,6\n2.jpg,5\n3.jpg,1,2\n", "Line 3 .* has 2 cells"),
+        ("f,a,b\n1.jpg,5,6\n2.jpg,5\n3.jpg,1,2\n", "line 3 .* has 2 cells"),
         ("f,a,a\n1.jpg,5,6\n", "two columns called 'a'"),
         (b"f,a\n\xe9.jpg,5\n", "not text in UTF-8"),
         (b"PK\x03\x04\0\0\0,a", "no text file"),
-        ("f,a\nx.jpg,5\ny.jpg,6\n", "None of the 2 rows"),
+        ("f,a\nx.jpg,5\ny.jpg,6\n", "none of the 2 rows"),
         ("f,a\n" + "".join(f"{i}.jpg,w{i}\n" for i in range(300)), "300 different words"),
     ],
 )

@@ -31,7 +31,7 @@ def test_orders_of_seeds_and_epochs_are_unrelated():
 
 def test_an_epoch_shows_every_picture_once_without_the_last_part():
     indices = np.arange(3, 50)
-    seen = torch.cat(list(batches(PICTURES, indices, 10, 0, 0, flip=False)))
+    seen = torch.cat(list(batches(PICTURES, plan(indices, 10, 0, 0, flip=False))))
     assert seen.dtype == torch.uint8 and seen.shape == (40, 4, 4, 3)
     values = seen[:, 0, 0, 0].tolist()
     assert len(set(values)) == 40 and set(values) <= set(range(3, 50))
@@ -39,12 +39,12 @@ def test_an_epoch_shows_every_picture_once_without_the_last_part():
 
 
 def test_a_set_smaller_than_a_batch_gives_one_short_batch():
-    (only,) = batches(PICTURES, np.arange(7), 10, 0, 0)
+    (only,) = batches(PICTURES, plan(np.arange(7), 10, 0, 0))
     assert sorted(only[:, 0, 1, 0].tolist()) and len(only) == 7
 
 
 def test_start_goes_on_in_the_middle_without_reading_what_was_before():
-    whole = list(batches(PICTURES, np.arange(50), 8, 1, 2))
+    whole = list(batches(PICTURES, plan(np.arange(50), 8, 1, 2)))
 
     class Counted(np.ndarray):
         read = 0
@@ -53,15 +53,15 @@ def test_start_goes_on_in_the_middle_without_reading_what_was_before():
             Counted.read += 1
             return super().__getitem__(key)
 
-    rest = list(batches(PICTURES.view(Counted), np.arange(50), 8, 1, 2, start=4))
+    rest = list(batches(PICTURES.view(Counted), plan(np.arange(50), 8, 1, 2, start=4)))
     assert len(whole) == 6 and len(rest) == 2 and Counted.read == 16
     assert all(torch.equal(a, b) for a, b in zip(whole[4:], rest))
-    assert not list(batches(PICTURES, np.arange(50), 8, 1, 2, start=6))
+    assert not list(batches(PICTURES, plan(np.arange(50), 8, 1, 2, start=6)))
 
 
 def test_mirroring_is_fair_and_follows_the_plan():
     rows, flips = map(np.concatenate, zip(*plan(np.arange(50), 10, 0, 5)))
-    shown = torch.cat(list(batches(PICTURES, np.arange(50), 10, 0, 5))).numpy()
+    shown = torch.cat(list(batches(PICTURES, plan(np.arange(50), 10, 0, 5)))).numpy()
     expected = np.where(flips[:, None, None, None], PICTURES[rows][:, :, ::-1], PICTURES[rows])
     assert (shown == expected).all() and 10 < flips.sum() < 40
     many = np.concatenate([flips for epoch in range(20) for _, flips in plan(np.arange(1000), 1000, 0, epoch)])
@@ -73,7 +73,7 @@ def test_mirroring_is_fair_and_follows_the_plan():
 
 def test_stopping_early_leaves_no_thread():
     before = threading.active_count()
-    stream = batches(PICTURES, np.arange(50), 5, 0, 0)
+    stream = batches(PICTURES, plan(np.arange(50), 5, 0, 0))
     next(stream)
     stream.close()
     assert threading.active_count() == before
@@ -103,8 +103,8 @@ def test_read_only_and_sliced_pictures_are_fine():
         lambda: to_float(np.zeros((4, 4, 3), np.uint8)),
         lambda: to_float(np.zeros((2, 3, 4, 4), np.uint8)),
         lambda: to_uint8(torch.zeros(2, 1, 4, 4)),
-        lambda: next(batches(PICTURES, np.arange(50), 0, 0, 0)),
-        lambda: next(batches(PICTURES, np.arange(0), 4, 0, 0)),
+        lambda: next(batches(PICTURES, plan(np.arange(50), 0, 0, 0))),
+        lambda: next(batches(PICTURES, plan(np.arange(0), 4, 0, 0))),
     ],
 )
 def test_wrong_input_is_one_sentence(call):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from vae_helpers import files as disk
-from vae_helpers.data import cache, open_cache, verify
+from vae_helpers.data import CacheSpec, cache, open_cache, verify
 from vae_helpers.errors import InputError
 
 SIZE = 8
@@ -39,7 +39,7 @@ def filler(bad=(), log=None, stop_at=None):
 
 def build(folder, names=NAMES, stem="set", **options):
     fill = filler(**{key: options.pop(key) for key in ("bad", "log", "stop_at") if key in options})
-    return open_cache(folder, stem, names, SIZE, fill, progress=False, **options)
+    return open_cache(CacheSpec(folder, stem, names, SIZE), fill, progress=False, **options)
 
 
 def assert_right(cached, names=NAMES, bad=()):
@@ -98,7 +98,7 @@ def test_too_many_bad_items_stop_and_keep_the_work(tmp_path):
 
 
 def test_nothing_readable(tmp_path):
-    with pytest.raises(InputError, match="None of the 3 files"):
+    with pytest.raises(InputError, match="none of the 3 files"):
         build(tmp_path, NAMES[:3], bad={0, 1, 2}, allow_bad=1.0)
 
 
@@ -149,7 +149,7 @@ def build_slowly(folder, count_file):
             time.sleep(0.05)
             yield rows, np.stack([picture(row) for row in rows]), [None] * len(rows)
 
-    cached = open_cache(Path(folder), "set", NAMES, SIZE, fill, progress=False)
+    cached = open_cache(CacheSpec(Path(folder), "set", NAMES, SIZE), fill, progress=False)
     assert_right(cached)
 
 
@@ -179,7 +179,7 @@ def test_without_locks_each_builds_apart_and_one_stays(tmp_path, monkeypatch):
             monkeypatch.setattr(disk, "_lock", lambda file, wait: None)
         yield from filler()(blocks)
 
-    assert_right(open_cache(tmp_path, "set", NAMES, SIZE, fill, progress=False))
+    assert_right(open_cache(CacheSpec(tmp_path, "set", NAMES, SIZE), fill, progress=False))
     assert not list(tmp_path.glob("*building*"))
 
 
@@ -189,11 +189,11 @@ def test_a_killed_builder_leaves_nothing_in_the_way(tmp_path):
         "import sys; sys.path[:0] = [sys.argv[2], '.']; import test_cache as t, time\n"
         "def fill(blocks):\n"
         "    yield from t.filler()(blocks[:1]); print('begun', flush=True); time.sleep(60)\n"
-        "t.open_cache(t.Path(sys.argv[1]), 'set', t.NAMES, t.SIZE, fill, progress=False)\n"
+        "t.open_cache(t.CacheSpec(t.Path(sys.argv[1]), 'set', t.NAMES, t.SIZE), fill, progress=False)\n"
     )
     root = Path(__file__).parents[2]
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path), str(root / "tests")], cwd=root, stdout=subprocess.PIPE
+        [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)], cwd=root, stdout=subprocess.PIPE
     )
     assert child.stdout.readline() == b"begun\n"
     child.send_signal(signal.SIGKILL)
@@ -236,6 +236,6 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 def test_the_index_is_plain_text(tmp_path):
     odd = ["ü/\udcff bad bytes", "new\nline", "tab\t0002"]
-    cached = open_cache(tmp_path, "odd", odd, SIZE, filler(), progress=False)
+    cached = open_cache(CacheSpec(tmp_path, "odd", odd, SIZE), filler(), progress=False)
     assert cached.names == tuple(odd)
     assert json.loads((cached.folder / "index.json").read_text("ascii").split("\n")[1])["names"] == odd

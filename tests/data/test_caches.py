@@ -9,7 +9,16 @@ import pytest
 from PIL import Image
 
 from vae_helpers.__main__ import main
-from vae_helpers.data import cache_folder, clear_caches, list_caches, open_cache, open_pictures, read_picture, verify
+from vae_helpers.data import (
+    CacheSpec,
+    cache_folder,
+    clear_caches,
+    list_caches,
+    open_cache,
+    open_pictures,
+    read_picture,
+    verify,
+)
 from vae_helpers.data import folder_cache as folders
 from vae_helpers.files import only_builder
 
@@ -152,7 +161,7 @@ def test_a_cache_that_is_being_built_is_not_cleared(tmp_path):
         for rows in blocks:
             yield rows, np.zeros((len(rows), 8, 8, 3), np.uint8), [None] * len(rows)
 
-    open_cache(tmp_path, "set-1", ["a"], 8, fill, progress=False, family="set-")
+    open_cache(CacheSpec(tmp_path, "set-1", ["a"], 8, family="set-"), fill, progress=False)
     assert kept == []
     with only_builder(tmp_path / "set.lock", progress=False):
         assert clear_caches(tmp_path, everything=True) == []

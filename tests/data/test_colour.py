@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageCms
 from profiles import four_inks, light_grey, wide_rgb
 
-from vae_helpers.data import decode, open_pictures, read_picture
-from vae_helpers.data.decode import _decode
+from vae_helpers.data import Square, decode, open_pictures, read_picture
+from vae_helpers.data.decoding import _decode
 
 
 def colourful(seed=0, size=64):
@@ -27,7 +27,7 @@ def as_shown(picture, profile):
 def noted(path, size=64):
     from threading import Event
 
-    return _decode(path, size, "crop", Event())
+    return _decode(path, Square(size), Event())
 
 
 @pytest.mark.parametrize(

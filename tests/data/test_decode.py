@@ -1,24 +1,13 @@
 """One file to one square: modes, orientation, sizes, and what cannot be read."""
 
-import io
 import zlib
 
 import numpy as np
 import pytest
+from picture_files import BLUE, GREEN, RED, picture_bytes, quarters
 from PIL import Image, ImageOps
 
 from vae_helpers.data import Unreadable, decode, is_candidate, resize_square
-
-RED, GREEN, BLUE = (200, 30, 40), (20, 180, 60), (30, 50, 190)
-
-
-def quarters(width=64, height=64):
-    """Red top left, green top right, blue bottom left, white bottom right."""
-    picture = Image.new("RGB", (width, height), (255, 255, 255))
-    picture.paste(RED, (0, 0, width // 2, height // 2))
-    picture.paste(GREEN, (width // 2, 0, width, height // 2))
-    picture.paste(BLUE, (0, height // 2, width // 2, height))
-    return picture
 
 
 def corners(square):
@@ -146,12 +135,6 @@ def bomb(width, height):
     head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
     body = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + body
-
-
-def picture_bytes(kind="JPEG"):
-    memory = io.BytesIO()
-    Image.effect_noise((64, 64), 80).save(memory, kind)
-    return memory.getvalue()
 
 
 @pytest.mark.parametrize(

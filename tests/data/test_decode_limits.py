@@ -8,12 +8,21 @@ import zlib
 
 import numpy as np
 import pytest
+from picture_files import RED, picture_bytes, quarters
 from PIL import Image, ImageFile
 from profiles import wide_rgb
-from test_decode import RED, picture_bytes, quarters
 
-from vae_helpers.data import Unreadable, decode, decode_blocks, is_candidate, is_temporary, jpeg_scans, kinds
-from vae_helpers.data import decode as decoding
+from vae_helpers.data import (
+    Square,
+    Unreadable,
+    decode,
+    decode_blocks,
+    decoding,
+    is_candidate,
+    is_temporary,
+    jpeg_scans,
+    kinds,
+)
 
 
 def with_chunk(kind, body):
@@ -173,10 +182,10 @@ def test_heic_is_taken_where_pillow_heif_is_installed(tmp_path, monkeypatch):
 
 def test_stopping_ends_after_the_pictures_in_hand(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(picture_bytes("PNG"))
-    asked, real = [], decoding._decode_part
-    monkeypatch.setattr(decoding, "_decode_part", lambda *a: (asked.append(a), real(*a))[1])
-    blocks = decode_blocks(tmp_path, ["a.png"] * 16, [np.arange(8), np.arange(8, 16)], 16, "crop", 1)
+    asked, real = [], decoding._Decoder.decode_part
+    monkeypatch.setattr(decoding._Decoder, "decode_part", lambda *a: (asked.append(a), real(*a))[1])
+    blocks = decode_blocks(tmp_path, ["a.png"] * 16, [np.arange(8), np.arange(8, 16)], Square(16), 1)
     next(blocks)
     blocks.close()  # as Ctrl-C does
-    assert asked[-1][-1].is_set()
+    assert asked[-1][0].stop.is_set()
     assert all(is_temporary(reason) for reason in real(*asked[0]))  # what is begun after that is not decoded

@@ -82,5 +82,5 @@ def test_nothing_in_it(project, tmp_path, monkeypatch):
 
 
 def test_another_name(project):
-    with pytest.raises(InputError, match="'fish'; choose butterfly or animal"):
+    with pytest.raises(InputError, match="'fish': choose butterfly or animal"):
         download("fish")

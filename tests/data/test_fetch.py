@@ -8,8 +8,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from vae_helpers.data import fetch, kinds, unpack
-from vae_helpers.data import fetch as fetching
+from vae_helpers.data import fetch, fetching, kinds, unpack
 from vae_helpers.errors import InputError
 
 
@@ -72,7 +71,7 @@ def test_elsewhere_and_other_ways(monkeypatch):
     for way in ("drive", "upload"):
         with pytest.raises(InputError, match="on Colab only"):
             fetch(way)
-    with pytest.raises(InputError, match="'pigeon'; choose one of drive, upload, butterfly, animal"):
+    with pytest.raises(InputError, match="'pigeon': choose one of drive, upload, butterfly, animal"):
         fetch("pigeon")
 
 

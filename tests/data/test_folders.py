@@ -63,7 +63,7 @@ def test_pipes_and_devices_are_not_opened(tmp_path):
     (tmp_path / "device").symlink_to("/dev/zero")
     touch(tmp_path, "a.jpg")
     assert found(tmp_path) == ["a.jpg"] and list_pictures(tmp_path).left_out == {"pipe or device": 4}
-    with pytest.raises(InputError, match="is a pipe or a device; give a folder"):
+    with pytest.raises(InputError, match="is a pipe or a device: give a folder"):
         find_pictures(tmp_path / "pipe")
 
 
@@ -170,10 +170,10 @@ def test_a_name_that_is_not_text(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda p: None, "There is no folder .*copy pictures into it, or use the built-in set .*DATASET=synthetic"),
-        (lambda p: p.mkdir(), "is empty; copy pictures into it, or use the built-in set .*DATASET=synthetic"),
+        (lambda p: None, "there is no folder .*copy pictures into it, or use the built-in set .*DATASET=synthetic"),
+        (lambda p: p.mkdir(), "is empty: copy pictures into it, or use the built-in set .*DATASET=synthetic"),
         (lambda p: touch(p, "a.txt", "b/c.txt", "d.csv"), r"holds no JPEG.* \(only 2 × .txt, 1 × .csv\)"),
-        (lambda p: p.write_text("x"), "is a file; give the folder"),
+        (lambda p: p.write_text("x"), "is a file: give the folder"),
     ],
     ids=["missing", "empty", "text", "file"],
 )
@@ -189,7 +189,7 @@ def test_the_projects_own_folder_also_says_how_to_download(tmp_path, monkeypatch
     (tmp_path / "data" / "butterfly_data").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "notebooks")
     assert project_root() == tmp_path and find_folder("animal") == tmp_path / "data" / "Animals_data"
-    with pytest.raises(InputError, match="is empty; download them .*data --download butterfly"):
+    with pytest.raises(InputError, match="is empty: download them .*data --download butterfly"):
         find_pictures(find_folder("butterfly"))
     (tmp_path / "data" / "mine").mkdir()
     assert find_folder("data/mine") == tmp_path / "data" / "mine"  # from notebooks/ too

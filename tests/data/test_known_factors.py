@@ -63,7 +63,7 @@ def test_shapes3d(tmp_path):
 def test_without_h5py_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     (tmp_path / "3dshapes.h5").write_bytes(b"\x89HDF\r\n")
-    with pytest.raises(InputError, match="needs the package h5py; install it with `pip install h5py`"):
+    with pytest.raises(InputError, match="needs the package h5py: install it with `pip install h5py`"):
         open_known_factors(tmp_path / "3dshapes.h5")
 
 

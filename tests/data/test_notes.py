@@ -6,8 +6,7 @@ from PIL import Image
 from profiles import wide_rgb
 
 from vae_helpers.__main__ import main
-from vae_helpers.data import decode as decoding
-from vae_helpers.data import folder_cache, open_pictures, read_notes, write_notes
+from vae_helpers.data import decoding, folder_cache, open_pictures, read_notes, write_notes
 
 
 @pytest.fixture

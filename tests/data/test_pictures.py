@@ -1,4 +1,4 @@
-"""The door: folders and built-in sets as picture sets, with everything that can be wrong about a folder."""
+"""Folders and built-in sets as picture sets, with everything that can be wrong about a folder."""
 
 import builtins
 import io
@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_helpers.data import batches, open_pictures, read_picture, synthetic
-from vae_helpers.data import pictures as data
+from vae_helpers.data import batches, open_pictures, plan, read_picture, synthetic
 from vae_helpers.errors import InputError
 
 
@@ -42,6 +41,14 @@ def test_a_folder_becomes_a_picture_set(folder, tmp_path):
         assert (pictures.pictures[row] == read_picture(folder / pictures.names[row], 16)).all()
         assert pictures.names[row].startswith(pictures.labels[row] + "/")
     assert sorted(np.concatenate(pictures.split)) == list(range(40))
+
+
+def test_the_parts_of_a_set_are_copies_of_its_rows(folder, tmp_path):
+    pictures = opened(folder, tmp_path)
+    for part, rows in zip((pictures.training, pictures.validation, pictures.test), pictures.split):
+        assert part.dtype == np.uint8 and (part == pictures.pictures[rows]).all() and len(part) == len(rows)
+        part[:] = 0  # a copy: the cache stays as it is
+    assert pictures.training.any() and "training" not in vars(pictures)  # made anew, not kept in memory
 
 
 def test_the_cache_follows_the_folder_and_the_options(folder, tmp_path):
@@ -97,7 +104,7 @@ def test_no_file_is_opened_during_training(folder, tmp_path, monkeypatch):
 
     for module, name in ((builtins, "open"), (io, "open"), (os, "open"), (Image, "open")):
         monkeypatch.setattr(module, name, refuse)
-    assert sum(len(batch) for epoch in range(3) for batch in batches(pictures.pictures, train, 8, 0, epoch)) == 96
+    assert sum(len(batch) for epoch in range(3) for batch in batches(pictures.pictures, plan(train, 8, 0, epoch))) == 96
 
 
 @pytest.mark.parametrize(("source", "name"), [("synthetic", "butterflies"), ("animals", "animals")])
@@ -113,7 +120,7 @@ def test_the_built_in_sets_come_with_their_factors(source, name, tmp_path):
 
 def test_a_change_of_the_drawing_code_draws_anew(tmp_path, monkeypatch):
     before = opened("butterflies", tmp_path, limit=4).cache
-    monkeypatch.setattr(data, "_drawing_version", lambda: ["another"])
+    monkeypatch.setattr(synthetic, "DRAWING_VERSION", synthetic.DRAWING_VERSION + 1)
     assert opened("butterflies", tmp_path, limit=4).cache != before
 
 
@@ -122,7 +129,7 @@ def test_one_picture_can_be_looked_at_but_not_split(tmp_path):
     pictures = opened(tmp_path / "one", tmp_path)
     assert len(pictures) == 1
     with pytest.raises(InputError, match="at least two pictures"):
-        pictures.split
+        _ = pictures.split
 
 
 def test_bad_files_are_skipped_listed_and_counted(folder, tmp_path, capsys):
@@ -158,7 +165,7 @@ def test_one_picture_of_the_users_own(tmp_path):
     save_noise(tmp_path / "mine.webp", 0)
     assert read_picture(tmp_path / "mine.webp", 24, "pad").shape == (24, 24, 3)
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(InputError, match="torn.jpg cannot be used: it is a JPEG file that Pillow cannot read"):
+    with pytest.raises(InputError, match="torn.jpg cannot be used, because it is a JPEG file that Pillow cannot read"):
         read_picture(tmp_path / "torn.jpg")
     with pytest.raises(InputError, match="no picture .*none.jpg"):
         read_picture(tmp_path / "none.jpg")

@@ -115,7 +115,7 @@ def test_a_picture_is_a_function_of_its_row_alone(set_name):
 
 _DIGESTS = """
 import hashlib
-from vae_helpers import synthetic
+from vae_helpers.data import synthetic
 for name in sorted(synthetic.SETS):
     pictures = synthetic.render(synthetic.sample_factors(name, 12, seed=3), 64, name)
     print(hashlib.sha256(pictures.tobytes()).hexdigest())
@@ -127,7 +127,7 @@ def test_a_processor_without_vector_units_draws_the_same():
         from numpy._core._multiarray_umath import __cpu_dispatch__ as features
     except ImportError:  # numpy 1.26
         from numpy.core._multiarray_umath import __cpu_dispatch__ as features
-    root = str(Path(synthetic.__file__).resolve().parents[2])
+    root = str(Path(synthetic.__file__).resolve().parents[3])
     seen = []
     for disabled in ("", " ".join(features)):
         env = {**os.environ, "PYTHONPATH": root, "NPY_DISABLE_CPU_FEATURES": disabled}
@@ -276,7 +276,7 @@ def _spoiled(column, value):
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda: synthetic.sample_factors("birds", 3), "no built-in picture set 'birds'; choose one of: .*butterflies"),
+        (lambda: synthetic.sample_factors("birds", 3), "no built-in picture set 'birds': choose one of: .*butterflies"),
         (lambda: synthetic.render(np.zeros((1, 14)), 64, "birds"), "no built-in picture set 'birds'"),
         (lambda: synthetic.sample_factors("animals", -1), "n must be a whole number of at least 0, not -1"),
         (lambda: synthetic.sample_factors("animals", 2.5), "n must be a whole number"),
@@ -284,14 +284,14 @@ def _spoiled(column, value):
         (lambda: synthetic.render(np.zeros((2, 3))), r"must have shape \(n, 14\), not \(2, 3\)"),
         (lambda: synthetic.render(np.zeros(14)), r"must have shape \(n, 14\), not \(14,\)"),
         (lambda: synthetic.render([["red"] * 14]), "must be an array of numbers"),
-        (lambda: synthetic.render(_spoiled(0, np.nan)), "Factor 'wing_hue' of row 1 is nan but must be in 0 to 300"),
-        (lambda: synthetic.render(_spoiled(0, 301.0)), "Factor 'wing_hue' of row 1 is 301 but must be in 0 to 300"),
+        (lambda: synthetic.render(_spoiled(0, np.nan)), "factor 'wing_hue' of row 1 is nan but must be in 0 to 300"),
+        (lambda: synthetic.render(_spoiled(0, 301.0)), "factor 'wing_hue' of row 1 is 301 but must be in 0 to 300"),
         (
             lambda: synthetic.render(_spoiled(13, 1.5)),
             "'pattern' of row 1 is 1.5 but must be a whole number from 0 to 3",
         ),
-        (lambda: synthetic.render(_spoiled(13, 4.0)), "Factor 'pattern' of row 1 is 4"),
-        (lambda: synthetic.render(_spoiled(7, np.inf)), "Factor 'size' of row 1 is inf"),
+        (lambda: synthetic.render(_spoiled(13, 4.0)), "factor 'pattern' of row 1 is 4"),
+        (lambda: synthetic.render(_spoiled(7, np.inf)), "factor 'size' of row 1 is inf"),
         (
             lambda: synthetic.render(_spoiled(0, 1.0), 15),
             "size must be a whole number of pixels of at least 16, not 15",

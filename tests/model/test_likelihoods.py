@@ -197,56 +197,56 @@ def test_what_is_no_density_has_no_constant_and_small_pictures_no_ssim():
         negative_log_likelihood("ssim", torch.zeros(3, 8, 8), torch.zeros(3, 8, 8))
 
 
-def test_the_optimum_of_a_linear_vae_is_probabilistic_pca():
+@pytest.fixture
+def float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def _probabilistic_pca(flat, latents, s):
+    """W·Wᵀ and mean negative log-likelihood of the best model of centred data (N, D) with noise s."""
+    values, vectors = (part.flip(-1) for part in torch.linalg.eigh(flat.T @ flat / len(flat)))
+    gain = (values[:latents] - s**2).clamp_min(0)
+    assert (gain > 0).sum() == 2  # the third latent has nothing to tell, and collapses
+    best = vectors[:, :latents] @ torch.diag(gain) @ vectors[:, :latents].T
+    width = flat.shape[1]
+    model = torch.distributions.MultivariateNormal(torch.zeros(width), best + s**2 * torch.eye(width))
+    return best, -model.log_prob(flat).mean().item()
+
+
+def test_the_optimum_of_a_linear_vae_is_probabilistic_pca(float64):
     """Lucas 2019: no other optimum, and the bound is tight there (Tipping & Bishop 1999, eq. 7 and 15 for given s²)."""
     torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    try:
-        n, latents, s = 400, 3, 0.4
-        data = (
-            torch.randn(n, 12)
-            @ torch.diag(torch.tensor([1.5, 1.0, *[0.2] * 10]))
-            @ torch.linalg.qr(torch.randn(12, 12))[0]
-        )
-        x = (data - data.mean(0)).reshape(n, 3, 2, 2)
-        flat = x.reshape(n, 12)
-        weights, encoder = torch.randn(12, latents) * 0.3, torch.randn(latents, 12) * 0.3
-        logvar = torch.zeros(latents)
-        for tensor in (weights, encoder, logvar):
-            tensor.requires_grad_()
-        # 2·Z samples at ±√Z·σ along each axis have a Gaussian's mean and covariance: exact for a squared error.
-        points = latents**0.5 * torch.cat([torch.eye(latents), -torch.eye(latents)])
-        optimizer = torch.optim.LBFGS(
-            [weights, encoder, logvar],
-            max_iter=400,
-            tolerance_grad=1e-9,
-            tolerance_change=1e-13,
-            line_search_fn="strong_wolfe",
-        )
+    n, latents, s = 400, 3, 0.4
+    spread = torch.diag(torch.tensor([1.5, 1.0, *[0.2] * 10]))
+    data = torch.randn(n, 12) @ spread @ torch.linalg.qr(torch.randn(12, 12))[0]
+    x = (data - data.mean(0)).reshape(n, 3, 2, 2)
+    flat = x.reshape(n, 12)
+    weights, encoder = torch.randn(12, latents) * 0.3, torch.randn(latents, 12) * 0.3
+    parameters = [weights, encoder, logvar := torch.zeros(latents)]
+    for tensor in parameters:
+        tensor.requires_grad_()
+    # 2·Z samples at ±√Z·σ along each axis have a Gaussian's mean and covariance: exact for a squared error.
+    points = latents**0.5 * torch.cat([torch.eye(latents), -torch.eye(latents)])
+    tight = {"tolerance_grad": 1e-9, "tolerance_change": 1e-13, "line_search_fn": "strong_wolfe"}
+    optimizer = torch.optim.LBFGS(parameters, max_iter=400, **tight)
 
-        def bound():
-            optimizer.zero_grad()
-            mu = flat @ encoder.T
-            z = BetaVAE.reparameterize(mu, logvar, points[:, None].expand(-1, n, -1))
-            x_hat = (z @ weights.T).reshape(-1, *x.shape)
-            # In float64 here: the package's own terms take float32.
-            cost = (x_hat - x).square().sum((-3, -2, -1)) / (2 * s**2)
-            kl = 0.5 * (mu.square() + torch.expm1(logvar) - logvar)
-            assert torch.allclose(distortion("gaussian", x_hat, x, s).double(), cost, rtol=1e-4)
-            assert torch.allclose(kl_per_dimension(mu, logvar.expand_as(mu)).double(), kl, rtol=1e-3, atol=1e-5)
-            loss = cost.mean() + kl.sum(-1).mean()
-            loss.backward()
-            return loss
+    def bound():
+        optimizer.zero_grad()
+        mu = flat @ encoder.T
+        z = BetaVAE.reparameterize(mu, logvar, points[:, None].expand(-1, n, -1))
+        x_hat = (z @ weights.T).reshape(-1, *x.shape)
+        # In float64 here: the package's own terms take float32.
+        cost = (x_hat - x).square().sum((-3, -2, -1)) / (2 * s**2)
+        kl = 0.5 * (mu.square() + torch.expm1(logvar) - logvar)
+        assert torch.allclose(distortion("gaussian", x_hat, x, s).double(), cost, rtol=1e-4)
+        assert torch.allclose(kl_per_dimension(mu, logvar.expand_as(mu)).double(), kl, rtol=1e-3, atol=1e-5)
+        loss = cost.mean() + kl.sum(-1).mean()
+        loss.backward()
+        return loss
 
-        optimizer.step(bound)
-        covariance = flat.T @ flat / n
-        values, vectors = (part.flip(-1) for part in torch.linalg.eigh(covariance))
-        gain = (values[:latents] - s**2).clamp_min(0)
-        assert (gain > 0).sum() == 2  # the third latent has nothing to tell, and collapses
-        best = vectors[:, :latents] @ torch.diag(gain) @ vectors[:, :latents].T
-        assert torch.allclose(weights @ weights.T, best, atol=5e-3)
-        model = torch.distributions.MultivariateNormal(torch.zeros(12), best + s**2 * torch.eye(12))
-        expected = -model.log_prob(flat).mean().item()
-        assert bound().item() + log_normaliser("gaussian", 12, s) == pytest.approx(expected, abs=1e-4)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    optimizer.step(bound)
+    best, expected = _probabilistic_pca(flat, latents, s)
+    assert torch.allclose(weights @ weights.T, best, atol=5e-3)
+    assert bound().item() + log_normaliser("gaussian", 12, s) == pytest.approx(expected, abs=1e-4)

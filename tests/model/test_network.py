@@ -176,13 +176,13 @@ def test_a_model_starts_with_means_of_about_one_a_small_sigma_and_a_grey_picture
 @pytest.mark.parametrize(
     "wrong, word",
     [
-        (dict(image_size=100), "power of two"),
-        (dict(image_size=4), "power of two"),
-        (dict(image_size=64.0), "power of two"),
-        (dict(image_size=64, widths=(8, 8)), "4 widths"),
-        (dict(latent_dim=0), "latent_dim is 0, .* from 1 to 16,384"),
-        (dict(decoder_norm="layer"), "instance, adaptive, batch"),
-        (dict(output="relu"), "tanh, langevin"),
+        ({"image_size": 100}, "power of two"),
+        ({"image_size": 4}, "power of two"),
+        ({"image_size": 64.0}, "power of two"),
+        ({"image_size": 64, "widths": (8, 8)}, "4 widths"),
+        ({"latent_dim": 0}, "latent_dim is 0, .* from 1 to 16,384"),
+        ({"decoder_norm": "layer"}, "instance, adaptive, batch"),
+        ({"output": "relu"}, "tanh, langevin"),
     ],
 )
 def test_impossible_configs_are_refused_in_a_sentence(wrong, word):

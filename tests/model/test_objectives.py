@@ -16,7 +16,7 @@ from vae_helpers.model import (
     Codes,
     Factor,
     Info,
-    Moment,
+    StepInfo,
     StratifiedTC,
     held_out_loss,
     kl_per_dimension,
@@ -25,7 +25,7 @@ from vae_helpers.model import (
 )
 from vae_helpers.settings import require_objective
 
-AT = Moment(beta=2.0, progress=0.5, step=3)
+AT = StepInfo(beta=2.0, progress=0.5, step=3)
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def test_beta_weighs_the_kl(codes):
 def test_capacity_grows_with_every_step_and_stays(codes, progress, capacity):
     objective = Capacity(5, {"capacity": 20.0, "rise": 0.5, "gamma": 30.0})
     for kl in (7.0, 13.0):  # on either side of C
-        penalty, (logged, gap) = objective.penalty(codes[0], torch.tensor(kl), Moment(1.0, progress, 0))
+        penalty, (logged, gap) = objective.penalty(codes[0], torch.tensor(kl), StepInfo(1.0, progress, 0))
         assert (logged.item(), gap.item()) == pytest.approx((capacity, abs(kl - capacity)))
         assert penalty.item() == pytest.approx(30 * abs(kl - capacity))
-    assert objective.settled(progress) == (progress >= 0.5)
+    assert objective.schedule_ended(progress) == (progress >= 0.5)
     assert Capacity(5, {"rise": 0.0}).capacity(0.0) == 25
 
 
@@ -63,13 +63,13 @@ def test_a_kl_below_the_capacity_is_pulled_up(codes):
 
 def test_tc_with_equal_weights_is_the_kl_and_beta_weighs_its_middle(codes):
     for objective in (TC(5), StratifiedTC(5, pictures=200)):
-        parts = objective.penalty(*codes, Moment(1.0))[1]
-        assert objective.penalty(*codes, Moment(1.0))[0].item() == pytest.approx(sum(parts).item())
-        assert objective.penalty(*codes, Moment(3.0))[0].item() == pytest.approx(
+        parts = objective.penalty(*codes, StepInfo(1.0))[1]
+        assert objective.penalty(*codes, StepInfo(1.0))[0].item() == pytest.approx(sum(parts).item())
+        assert objective.penalty(*codes, StepInfo(3.0))[0].item() == pytest.approx(
             (parts[0] + 3 * parts[1] + parts[2]).item()
         )
         assert 0 <= parts[0] <= math.log(200)
-    weighed = TC(5, {"alpha": 0.0, "gamma": 5.0}).penalty(*codes, Moment(0.0))
+    weighed = TC(5, {"alpha": 0.0, "gamma": 5.0}).penalty(*codes, StepInfo(0.0))
     assert weighed[0].item() == pytest.approx(5 * weighed[1][2].item())
     # Chen's ln N, which `tc` leaves out, moves between the parts and is no gradient.
     assert TC(5).penalty(*codes, AT)[1][0] <= math.log(48)
@@ -116,8 +116,8 @@ def test_the_discriminator_finds_the_total_correlation_of_a_gaussian():
         z = torch.randn(1, 512, 2, generator=generator)
         z[..., 1] = r * z[..., 0] + (1 - r**2) ** 0.5 * z[..., 1]
         codes = Codes(z[0], z[0], z)
-        logs.append(objective.penalty(codes, torch.tensor(0.0), Moment(0.0, 0.0, step))[1][0].item())
-        losses += [loss.item() for loss in objective.learn(codes, Moment(0.0, 0.0, step), lambda v: v)]
+        logs.append(objective.penalty(codes, torch.tensor(0.0), StepInfo(0.0, 0.0, step))[1][0].item())
+        losses += [loss.item() for loss in objective.learn(codes, StepInfo(0.0, 0.0, step), lambda v: v)]
     assert losses[0] == pytest.approx(math.log(2), abs=0.02) and abs(logs[0]) < 0.2
     assert np.mean(logs[-50:]) == pytest.approx(-0.5 * math.log(1 - r**2), abs=0.1)
 
@@ -206,11 +206,11 @@ def test_each_objective_logs_what_it_names(codes, name):
 
 
 def test_held_out_losses():
-    assert held_out_loss({"beta": 3.0}) == dict(beta=3.0, capacity=0.0, likelihood="gaussian", scale=None)
-    settings = dict(beta=2.0, objective="capacity", knobs={"capacity": 9.0}, likelihood="laplace", scale=0.1)
-    assert held_out_loss(settings) == dict(beta=2000.0, capacity=9.0, likelihood="laplace", scale=0.1)
+    assert held_out_loss({"beta": 3.0}) == {"beta": 3.0, "capacity": 0.0, "likelihood": "gaussian", "scale": None}
+    settings = {"beta": 2.0, "objective": "capacity", "knobs": {"capacity": 9.0}, "likelihood": "laplace", "scale": 0.1}
+    assert held_out_loss(settings) == {"beta": 2000.0, "capacity": 9.0, "likelihood": "laplace", "scale": 0.1}
     for name in ("tc", "tc-stratified", "factor", "dip-1", "dip-2", "info"):
-        assert held_out_loss(dict(beta=6.0, objective=name, knobs=None))["beta"] == 1.0  # the negative ELBO
+        assert held_out_loss({"beta": 6.0, "objective": name, "knobs": None})["beta"] == 1.0  # the negative ELBO
 
 
 @pytest.mark.parametrize(

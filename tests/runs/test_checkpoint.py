@@ -10,8 +10,8 @@ import torch
 
 from vae_helpers.errors import InputError
 from vae_helpers.runs import (
+    DamagedFile,
     Run,
-    TornFile,
     checkpoint,
     list_runs,
     load_checkpoint,
@@ -143,7 +143,9 @@ def test_a_write_that_is_cut_short_leaves_the_previous_checkpoint_whole(small_mo
 
 
 def test_the_disks_word_is_passed_on_where_torch_hides_it(small_model, tmp_path, monkeypatch):
-    """torch.save makes a RuntimeError about its zip file of it; of a large tensor nothing stays for `close` to fail on."""
+    """torch.save makes a RuntimeError about its zip file of it; of a large tensor nothing stays for
+    `close` to fail on.
+    """
     resource = pytest.importorskip("resource")
 
     def hidden(content, file):
@@ -230,9 +232,9 @@ def test_a_torn_file_counts_as_absent_with_one_line_said(small_model, tmp_path, 
     said = capsys.readouterr().err
     assert "last.pt" in said and "previous.pt is used" in said and said.count("\n") == 1
     tear(run.previous)
-    with pytest.raises(TornFile, match="last.pt and previous.pt .* both damaged"):
+    with pytest.raises(DamagedFile, match="last.pt and previous.pt .* both damaged"):
         load_latest(run)
-    with pytest.raises(TornFile, match="last.pt"):
+    with pytest.raises(DamagedFile, match="last.pt"):
         load_checkpoint(run.last)
 
 
@@ -252,7 +254,7 @@ def test_a_foreign_file_is_refused_by_name_although_a_previous_one_exists(small_
     foreign(run.last)
     with pytest.raises(InputError, match="last.pt") as problem:
         load_latest(run)
-    assert not isinstance(problem.value, TornFile)
+    assert not isinstance(problem.value, DamagedFile)
 
 
 def test_nothing_to_go_on_from_gets_a_sentence(small_model, tmp_path):

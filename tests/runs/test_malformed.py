@@ -27,7 +27,7 @@ from vae_helpers.runs import (
     load_run,
     save_checkpoint,
 )
-from vae_helpers.train import World, resumed
+from vae_helpers.train import Processes, resumed_state
 from vae_helpers.widgets import runs_on
 
 
@@ -64,7 +64,7 @@ def _goes_on(path, folder, name):
     run.models.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, run.last)
     try:
-        state, config, threads, _ = resumed(run, 0, some_set(), World(torch.device("cpu")))
+        state, config, threads, _ = resumed_state(run, 0, some_set(), Processes(torch.device("cpu")))
     except InputError as problem:
         return str(problem)
     a_step(state, config)

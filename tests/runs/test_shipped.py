@@ -6,8 +6,8 @@ import torch
 
 from vae_helpers.data import open_pictures
 from vae_helpers.errors import InputError
-from vae_helpers.experiments import command_of, pack
-from vae_helpers.runs import SHIPPED, Run, choose_run, load_checkpoint, load_run
+from vae_helpers.experiments import command_of, pack, packing
+from vae_helpers.runs import SHIPPED, Run, choose_run, load_checkpoint, load_run, save_checkpoint
 from vae_helpers.runs import shipped as shipping
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import TrainConfig
@@ -43,7 +43,7 @@ def test_how_they_were_made_stands_beside_them(packed, trained):
 
 
 def test_a_packed_run_opens_fewer_pictures_with_the_same_parts(monkeypatch, trained, tmp_path):
-    monkeypatch.setattr(shipping, "PICTURES", 60)
+    monkeypatch.setattr(packing, "PICTURES", 60)
     pack(trained[0], tmp_path, progress=False)
     request = load_checkpoint(tmp_path / "best.pt")[1]["data"]["request"]
     few, many = open_pictures(**request), open_pictures(**request | {"limit": 120})
@@ -83,9 +83,9 @@ def test_a_run_of_ones_own_comes_before_the_shipped_one(monkeypatch, packed, sma
     said = capsys.readouterr().out
     assert run.name == SHIPPED and load_run(run)[0] and said.count("\n") == 1 and "No run of your own" in said
     assert choose_run(SHIPPED, tmp_path / "VAE") == run and capsys.readouterr().out == ""
-    shipping.save_checkpoint(Run("sweep_butterflies_beta-1_0", tmp_path / "VAE").best, small_model)
+    save_checkpoint(Run("sweep_butterflies_beta-1_0", tmp_path / "VAE").best, small_model)
     assert choose_run("", tmp_path / "VAE").name == SHIPPED and capsys.readouterr().out
-    shipping.save_checkpoint(Run("mine", tmp_path / "VAE").best, small_model)
+    save_checkpoint(Run("mine", tmp_path / "VAE").best, small_model)
     assert choose_run("", tmp_path / "VAE").name == "mine" and capsys.readouterr().out == ""
 
 
@@ -118,7 +118,7 @@ def test_a_place_for_the_weights_that_cannot_be_written_gets_a_sentence(monkeypa
 @pytest.mark.parametrize("name", ["my run", "it's", "-x", "$(touch harm)", "plain"])
 def test_what_stands_in_made_txt_can_be_pasted_into_a_shell(trained, small_set, name, tmp_path):
     model, saved = load_run(trained[0])
-    text = shipping._made(Run(name, tmp_path), model, saved, 96, {})
+    text = packing._made(Run(name, tmp_path), model, saved, 96, {})
     train, again = (shlex.split(line)[3:] for line in text.splitlines() if line.startswith("    python"))
     assert build_parser().parse_args(train).name == build_parser().parse_args(again).run == name
 

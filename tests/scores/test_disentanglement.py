@@ -52,7 +52,7 @@ def test_concentration_by_hand():
     assert disentangled == pytest.approx(1) and complete == pytest.approx((1 + 1 - np.log(2) / np.log(3)) / 2)
     # One latent serves both factors (0, weight 1); the other none, and has no weight.
     assert concentration(np.array([[1.0, 1.0], [0, 0]])) == pytest.approx((0, 1))
-    # Rows weigh by their sums: the first, (1, ½), has entropy h(1/3) in base 2 and weight 3/4; the others have none. The
+    # Rows weigh by their sums: the first, (1, ½), has entropy h(1/3) in base 2 and weight 3/4; the others none. The
     # second column, (½, ¼, ¼), has entropy 1.5 ln 2 in base 3.
     h = (np.log(3) / 3 + 2 / 3 * np.log(1.5)) / np.log(2)
     assert concentration(np.array([[1, 0.5], [0, 0.25], [0, 0.25]])) == pytest.approx(

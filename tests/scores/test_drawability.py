@@ -8,7 +8,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.scores import drawability, share_drawable
 
 
-def test_what_the_artist_drew_is_found():
+def test_what_the_renderer_drew_is_found():
     factors = sample_factors("butterflies", 4, seed=5)[1:4]
     found = drawability(render(factors, 64))
     assert np.median(found.psnr) > 35
@@ -17,7 +17,13 @@ def test_what_the_artist_drew_is_found():
     assert np.abs(found.factors[best, 8] - factors[best, 8]) < 0.5  # degrees of rotation
 
 
-def test_wreckage_is_not_drawable():
+def test_a_hue_is_not_caught_at_the_wrong_end_of_its_range():
+    """Crimson and magenta are neighbours for the eye, and the two ends of the range of wing hues."""
+    factors = sample_factors("butterflies", 64, seed=31)[46:47]
+    assert drawability(render(factors, 64)).psnr[0] > 30
+
+
+def test_a_broken_frame_is_not_drawable():
     pictures = render(sample_factors("butterflies", 2, seed=6), 64)
     torn = pictures.copy()
     torn[:, :, 32:] = pictures[::-1, :, 32:]  # two half butterflies

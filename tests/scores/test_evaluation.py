@@ -14,7 +14,7 @@ from vae_helpers.data import Factor
 from vae_helpers.errors import InputError
 from vae_helpers.runs import LATER_SCORES, Run, load_checkpoint, read_scalars, save_checkpoint
 from vae_helpers.scores import (
-    Effort,
+    ScoreOptions,
     evaluate,
     evaluate_run,
     evaluation,
@@ -27,7 +27,8 @@ from vae_helpers.scores import (
 )
 from vae_helpers.scores import picture_quality as picture_scores
 
-FEW = Effort(pictures=8, likelihood=3, codes=120)
+FEW = ScoreOptions(pictures=8, likelihood=3, samples=2, codes=120, frames=0)
+MORE = FEW._replace(samples=4)
 
 
 def _absent(*_, **__):
@@ -54,7 +55,7 @@ def own_run(trained, tmp_path):
 @pytest.fixture(scope="module")
 def scored(offline, trained, small_set):
     """Everything about the small run, from few pictures."""
-    return evaluate_run(trained[1].model, small_set, {"beta": 1.0}, samples=4, effort=FEW)
+    return evaluate_run(trained[1].model, small_set, {"beta": 1.0}, MORE)
 
 
 def test_every_number_is_that_of_its_own_function(scored, trained, small_set):
@@ -78,7 +79,7 @@ def test_every_number_is_that_of_its_own_function(scored, trained, small_set):
 
 
 def test_scores_go_through_json_and_repeat(scored, trained, small_set):
-    assert evaluate_run(trained[1].model, small_set, {"beta": 1.0}, samples=4, effort=FEW) == scored
+    assert evaluate_run(trained[1].model, small_set, {"beta": 1.0}, MORE) == scored
     assert json.loads(save_scores(scored, Path("deep/er/scores.json")).read_text()) == scored
 
 
@@ -109,7 +110,7 @@ def test_the_table_has_a_line_for_all_of_it(scored):
 
 def test_what_cannot_be_had_says_why(trained, small_set):
     photos = replace(small_set, factors=None, factor_table=None)
-    result = evaluate_run(trained[1].model, photos, {"beta": 1.0, "likelihood": "ssim"}, samples=2, effort=FEW)
+    result = evaluate_run(trained[1].model, photos, {"beta": 1.0, "likelihood": "ssim"}, FEW)
     text = score_table(result)
     for sentence in ("the weights are not there.", "does not know its factors", "no probability density"):
         assert sentence in text
@@ -119,14 +120,14 @@ def test_what_cannot_be_had_says_why(trained, small_set):
 def test_a_collapsed_model_is_told(small_model, small_set):
     for parameter in (*small_model.encoder.mu.parameters(), *small_model.encoder.logvar.parameters()):
         torch.nn.init.zeros_(parameter)
-    result = evaluate_run(small_model, small_set, {"beta": 1.0}, samples=2, effort=FEW)
+    result = evaluate_run(small_model, small_set, {"beta": 1.0}, FEW)
     assert "0 of the latents are active" in score_table(result) and result["latents"]["kl"] == 0
 
 
 def test_only_active_latents_are_scored_on_factors(small_model, small_set):
     for parameter in (small_model.encoder.mu.weight, small_model.encoder.mu.bias):
         parameter.data[[0, 5]] = 0
-    found = evaluate_run(small_model, small_set, {"beta": 1.0}, samples=2, effort=FEW)["disentanglement"]
+    found = evaluate_run(small_model, small_set, {"beta": 1.0}, FEW)["disentanglement"]
     active = found["active_latents"]
     assert 2 <= len(active) <= 6 and not {0, 5} & set(active)
     for matrix in (found["mig"]["information"], found["dci"]["importance"], found["factor_vae"]["votes"]):
@@ -140,10 +141,10 @@ def test_fid_and_lpips_where_there_are_weights(trained, small_set, monkeypatch):
 
     monkeypatch.setattr(evaluation, "load_inception", lambda *_: Means())
     monkeypatch.setattr(picture_scores, "load_lpips", lambda **_: lambda a, b: (a - b).abs().mean(dim=(1, 2, 3)))
-    result = evaluate_run(trained[1].model, small_set, {"beta": 1.0}, samples=2, effort=FEW)
+    result = evaluate_run(trained[1].model, small_set, {"beta": 1.0}, FEW)
     found = headline(result)
     assert found["lpips"] > 0 and found["fid"] == result["picture_quality"]["reconstructions"]["fid"]
-    assert result["picture_quality"]["samples"]["drawn"] == result["pictures"]
+    assert result["picture_quality"]["samples"]["decoded"] == result["pictures"]
     assert score_table(result).count("quote KID, because FID is biased") == 2
     assert set(found) == {"psnr", *LATER_SCORES}  # a column for each, and each has a value
 
@@ -154,7 +155,7 @@ def test_a_file_with_known_factors_is_grouped(trained, small_set):
     factors = np.floor(uniform_factors(table, len(small_set), np.random.default_rng(0)))
     factors[:, 2] = 1
     other = replace(small_set, factors=factors, factor_table=table, source="shapes.h5")
-    found = evaluate_run(trained[1].model, other, {"beta": 1.0}, samples=2, effort=FEW)["disentanglement"]
+    found = evaluate_run(trained[1].model, other, {"beta": 1.0}, FEW)["disentanglement"]
     assert found["pictures"] == "the whole set, training part included"
     assert found["mig"]["basis"]["factors"] == ["hue", "kind"]  # one that never changes has no score
     assert 0 <= found["factor_vae"]["score"] <= 1 and found["factor_vae"]["batch"] >= 2
@@ -195,7 +196,7 @@ def test_the_command_prints_and_writes(own_run, capsys):
     out = capsys.readouterr().out
     assert "MIG" in out and "scores.json" in out and "validation part" in out
     kept = json.loads((run.plots / "scores.json").read_text())
-    assert kept["run"] == run.name and kept["likelihood"]["samples"] == 2 and kept["effort"]["codes"] == 1000
+    assert kept["run"] == run.name and kept["likelihood"]["samples"] == 2 and kept["options"]["codes"] == 1000
     assert "score/mig" not in read_scalars(run.tensorboard)  # a quick look is no entry
 
 
@@ -218,10 +219,10 @@ def test_bad_usage_of_the_command_gets_a_sentence(capsys, arguments, word):
 def test_bad_input_gets_a_sentence(trained, small_set, tmp_path):
     model = trained[1].model
     with pytest.raises(InputError, match="'training' does not exist"):
-        evaluate_run(model, small_set, {"beta": 1.0}, "training")
+        evaluate_run(model, small_set, {"beta": 1.0}, ScoreOptions(part="training"))
     alone = replace(small_set, names=("a/b", "c/d"), pictures=small_set.pictures[:2])
     with pytest.raises(InputError, match="too few to score"):
-        evaluate_run(model, alone, {"beta": 1.0}, "test")
+        evaluate_run(model, alone, {"beta": 1.0}, ScoreOptions(part="test"))
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="scores.json cannot be written, because a file stands where"):
         save_scores({}, tmp_path / "file" / "scores.json")

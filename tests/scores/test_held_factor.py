@@ -4,7 +4,7 @@ import torch
 
 from vae_helpers.data import Factor
 from vae_helpers.errors import InputError
-from vae_helpers.scores import Drawn, Grouped, beta_vae_score, factor_vae_score, uniform_factors
+from vae_helpers.scores import FactorSampler, GroupedCodes, beta_vae_score, factor_vae_score, uniform_factors
 
 SIZE, TURN, KIND = Factor("size", 0, 1, ""), Factor("turn", -2, 2, ""), Factor("kind", 0, 2, "", ("cat", "fox", "bear"))
 TABLE = (SIZE, TURN, KIND)
@@ -24,7 +24,7 @@ def _spread(sampler):
 
 def test_batches_hold_one_factor_and_no_other():
     rng, held = np.random.default_rng(0), np.array([0, 2, 1, 0])
-    source = Drawn(TABLE, lambda factors: factors)
+    source = FactorSampler(TABLE, lambda factors: factors)
     batches, pairs = source.codes(held, 300, rng), source.pairs(held, 300, rng)
     assert batches.shape == (4, 300, 3) and pairs.shape == (4, 300, 2, 3)
     for batch, pair, factor in zip(batches, pairs, held):
@@ -44,7 +44,7 @@ def test_uniform_factors_fill_their_ranges():
 
 def test_an_identity_code_scores_one_and_noise_scores_chance():
     for sampler, low, high in ((_identity, 1, 1), (_noise, 0.2, 0.5)):
-        source = Drawn(TABLE, sampler)
+        source = FactorSampler(TABLE, sampler)
         assert low <= factor_vae_score(source, _spread(sampler), 200, 16).score <= high
         assert low <= beta_vae_score(source, 200, 16).score <= high
 
@@ -54,7 +54,7 @@ def test_the_vote_goes_to_the_least_variance_relative_to_the_whole():
         noise = np.random.default_rng(0).normal(size=len(factors))
         return np.stack([100 * factors[:, 0] + noise, factors[:, 1] / 100], axis=1)
 
-    source = Drawn((SIZE, TURN), sampler)
+    source = FactorSampler((SIZE, TURN), sampler)
     spread = np.array([100 / np.sqrt(12), 4 / np.sqrt(12) / 100])
     result = factor_vae_score(source, spread, 40, 16)
     assert result.score == 1 and result.votes.tolist() == [[20, 0], [0, 20]]
@@ -99,7 +99,7 @@ def test_the_rule_is_learnt_from_training_votes_alone():
 
 
 def test_a_latent_that_never_varies_never_votes():
-    source = Drawn(TABLE, lambda factors: np.concatenate([factors, np.zeros((len(factors), 1))], axis=1))
+    source = FactorSampler(TABLE, lambda factors: np.concatenate([factors, np.zeros((len(factors), 1))], axis=1))
     result = factor_vae_score(source, np.array([1, 1, 1, 0.0]), 60, 8)
     assert result.score == 1 and not result.votes[3].any()
     with pytest.raises(InputError, match="collapsed"):
@@ -112,7 +112,7 @@ def test_a_file_is_grouped_by_the_values_of_each_factor():
     ).astype(float)
     order = np.random.default_rng(0).permutation(len(grid))
     rows = grid[order]
-    source, rng = Grouped(rows, rows, TABLE, fewest=8), np.random.default_rng(1)
+    source, rng = GroupedCodes(rows, rows, TABLE, fewest=8), np.random.default_rng(1)
     for factor in range(3):
         held = np.full(20, factor)
         batches, pairs = source.codes(held, 12, rng), source.pairs(held, 12, rng)
@@ -129,13 +129,13 @@ def test_a_file_is_grouped_by_the_values_of_each_factor():
     "call, word",
     [
         (
-            lambda: Grouped(np.zeros((40, 3)), uniform_factors(TABLE, 40, np.random.default_rng(0)), TABLE),
+            lambda: GroupedCodes(np.zeros((40, 3)), uniform_factors(TABLE, 40, np.random.default_rng(0)), TABLE),
             "share a value of 'size'",
         ),
-        (lambda: factor_vae_score(Drawn(TABLE, _identity), np.ones(3), 11, 8), "too few"),
-        (lambda: factor_vae_score(Drawn(TABLE, _identity), np.ones(3), 60, 1), "too few"),
-        (lambda: beta_vae_score(Drawn(TABLE, _identity), 3, 8), "too few"),
-        (lambda: beta_vae_score(Drawn(TABLE[:1], _identity), 60, 8), "1 known factor"),
+        (lambda: factor_vae_score(FactorSampler(TABLE, _identity), np.ones(3), 11, 8), "too few"),
+        (lambda: factor_vae_score(FactorSampler(TABLE, _identity), np.ones(3), 60, 1), "too few"),
+        (lambda: beta_vae_score(FactorSampler(TABLE, _identity), 3, 8), "too few"),
+        (lambda: beta_vae_score(FactorSampler(TABLE[:1], _identity), 60, 8), "1 known factor"),
     ],
 )
 def test_bad_input_gets_a_sentence(call, word):
@@ -144,7 +144,7 @@ def test_bad_input_gets_a_sentence(call, word):
 
 
 def test_the_same_seed_gives_the_same_score():
-    source, spread = Drawn(TABLE, _noise), np.ones(3)
+    source, spread = FactorSampler(TABLE, _noise), np.ones(3)
     one, again, other = (factor_vae_score(source, spread, 60, 8, seed).votes for seed in (0, 0, 1))
     assert np.array_equal(one, again) and not np.array_equal(one, other)
     assert beta_vae_score(source, 60, 8).score == beta_vae_score(source, 60, 8).score

@@ -5,9 +5,8 @@ import torch
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
 from vae_helpers.latent import encode_pictures
-from vae_helpers.model import kl_per_dimension, psnr, psnr_of
+from vae_helpers.model import kl_per_dimension, losses, psnr, psnr_of
 from vae_helpers.scores import evaluate, ssim_of
-from vae_helpers.scores import held_out as metrics
 
 
 def test_psnr_by_hand():
@@ -55,8 +54,8 @@ def test_psnr_is_that_of_the_mean_and_not_of_a_sample(small_model, small_set):
 
 
 def test_pictures_are_compared_in_chunks(monkeypatch):
-    sizes, convert = [], metrics.to_float
-    monkeypatch.setattr(metrics, "to_float", lambda part: sizes.append(len(part)) or convert(part))
+    sizes, convert = [], losses.to_float
+    monkeypatch.setattr(losses, "to_float", lambda part: sizes.append(len(part)) or convert(part))
     a, b = np.random.default_rng(0).integers(0, 256, (2, 150, 4, 4, 3), dtype=np.uint8)
     by_hand = -10 * np.log10(((a / 255.0 - b / 255.0) ** 2).mean(axis=(1, 2, 3)))
     assert np.allclose(psnr_of(a, b), by_hand, atol=1e-3) and max(sizes) <= 64
@@ -79,7 +78,10 @@ def test_a_model_in_training_is_not_scored(small_model, small_set):
 
 def test_evaluate_scores_by_the_runs_own_loss(small_model, small_set):
     rows = np.arange(37)
-    score = lambda **how: evaluate(small_model, small_set.pictures, rows, **how)
+
+    def score(**how):
+        return evaluate(small_model, small_set.pictures, rows, **how)
+
     plain, values = score(), 3 * 32 * 32
     assert score(likelihood="gaussian", scale=0.1).reconstruction == pytest.approx(plain.reconstruction * 50, rel=1e-5)
     gap = score(beta=10.0, capacity=3.0)

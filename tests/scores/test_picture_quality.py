@@ -81,7 +81,7 @@ def test_pictures_that_cannot_be_compared_get_a_sentence(score, a, b):
 def test_fid_of_a_set_with_itself_is_nothing():
     rows = np.random.default_rng(0).normal(size=(50, 6))
     same = distances(_numbered(range(50)), _numbered(range(50)), Table(rows))
-    assert abs(same.fid) < 1e-6 and (same.drawn, same.originals) == (50, 50)
+    assert abs(same.fid) < 1e-6 and (same.decoded, same.originals) == (50, 50)
     assert same.kid_spread == 0  # one subset holds everything
 
 
@@ -197,7 +197,7 @@ def test_no_memory_for_a_network_is_not_called_a_missing_download(monkeypatch):
         ),
         (
             OSError(28, "No space left on device", "/here/x.pth"),
-            "could not be kept: /here/x.pth cannot be used .No space",
+            "could not be kept: /here/x.pth cannot be used, because the disk is full",
         ),
         (RuntimeError("invalid hash value"), "could not be loaded .invalid hash value.*delete"),
     ],

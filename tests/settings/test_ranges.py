@@ -14,8 +14,7 @@ from malformed import some_set
 from vae_helpers.errors import InputError
 from vae_helpers.model import VAEConfig
 from vae_helpers.settings import KNOBS, MODEL, RECIPE, Range, TrainConfig, as_seed, short
-from vae_helpers.train import World, feed, fresh
-from vae_helpers.train.loop import _step
+from vae_helpers.train import Processes, epoch_batches, new_state, train_step
 
 JUNK = (
     "x",
@@ -63,7 +62,9 @@ def test_junk_in_any_field_is_taken_or_refused_in_a_sentence(kind, name):
 
 @pytest.mark.parametrize("knob", [(name, knob) for name, knobs in KNOBS.items() for knob in knobs])
 def test_junk_in_any_knob_is_refused_in_a_sentence(knob):
-    taken = [value for value in JUNK if _settles(lambda: TrainConfig(objective=knob[0], knobs={knob[1]: value}))]
+    taken = [
+        value for value in JUNK if _settles(lambda value=value: TrainConfig(objective=knob[0], knobs={knob[1]: value}))
+    ]
     assert all(isinstance(value, (int, float)) and math.isfinite(value) for value in taken)
 
 
@@ -100,9 +101,9 @@ def test_any_64_bit_seed_makes_a_generator_and_small_ones_are_what_they_were():
 @pytest.mark.parametrize("seed", [20_000_000_000_000, 2**63, 2**64 - 1, -(2**63)])
 def test_any_64_bit_seed_trains(seed):
     config = TrainConfig(batch_size=8, seed=seed, objective="factor", knobs={"layers": 2.0, "width": 3.0})
-    state = fresh(config, VAEConfig(image_size=8, latent_dim=2, widths=(4,)), World(torch.device("cpu")), 12)
-    (batch,) = feed(some_set().pictures, np.arange(8), config, 0, 0, state.world)
-    _step(state, batch, config, 0.5)
+    state = new_state(config, VAEConfig(image_size=8, latent_dim=2, widths=(4,)), Processes(torch.device("cpu")), 12)
+    (batch,) = epoch_batches(some_set().pictures, np.arange(8), config, 0, 0, state.processes)
+    train_step(state, batch, config, 0.5)
     assert state.sums.isfinite().all()
 
 
@@ -116,5 +117,5 @@ def test_a_range_says_itself():
 
 
 def test_ranges_do_not_need_torch():
-    code = "import sys, vae_helpers.ranges; sys.exit('torch' in sys.modules)"
+    code = "import sys, vae_helpers.settings; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -5,7 +5,7 @@ import pytest
 
 from vae_helpers.errors import InputError
 from vae_helpers.model import pick_device
-from vae_helpers.settings import TrainConfig, beta_at, beta_settled, learning_rate
+from vae_helpers.settings import TrainConfig, beta_at, beta_is_final, learning_rate
 
 
 def test_defaults_are_the_specified_numbers():
@@ -41,13 +41,13 @@ def test_no_warm_up_means_the_full_rate_from_the_start():
 @pytest.mark.parametrize(
     "options, at, expected",
     [
-        (dict(beta_schedule="constant"), (0.0, 0.5), (4.0, 4.0)),
-        (dict(beta_schedule="linear", beta_warmup=0.5), (0.0, 0.25, 0.5, 0.9), (0.0, 2.0, 4.0, 4.0)),
-        (dict(beta_schedule="linear"), (0.02, 0.04, 0.5), (2.0, 4.0, 4.0)),  # over the learning rate's own warm-up
-        (dict(beta_schedule="cosine", beta_warmup=0.5), (0.0, 0.125, 0.25, 0.5), (0.0, 2 - math.sqrt(2), 2.0, 4.0)),
+        ({"beta_schedule": "constant"}, (0.0, 0.5), (4.0, 4.0)),
+        ({"beta_schedule": "linear", "beta_warmup": 0.5}, (0.0, 0.25, 0.5, 0.9), (0.0, 2.0, 4.0, 4.0)),
+        ({"beta_schedule": "linear"}, (0.02, 0.04, 0.5), (2.0, 4.0, 4.0)),  # over the learning rate's own warm-up
+        ({"beta_schedule": "cosine", "beta_warmup": 0.5}, (0.0, 0.125, 0.25, 0.5), (0.0, 2 - math.sqrt(2), 2.0, 4.0)),
         # Fu 2019, figure 1: four cycles, each rising over its first half
-        (dict(beta_schedule="cyclical"), (0.0, 0.0625, 0.125, 0.2, 0.25, 0.3125, 0.99), (0, 2, 4, 4, 0, 2, 4)),
-        (dict(beta_schedule="linear", beta_warmup=0.0), (0.0, 0.5), (4.0, 4.0)),
+        ({"beta_schedule": "cyclical"}, (0.0, 0.0625, 0.125, 0.2, 0.25, 0.3125, 0.99), (0, 2, 4, 4, 0, 2, 4)),
+        ({"beta_schedule": "linear", "beta_warmup": 0.0}, (0.0, 0.5), (4.0, 4.0)),
     ],
 )
 def test_beta_follows_its_schedule_at_every_step(options, at, expected):
@@ -57,13 +57,13 @@ def test_beta_follows_its_schedule_at_every_step(options, at, expected):
 
 def test_beta_has_settled_once_it_stays_at_its_final_value():
     for options, first in (
-        (dict(beta_schedule="constant"), 0.0),
-        (dict(beta_warmup=0.3), 0.3),
-        (dict(beta_schedule="cosine", beta_warmup=0.3), 0.3),
-        (dict(beta_schedule="cyclical", beta_cycles=2), 0.75),
+        ({"beta_schedule": "constant"}, 0.0),
+        ({"beta_warmup": 0.3}, 0.3),
+        ({"beta_schedule": "cosine", "beta_warmup": 0.3}, 0.3),
+        ({"beta_schedule": "cyclical", "beta_cycles": 2}, 0.75),
     ):
         config = TrainConfig(beta=2.0, **options)
-        settled = [beta_settled(config, p / 1000) for p in range(1000)]
+        settled = [beta_is_final(config, p / 1000) for p in range(1000)]
         assert settled == sorted(settled) and settled.index(True) == round(1000 * first)
         assert all(beta_at(config, p / 1000) == 2.0 for p in range(1000) if settled[p])
 
@@ -71,25 +71,25 @@ def test_beta_has_settled_once_it_stays_at_its_final_value():
 @pytest.mark.parametrize(
     "wrong, word",
     [
-        (dict(epochs=0), "epochs"),
-        (dict(lr=-1.0), "lr"),
-        (dict(lr=math.nan), "lr"),
-        (dict(beta=-1.0), "beta"),
-        (dict(beta=math.inf), "beta"),
-        (dict(num_samples=0), "num_samples"),
-        (dict(batch_size=1), "from 2 to 65,536"),
-        (dict(schedule="saw"), "one-cycle"),
-        (dict(beta_schedule="saw"), "cyclical"),
-        (dict(ema=1.0), "ema"),
-        (dict(early_stop=-1), "early_stop"),
-        (dict(beta_cycles=0), "beta_cycles"),
-        (dict(warmup=1.5), "warmup"),
-        (dict(objective="vae"), "objective 'vae' is unknown.*tc-stratified"),
-        (dict(knobs={"gamma": 1.0}), "leave knobs out"),
-        (dict(objective="tc", knobs={"delta": 1.0}), "alpha, gamma"),
-        (dict(likelihood="poisson"), "continuous-bernoulli"),
-        (dict(scale=-1.0), "scale is -1"),
-        (dict(likelihood="bernoulli", scale=1.0), "takes no scale"),
+        ({"epochs": 0}, "epochs"),
+        ({"lr": -1.0}, "lr"),
+        ({"lr": math.nan}, "lr"),
+        ({"beta": -1.0}, "beta"),
+        ({"beta": math.inf}, "beta"),
+        ({"num_samples": 0}, "num_samples"),
+        ({"batch_size": 1}, "from 2 to 65,536"),
+        ({"schedule": "saw"}, "one-cycle"),
+        ({"beta_schedule": "saw"}, "cyclical"),
+        ({"ema": 1.0}, "ema"),
+        ({"early_stop": -1}, "early_stop"),
+        ({"beta_cycles": 0}, "beta_cycles"),
+        ({"warmup": 1.5}, "warmup"),
+        ({"objective": "vae"}, "objective 'vae' is unknown.*tc-stratified"),
+        ({"knobs": {"gamma": 1.0}}, "leave knobs out"),
+        ({"objective": "tc", "knobs": {"delta": 1.0}}, "alpha, gamma"),
+        ({"likelihood": "poisson"}, "continuous-bernoulli"),
+        ({"scale": -1.0}, "scale is -1"),
+        ({"likelihood": "bernoulli", "scale": 1.0}, "takes no scale"),
     ],
 )
 def test_impossible_settings_get_a_sentence(wrong, word):

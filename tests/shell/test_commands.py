@@ -11,6 +11,7 @@ from PIL import Image
 from vae_helpers.__main__ import main
 from vae_helpers.runs import Run, load_checkpoint, save_checkpoint
 from vae_helpers.settings import TrainConfig
+from vae_helpers.shell import COMMANDS
 
 PROJECT = Path(__file__).resolve().parents[2]
 TINY = "--image-size 32 --latent-dim 8 --limit 60 --epochs 1 --batch-size 16 --out VAE --device cpu".split()
@@ -313,10 +314,7 @@ def test_bad_pictures_for_a_trained_run_get_a_sentence(capsys, tmp_path):
     assert status == 2 and ".gif" in error
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["benchmark", "data", "evaluate", "pack", "sweep", "tour", "train", "reconstruct", "interpolate", "traverse"],
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(capsys, command):
     status, out, _ = run(capsys, command, "--help")
     assert status == 0 and "--out" in out and len(out.splitlines()) > 8

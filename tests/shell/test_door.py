@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vae_helpers.__main__ import Escaped, main
-from vae_helpers.shell import commands
+from vae_helpers.shell import COMMANDS
 
 PROJECT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "numpy", "PIL", "matplotlib", "sklearn", "scipy", "tqdm")
@@ -48,7 +48,14 @@ def test_a_refused_command_line_loads_nothing_heavy(words, status):
 
 
 @pytest.mark.parametrize(
-    "words", ["train --data nowhere", "data --data nowhere", "train --out file/x", "traverse --save taken.png"]
+    "words",
+    [
+        "train --data nowhere",
+        "data --data nowhere",
+        "train --out file/x",
+        "traverse --save taken.png",
+        "attributes --attributes no.csv",
+    ],
 )
 def test_what_is_not_there_is_told_without_torch(tmp_path, words):
     for name in ("file", "taken.png"):
@@ -68,7 +75,7 @@ def test_what_is_not_there_is_told_without_torch(tmp_path, words):
     [
         (
             OSError(errno.EROFS, "Read-only file system", "/disk/x\x1b[31m"),
-            r"/disk/x\x1b[31m cannot be used (Read-only file system)",
+            r"/disk/x\x1b[31m cannot be used, because the disk is read-only",
         ),
         (UnicodeEncodeError("utf-8", "caf\udce9", 3, 4, "no"), r"'caf\udce9' holds bytes"),
         (OverflowError("too big"), "too large"),
@@ -79,7 +86,7 @@ def test_what_the_machine_refuses_ends_in_one_sentence(monkeypatch, capsys, prob
     def fails(options):
         raise problem
 
-    monkeypatch.setattr(commands, "run_train", fails)
+    monkeypatch.setitem(COMMANDS, "train", COMMANDS["train"]._replace(run=fails))
     assert main(["train"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("vae_helpers train: ") and words in said and said.count("\n") == 1
@@ -88,13 +95,14 @@ def test_what_the_machine_refuses_ends_in_one_sentence(monkeypatch, capsys, prob
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr(commands, "run_train", lambda options: {}["nothing"])
+    monkeypatch.setitem(COMMANDS, "train", COMMANDS["train"]._replace(run=lambda options: {}["nothing"]))
     with pytest.raises(KeyError):
         main(["train"])
 
 
 def test_what_a_command_prints_is_escaped(monkeypatch, capsys):
-    monkeypatch.setattr(commands, "run_train", lambda options: print("a\x1b[31m\udce9"))
+    shouts = COMMANDS["train"]._replace(run=lambda options: print("a\x1b[31m\udce9"))
+    monkeypatch.setitem(COMMANDS, "train", shouts)
     assert main(["train"]) == 0 and capsys.readouterr().out == "a\\x1b[31m\\udce9\n"
 
 
@@ -107,7 +115,8 @@ def test_results_are_escaped_and_lines_stay():
 @pytest.mark.parametrize("redirect", ["> /dev/full", "| true"])
 def test_output_that_nobody_takes_is_a_sentence(tmp_path, redirect):
     script = (
-        "import time, vae_helpers.shell.commands as c\nc.run_data = lambda o: [time.sleep(0.2), print('x')]\n"
+        "import time\nfrom vae_helpers.shell import COMMANDS as c\n"
+        "c['data'] = c['data']._replace(run=lambda o: [time.sleep(0.2), print('x')])\n"
         "import sys, vae_helpers.__main__ as m\nsys.exit(m.main(['data', '--data', '.']))"
     )
     (tmp_path / "s.py").write_text(script)
@@ -118,4 +127,6 @@ def test_output_that_nobody_takes_is_a_sentence(tmp_path, redirect):
         env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": ""},
         cwd=tmp_path,
     )
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "cannot be used (" in done.stderr, done.stderr
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "cannot be used, because" in done.stderr, (
+        done.stderr
+    )

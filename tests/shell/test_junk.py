@@ -10,7 +10,7 @@ import pytest
 from small import small_photos
 
 from vae_helpers.__main__ import main
-from vae_helpers.shell import build_parser, commands
+from vae_helpers.shell import COMMANDS, build_parser
 
 TINY = "--image-size 16 --latent-dim 4 --epochs 1 --device cpu".split()
 JUNK = (
@@ -55,18 +55,17 @@ def _options(command: str):
     ]
 
 
-COMMANDS = ("data", "train", "reconstruct", "interpolate", "traverse", "evaluate", "sweep", "benchmark", "pack")
-
-
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "tour"])
 def test_no_option_takes_junk_badly(monkeypatch, command):
-    monkeypatch.setattr(commands, f"run_{command}", lambda options: None)  # what passes the door is tried below
+    idle = COMMANDS[command]._replace(run=lambda options: None)  # what passes the parser is tried below
+    monkeypatch.setitem(COMMANDS, command, idle)
     assert said_by(command, *NEEDS.get(command, []))[0] == 0
     for option in _options(command):
         status = [said_by(command, *NEEDS.get(command, []), f"{option}={value}")[0] for value in JUNK]
         assert status[0] == status[6] == status[8] == 2, option  # empty, far too long
         assert said_by(command, *NEEDS.get(command, []), option)[0] == 2  # without a value
-        assert said_by(command, *NEEDS.get(command, []), option[:-1], "1")[0] == 2  # abbreviated
+        if option[:-1] not in _options(command):
+            assert said_by(command, *NEEDS.get(command, []), option[:-1], "1")[0] == 2  # abbreviated
 
 
 def test_the_tour_takes_no_more_than_training():

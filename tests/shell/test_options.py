@@ -8,19 +8,7 @@ from vae_helpers.files import expand, require_run_name
 from vae_helpers.model import OBJECTIVES
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig, choices
-from vae_helpers.shell import (
-    RECIPE,
-    Number,
-    OneOf,
-    Whole,
-    device,
-    image_size,
-    is_number,
-    knob,
-    path,
-    picture,
-    processes,
-)
+from vae_helpers.shell import RECIPE, Number, OneOf, Whole, device, image_size, is_number, knob, path, picture
 
 
 @pytest.mark.parametrize(
@@ -78,47 +66,3 @@ def test_a_home_folder_is_found_wherever_a_path_is_taken(tmp_path, monkeypatch):
 
 def test_digits_are_a_number_and_nothing_else_is():
     assert is_number("12") and not any(map(is_number, ("²", "１", "-1", "1.5", "", "9" * 10)))
-
-
-@pytest.mark.parametrize(
-    "environment, found",
-    [
-        ({}, (0, 1)),
-        ({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"}, (0, 1)),
-        ({"RANK": "0"}, (0, 1)),
-        (
-            {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"},
-            (1, 2),
-        ),
-    ],
-)
-def test_what_torchrun_leaves_is_understood(environment, found):
-    assert processes(environment) == found
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"RANK": None},
-        {"RANK": "2"},
-        {"RANK": "-1"},
-        {"RANK": ""},
-        {"WORLD_SIZE": "0"},
-        {"WORLD_SIZE": "two"},
-        {"WORLD_SIZE": None},
-        {"MASTER_ADDR": None},
-        {"MASTER_PORT": None},
-        {"MASTER_PORT": "1e9"},
-        {"LOCAL_RANK": "7"},
-    ],
-)
-def test_what_torchrun_would_not_leave_is_refused(changes):
-    environment = {
-        "WORLD_SIZE": "2",
-        "RANK": "1",
-        "LOCAL_RANK": "1",
-        "MASTER_ADDR": "localhost",
-        "MASTER_PORT": "29500",
-    } | changes
-    with pytest.raises(InputError, match="start with torchrun, or unset"):
-        processes({name: value for name, value in environment.items() if value is not None})

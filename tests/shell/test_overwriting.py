@@ -68,4 +68,4 @@ def test_no_rows_are_no_sweep(trained, small_set):
     run, fit = trained
     for rows in (0, -1):
         with pytest.raises(InputError, match="ask for at least 1"):
-            save_traversals(fit.model, small_set.pictures[0], run, fit.scores.summary, rows=rows)
+            save_traversals(fit.model, small_set.pictures[0], fit.scores.summary, run.plots / "t.png", rows=rows)

@@ -1,80 +1,27 @@
-"""Speed is kept by counts, not by clocks: arithmetic per picture, graph breaks, files opened."""
+"""Compiling: when it pays, that it is tried first, and that it changes nothing."""
 
-import sys
+from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from small import SMALL
-from torch.utils.flop_counter import FlopCounterMode
+from small import SMALL, fit_small
+from torch import nn
 
-from vae_helpers.errors import InputError
-from vae_helpers.experiments import PlainVAE, held_out, matrix, peak_memory, plain_fit, precision, table, time_steps
-from vae_helpers.experiments import speed as benchmark
-from vae_helpers.experiments import whole_runs as benchmark_runs
-from vae_helpers.model import BetaVAE, VAEConfig
+from vae_helpers.model import BetaVAE
+from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import World, decide_compile, describe_engine, feed, on_device
+from vae_helpers.train import Processes, compile_network, decide_compile, describe_setup
 from vae_helpers.train import compiling as engine
 
 CPU = torch.device("cpu")
-
-
-def _flops(model, pictures: int = 16) -> float:
-    """Multiplications and additions of one training step, per picture (folding a kernel is shared by the batch)."""
-    with FlopCounterMode(display=False) as counter:
-        x_hat, mu, logvar = model(torch.zeros(pictures, 3, 128, 128), torch.zeros(1, pictures, 128))
-        (x_hat.sum() + mu.sum() + logvar.sum()).backward()
-    return counter.get_total_flops() / pictures
-
-
-def test_training_takes_the_folded_arithmetic_and_the_plain_loop_the_unfolded():
-    config = VAEConfig()
-    assert _flops(BetaVAE(config)) == pytest.approx(1_692e6, rel=0.01)
-    assert _flops(PlainVAE(config)) == pytest.approx(2_746e6, rel=0.01)
-
-
-def test_the_plain_loop_computes_the_same_function():
-    torch.manual_seed(0)
-    plain = PlainVAE(SMALL)
-    ours = BetaVAE(SMALL)
-    ours.load_state_dict({name: value for name, value in plain.state_dict().items() if not name.startswith("norms")})
-    x, noise = torch.rand(4, 3, 32, 32) * 2 - 1, torch.randn(1, 4, 8)
-    for one, other in zip(plain(x, noise), ours(x, noise)):
-        assert torch.allclose(one, other, atol=1e-5)
+ALONE = Processes(CPU)
+CONFIG = TrainConfig.quick(96, epochs=1, batch_size=32, compile=True)
+pytestmark = pytest.mark.usefixtures("no_sheets")
 
 
 def test_the_network_compiles_to_one_graph():
     report = torch._dynamo.explain(BetaVAE(SMALL))(torch.zeros(2, 3, 32, 32), torch.zeros(1, 2, 8))
     assert report.graph_count == 1 and report.graph_break_count == 0
-
-
-def test_no_file_is_opened_while_batches_are_read(small_set):
-    config, opened = TrainConfig.quick(96, batch_size=16), []
-    rows = small_set.split.train
-    next(feed(small_set.pictures, rows, config, 0, 0, World(CPU)))  # what is imported late is imported now
-
-    def watch(event, arguments):
-        if event == "open" and watching:
-            opened.append(arguments)
-
-    watching = []
-    sys.addaudithook(watch)
-    watching.append(True)
-    count = sum(1 for epoch in range(2) for _ in feed(small_set.pictures, rows, config, epoch, 0, World(CPU)))
-    watching.clear()
-    assert count == 2 * (len(rows) // 16) and opened == []
-
-
-def test_pictures_on_the_device_make_the_same_batches(small_set):
-    config, rows = TrainConfig.quick(96, batch_size=16), small_set.split.train
-    held = on_device(small_set.pictures, CPU)
-    for one, other in zip(
-        feed(small_set.pictures, rows, config, 3, 1, World(CPU)),
-        feed(held, rows, config, 3, 1, World(CPU)),
-        strict=True,
-    ):
-        assert torch.equal(one.pictures, other.pictures) and one[1:] == other[1:]
 
 
 def test_compiling_is_decided_by_what_it_saves(monkeypatch):
@@ -84,10 +31,10 @@ def test_compiling_is_decided_by_what_it_saves(monkeypatch):
         TrainConfig(compile=False), 10**7, CPU
     )
     assert not decide_compile(TrainConfig(), 10**9, torch.device("mps"))
-    assert "pays above" in describe_engine(TrainConfig(compile=False), 20_000, CPU, False)
+    assert "pays above" in describe_setup(TrainConfig(compile=False), 20_000, CPU, False)
     monkeypatch.setattr(engine.shutil, "which", lambda name: None)
     assert not decide_compile(TrainConfig(compile=True), 10**7, CPU)
-    assert "no compiler" in describe_engine(TrainConfig(compile=False), 10**7, CPU, False)
+    assert "no compiler" in describe_setup(TrainConfig(compile=False), 10**7, CPU, False)
 
 
 @pytest.mark.parametrize("lacks", [None, "cc", "triton", "capability"])
@@ -99,64 +46,89 @@ def test_a_gpu_is_compiled_for_only_with_triton_a_compiler_and_a_card_that_trito
     assert engine.can_compile(torch.device("cuda")) is (lacks is None)
 
 
-def test_ratios_come_pair_by_pair_and_against_the_first(monkeypatch):
-    spent = {"plain": 3.0, "ours": 0.5}
-    drift = iter(np.linspace(1.0, 2.0, 1000))  # the machine gets slower and slower: ratios must not notice
-    monkeypatch.setattr(benchmark, "_seconds", lambda work: spent[work().name] * next(drift))
+class Backend:
+    """Compiles to what it is given, and counts what it compiled and how often that ran; or fails, forward or back."""
 
-    class Named(float):
-        name = ""
+    def __init__(self, fails=""):
+        self.fails, self.graphs, self.runs = fails, 0, 0
 
-    def work(name):
-        done = Named(0)
-        done.name = name
-        done.item = lambda: 0
-        return lambda: done
+    def __call__(self, graph, inputs):
+        if self.fails == "forward":
+            raise RuntimeError("the whole command\ng++: fatal error: omp.h: No such file or directory\nand more")
+        self.graphs += 1
 
-    plain, ours = time_steps({"plain": work("plain"), "ours": work("ours")}, pairs=10, progress=False)
-    assert plain.ratio == pytest.approx(1.0, rel=1e-3) and ours.ratio == pytest.approx(6.0, rel=1e-3)
-    assert ours.low <= ours.ratio <= ours.high and 1 / 1.0 <= ours.images_per_second <= 1 / 0.5
-    text = table({"hardware": {"cpu": "x", "gpu": None}, "batch_size": 2, "image_size": 32, "steps": [ours._asdict()]})
-    assert "| ours | " in text and "| 6.00 |" in text and "cpu x" in text and "gpu" not in text
+        def run(*arguments):
+            self.runs += 1
+            outputs = graph(*arguments)
+            return [_Fails.apply(output) for output in outputs] if self.fails == "backward" else outputs
+
+        return run
 
 
-def test_the_matrix_has_a_cell_for_every_way_this_device_knows(small_set, monkeypatch):
-    monkeypatch.setattr(benchmark, "can_compile", lambda device: False)
-    rows = matrix(small_set, batch_sizes=(4, 200), pairs=1, device="cpu", progress=False)  # 200: more than there are
-    assert [(r["batch_size"], r["kernels"], r["layout"], r["way"]) for r in rows] == [
-        (b, k, l, "eager") for b in (4, 200) for k in ("as written", "folded") for l in ("NCHW", "channels-last")
-    ]
-    assert all(0 < row["images_per_second"] < 1e6 for row in rows)
+class _Fails(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise OSError("error: the compiler was killed")
 
 
-def test_the_plain_loop_learns_and_leaves_the_session_its_dice(small_set):
-    before = torch.random.get_rng_state()
-    model, seconds = plain_fit(small_set, 2, 16, 1e-3, 0, CPU, progress=False)
-    again, _ = plain_fit(small_set, 2, 16, 1e-3, 0, CPU, progress=False)
-    assert torch.equal(torch.random.get_rng_state(), before) and seconds > 0 and not model.training
-    assert all(torch.equal(one, other) for one, other in zip(model.state_dict().values(), again.state_dict().values()))
-    untrained = PlainVAE(VAEConfig(image_size=32), own_start=True).eval()
-    assert held_out(model, small_set)[0] < 0.9 * held_out(untrained, small_set)[0]
+@pytest.fixture
+def backend(monkeypatch):
+    """`backend(fails)` is what compiles from then on."""
+    compiling = nn.Module.compile
+    monkeypatch.setattr(engine, "can_compile", lambda device: True)
+
+    def install(fails=""):
+        torch._dynamo.reset()
+        made = Backend(fails)
+        monkeypatch.setattr(nn.Module, "compile", lambda module: compiling(module, backend=made))
+        return made
+
+    yield install
+    torch._dynamo.reset()
 
 
-def test_held_out_agrees_with_the_score_of_a_run(trained, small_set):
-    _, result = trained
-    loss, quality = held_out(result.model, small_set)
-    assert quality == pytest.approx(result.scores.psnr, abs=1e-3) and loss == pytest.approx(
-        result.scores.total, rel=0.02
-    )
+def test_a_compiled_run_takes_every_step_compiled_and_comes_to_the_same_weights(small_set, tmp_path, backend):
+    eager = fit_small(small_set, Run("eager", tmp_path), replace(CONFIG, compile=False))
+    made, dice = backend(), torch.get_rng_state()
+    compiled = fit_small(small_set, Run("compiled", tmp_path), CONFIG)
+    assert made.graphs == 1 and made.runs == 1 + len(small_set.split.train) // 32  # the stand-in's graph served the run
+    assert torch.equal(torch.get_rng_state(), dice)
+    for (name, one), other in zip(eager.model.state_dict().items(), compiled.model.state_dict().values(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6), name
+    again = backend()
+    fit_small(small_set, Run("compiled", tmp_path), resume=True)  # it has no step left
+    assert again.graphs == again.runs == 0
 
 
-def test_the_memory_of_a_step_is_at_least_that_of_its_activations():
-    # The outputs of the encoder's first block alone, kept for the backward pass: 64 × 32 × 32 × 32 floats, 8 MiB, twice.
-    assert all(16 < mib < 4096 for mib in peak_memory(64, 64, "cpu").values())
+@pytest.mark.parametrize("fails", ["forward", "backward"])
+def test_a_compiler_that_does_not_work_costs_one_line(small_set, tmp_path, backend, capsys, fails):
+    eager = fit_small(small_set, Run("eager", tmp_path), replace(CONFIG, compile=False))
+    capsys.readouterr()
+    backend(fails)
+    result = fit_small(small_set, Run("a", tmp_path), CONFIG)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "Compiling does not work here" in said and "uncompiled" in said
+    assert ("omp.h" if fails == "forward" else "killed") in said
+    assert all(torch.equal(a, b) for a, b in zip(eager.model.state_dict().values(), result.model.state_dict().values()))
 
 
-def test_precision_compares_equal_recipes(small_set, monkeypatch):
-    monkeypatch.setattr(benchmark_runs, "pick_half", lambda device: torch.bfloat16)
-    full, half = precision(small_set, 1, (0, 1), "cpu", progress=False)
-    assert (full["name"], half["name"]) == ("float32", "bfloat16") and len(full["kl"]) == len(half["kl"]) == 2
-    assert full["reconstruction"] == pytest.approx(half["reconstruction"], rel=0.2)
-    monkeypatch.setattr(benchmark_runs, "pick_half", lambda device: None)
-    with pytest.raises(InputError, match="float32 anyway"):
-        precision(small_set, 1, (0, 1), "cpu", progress=False)
+def test_trying_to_compile_changes_nothing_of_the_model(backend):
+    backend("backward")
+    torch.manual_seed(0)
+    model = BetaVAE(SMALL).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert not compile_network(model, CONFIG, 96, ALONE)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters()) and model._compiled_call_impl is None
+    assert "it was tried" in engine.describe_setup(CONFIG, 99, CPU, False)
+    assert ", compiled," in engine.describe_setup(CONFIG, 99, CPU, False, compiled=True)
+
+
+def test_no_process_compiles_where_another_cannot(backend, monkeypatch):
+    made, model = backend(), BetaVAE(SMALL).train()
+    monkeypatch.setattr(Processes, "any", lambda processes, *flags: [True])
+    assert not compile_network(model, CONFIG, 96, ALONE) and made.graphs == 1 and model._compiled_call_impl is None

@@ -47,11 +47,10 @@ def _train(folder, name):
     from vae_helpers.runs import Run
     from vae_helpers.settings import TrainConfig
     from vae_helpers.train import fit
-    from vae_helpers.train import loop as train
 
     torch.set_num_threads(1)
     if name.startswith("usual"):
-        train._SAVE_EVERY = 120.0
+        os.environ["VAE_SAVE_EVERY"] = "120"
     pictures = open_pictures("butterflies", 32, limit=60, cache_dir=Path(folder, "cache"), progress=False)
     run = Run(name, folder)
     config = TrainConfig.quick(48, epochs=4, batch_size=8, pictures_every=4, ema=0.9, flip=True)
@@ -142,26 +141,23 @@ def _differences(one, other):
     ]
 
 
-def _kill_again_and_again(folder):
-    import torch
+def _finish(folder, name):
+    """Let a trainee end by itself."""
+    assert os.waitstatus_to_exitcode(os.waitpid(_fork(folder, name), 0)[1]) == 0
 
-    import vae_helpers.train.loop  # noqa: F401 (loaded here once, instead of in each child)
-    from vae_helpers.runs import Run
 
-    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # loads most of torch's compiler
-
-    rng = np.random.default_rng(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(_fork(folder, "draws_the_pictures"), 0)[1]) == 0
-    began = time.monotonic()
-    assert os.waitstatus_to_exitcode(os.waitpid(_fork(folder, "whole"), 0)[1]) == 0
-    whole_time = time.monotonic() - began
-    truth = _outcome(folder, "whole")
+def _plan(rng):
+    """Kills to come, (kind of trainee, place inside saving or None for one by the clock); the last comes first."""
     half = AS_USUAL // 2
-    plan = [("usual", kill) for kill in [None] * (AS_USUAL - half) + [int(n) for n in rng.integers(1, 13, half)]]
+    usual = [("usual", kill) for kill in [None] * (AS_USUAL - half) + [int(n) for n in rng.integers(1, 13, half)]]
     often = [("killed", kill) for kill in [None] * BY_CLOCK + [int(n) for n in rng.integers(1, 40, INSIDE_SAVING)]]
     rng.shuffle(often)
-    plan += often
-    kills = inside = midway = number = 0
+    return usual + often
+
+
+def _kill_all(folder, plan, rng, whole_time):
+    """Carry out the plan; returns how many were killed, how many of them inside saving, and who came to an end."""
+    kills = inside = number = 0
     ended = set()
     while plan:
         kind, kill = plan[-1]
@@ -175,32 +171,42 @@ def _kill_again_and_again(folder):
             plan.pop()
             inside += kill is not None
             kills += 1
-            midway += any(Run(name, folder).models.glob(".*.tmp"))
-        elif code == 0:  # it was faster than its death: the run is over, the next victim please
+        elif code == 0:  # it was faster than its death: the run is over, the next one has its turn
             ended.add(name)
             number += 1
         else:
             raise SystemExit(f"resuming {name} failed after {kills} kills")
+    return kills, inside, ended
+
+
+def _kill_again_and_again(folder):
+    import torch
+
+    import vae_helpers.train.loop  # noqa: F401 (loaded here once, instead of in each child)
+    from vae_helpers.runs import Run
+
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # loads most of torch's compiler
+
+    rng = np.random.default_rng(0)
+    _finish(folder, "draws_the_pictures")
+    began = time.monotonic()
+    _finish(folder, "whole")
+    whole_time = time.monotonic() - began
+    truth = _outcome(folder, "whole")
+    kills, inside, ended = _kill_all(folder, _plan(rng), rng, whole_time)
     for last in {path.name for path in Path(folder, "models").iterdir()} - ended:
-        assert os.waitstatus_to_exitcode(os.waitpid(_fork(folder, last), 0)[1]) == 0
+        _finish(folder, last)
         ended.add(last)
     outcomes = {name: _outcome(folder, name) for name in sorted(ended)}
-    different = {name: keys for name, outcome in outcomes.items() if (keys := _differences(truth, outcome))}
-    print(
-        json.dumps(
-            dict(
-                kills=kills,
-                inside_saving=inside,
-                midway=midway,
-                runs=len(ended),
-                compared=len(truth),
-                steps=sorted({int(outcome["last.pt/step"]) for outcome in outcomes.values()}),
-                leftovers=[str(file) for name in ended for file in Run(name, folder).models.glob(".*.tmp")],
-                different=different,
-                seconds=round(time.monotonic() - began, 1),
-            )
-        )
-    )
+    report = {
+        "kills": kills,
+        "inside_saving": inside,
+        "compared": len(truth),
+        "steps": sorted({int(outcome["last.pt/step"]) for outcome in outcomes.values()}),
+        "leftovers": [str(file) for name in ended for file in Run(name, folder).models.glob(".*.tmp")],
+        "different": {name: keys for name, outcome in outcomes.items() if (keys := _differences(truth, outcome))},
+    }
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

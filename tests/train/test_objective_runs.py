@@ -6,21 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small import SMALL
-from test_train import _same_run
+from small import fit_small, same_run
 
 from vae_helpers.errors import InputError
-from vae_helpers.model import OBJECTIVES, TERMS, logged_terms
+from vae_helpers.model import OBJECTIVES, logged_terms
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import LIKELIHOODS, TrainConfig
-from vae_helpers.train import Guard, fit
 
 SLIM = {"width": 16.0, "layers": 3.0}
 PAIRS = list(zip(OBJECTIVES, (*LIKELIHOODS[::-1], "calibrated")))  # every name at least once
-
-
-def _fit(pictures, run, config, **options):
-    return fit(pictures, run, config, SMALL, device="cpu", progress=False, **options)
 
 
 def _config(objective="beta", likelihood="gaussian", epochs=1, **options):
@@ -41,7 +35,7 @@ def _config(objective="beta", likelihood="gaussian", epochs=1, **options):
 def test_each_trains_and_logs_its_terms(small_set, tmp_path, objective, likelihood):
     assert {name for name, _ in PAIRS} == set(OBJECTIVES) and {name for _, name in PAIRS} == set(LIKELIHOODS)
     run = Run("a", tmp_path)
-    result = _fit(small_set, run, _config(objective, likelihood, num_samples=2))
+    result = fit_small(small_set, run, _config(objective, likelihood, num_samples=2))
     saved, log = load_checkpoint(run.last)[1], read_scalars(run.tensorboard)
     assert saved["step"] == 3 and math.isfinite(result.scores.total)
     names = [f"{name}/train" for name in logged_terms(objective)]
@@ -66,17 +60,17 @@ def test_one_picture_is_too_few_for_an_objective_of_batches(small_set, tmp_path)
     assert len(alone.split.train) == 1
     for objective in ("tc-stratified", "info"):  # both divide by the number of the batch's other pictures
         with pytest.raises(InputError, match="looks at a batch as a whole, but there is 1 picture"):
-            _fit(alone, Run(objective, tmp_path), _config(objective))
-    assert math.isfinite(_fit(alone, Run("beta", tmp_path), _config()).scores.total)
+            fit_small(alone, Run(objective, tmp_path), _config(objective))
+    assert math.isfinite(fit_small(alone, Run("beta", tmp_path), _config()).scores.total)
 
 
 def test_a_run_with_a_discriminator_resumes_bit_for_bit(small_set, tmp_path):
     config, whole, halves = _config("factor", epochs=4), Run("whole", tmp_path), Run("halves", tmp_path)
-    assert _fit(small_set, whole, config).finished
-    assert not _fit(small_set, halves, config, stop_after=2).finished
+    assert fit_small(small_set, whole, config).finished
+    assert not fit_small(small_set, halves, config, stop_after=2).finished
     middle = load_checkpoint(halves.last)[1]["objective"]["discriminator"]["layers.0.weight"]
-    assert _fit(small_set, halves, None, resume=True).finished
-    _same_run(whole, halves)
+    assert fit_small(small_set, halves, None, resume=True).finished
+    same_run(whole, halves)
     end = load_checkpoint(halves.last)[1]["objective"]
     assert not torch.equal(end["discriminator"]["layers.0.weight"], middle)
     assert end["optimizer"]["state"][0]["step"] == 12
@@ -84,19 +78,19 @@ def test_a_run_with_a_discriminator_resumes_bit_for_bit(small_set, tmp_path):
 
 def test_a_run_from_before_there_was_a_choice_goes_on(small_set, tmp_path):
     run, config = Run("old", tmp_path), _config(epochs=2)
-    _fit(small_set, run, config, stop_after=1)
+    fit_small(small_set, run, config, stop_after=1)
     content = torch.load(run.last, weights_only=True)
     for name in ("objective", "knobs", "likelihood", "scale"):
         del content["train_config"][name]
     del content["objective"]
     torch.save(content, run.last)
-    assert _fit(small_set, run, None, resume=True).finished
+    assert fit_small(small_set, run, None, resume=True).finished
 
 
 def test_best_waits_until_the_capacity_has_settled(small_set, tmp_path):
     run = Run("a", tmp_path)
     config = _config("capacity", epochs=4, beta_schedule="constant", beta=0.01)
-    _fit(small_set, run, TrainConfig(**{**config.__dict__, "knobs": {"rise": 0.6, "capacity": 2.0}}))
+    fit_small(small_set, run, TrainConfig(**{**config.__dict__, "knobs": {"rise": 0.6, "capacity": 2.0}}))
     log, saved = read_scalars(run.tensorboard), load_checkpoint(run.last)[1]
     assert saved["best_epoch"] >= 3
     assert np.allclose(
@@ -104,40 +98,3 @@ def test_best_waits_until_the_capacity_has_settled(small_set, tmp_path):
     )
     held_out = log["reconstruction/held_out"][1] + 10 * np.abs(log["kl/held_out"][1] - 2)
     assert np.allclose(log["total/held_out"][1], held_out, rtol=1e-4)
-
-
-def _look(config, *steps):
-    """What the guard makes of the means of one step after another, at the end of a run."""
-    guard, first = Guard(Run("g"), config, 32), None
-    for n, means in enumerate(steps):
-        loss = guard.look(n + 1, 0.9, 1, list(means), first)
-        first = loss if first is None else first
-    return loss
-
-
-def test_a_negative_loss_is_no_runaway_but_a_runaway_still_is():
-    config = _config(likelihood="calibrated")
-    assert _look(config, (-100.0, 5.0, 1, 1), (-5000.0, 300.0, 1, 1)) == -4700
-    with pytest.raises(InputError, match="ran away to 45,000 nats .*most of it the KL term"):
-        _look(config, (-100.0, 5.0, 1, 1), (-5000.0, 50_000.0, 1, 1))
-
-
-def test_a_sharp_likelihood_and_a_heavy_weight_may_begin_high():
-    assert _look(_config(scale=0.01), (1e6, 5.0, 1, 1)) > 1e6  # a factor of 5,000 above the plain one
-    heavy = _config("capacity")
-    first = (1000.0, 300.0, 1, 1, 275_000.0, 25.0, 275.0)
-    assert len(first) == len(TERMS) + len(logged_terms("capacity")) and _look(heavy, first) == 276_000
-    hidden = (1000.0, 300.0, 1, 1, 0.0, 0.0, 300.0)  # β's warm-up begins at 0
-    assert _look(heavy, hidden, (1000.0, 310.0, 1, 1, 285_000.0, 25.0, 285.0)) == 286_000
-    with pytest.raises(InputError, match="most of it the penalty term"):
-        _look(heavy, first, (1000.0, 3000.0, 1, 1, 2_900_000.0, 25.0, 2975.0))
-
-
-@pytest.mark.parametrize(
-    "place, words", [(4, "the penalty term became nan"), (6, "the total_correlation term became nan")]
-)
-def test_a_term_that_is_no_number_is_named(place, words):
-    means = [1000.0, 5.0, 1.0, 1.0, 5.0, 2.0, 2.0, 1.0]
-    means[place] = math.nan
-    with pytest.raises(InputError, match=words):
-        _look(_config("tc"), means)

@@ -1,13 +1,11 @@
 """Two gloo processes against one: the same gradients, the same course, and runs that change hands."""
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,18 +15,15 @@ import pytest
 import torch
 
 from vae_helpers.__main__ import main
-from vae_helpers.data import open_pictures, plan
+from vae_helpers.data import open_pictures
 from vae_helpers.errors import InputError
-from vae_helpers.files import only_user
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import World, feed, fit, launch, noise_for, open_world, synchronise_batch_norm
+from vae_helpers.train import Processes, epoch_batches, fit, open_processes
 from vae_helpers.train import loop as train
 from vae_helpers.train import processes as distributed
 from vae_helpers.train import state as run_state
-from vae_helpers.train.launch import _run
-from vae_helpers.train.processes import _BatchNormOnGPUs
 
 PROJECT = Path(__file__).resolve().parents[2]
 MODEL = VAEConfig(32, 8, (8, 16, 32), decoder_norm="batch")
@@ -55,12 +50,14 @@ def _pictures(folder):
     return open_pictures("butterflies", 32, limit=120, cache_dir=Path(folder, "cache"), progress=False)
 
 
-def _one_step(folder, world, config=CONFIG):
+def _one_step(folder, processes, config=CONFIG):
     """Gradients and buffers after a step on the set's first global batch; also what an objective has learnt."""
     pictures = _pictures(folder)
-    state = run_state.fresh(config, MODEL, world, len(pictures.split.train))
+    state = run_state.new_state(config, MODEL, processes, len(pictures.split.train))
     state.step = 7
-    train._step(state, next(feed(pictures.pictures, pictures.split.train, config, 0, 0, world)), config, 0.3)
+    train.train_step(
+        state, next(epoch_batches(pictures.pictures, pictures.split.train, config, 0, 0, processes)), config, 0.3
+    )
     tensors = {name: p.grad for name, p in state.model.named_parameters()} | dict(state.model.named_buffers())
     tensors |= state.objective.state_dict().get("discriminator", {})
     return tensors | {"sums": state.totals()}
@@ -74,21 +71,21 @@ def _worker(folder):
     """What both processes under torchrun do."""
     _in_float32()
     rank = int(os.environ["RANK"])
-    torch.save(_one_step(folder, open_world("cpu")), Path(folder, f"step{rank}.pt"))
+    torch.save(_one_step(folder, open_processes("cpu")), Path(folder, f"step{rank}.pt"))
     for name in MIXING:
-        torch.save(_one_step(folder, open_world("cpu"), _mixing(name)), Path(folder, f"{name}{rank}.pt"))
+        torch.save(_one_step(folder, open_processes("cpu"), _mixing(name)), Path(folder, f"{name}{rank}.pt"))
     fit(_pictures(folder), Run("one_then_two", folder), None, device="cpu", resume=True, progress=False)
-    step = train._step
+    step = train.train_step
 
     def stop_rank_one(state, *rest):
         step(state, *rest)
         if rank == 1 and state.step == 8:  # in the second epoch of five steps
             os.kill(os.getpid(), signal.SIGTERM)
 
-    train._step = stop_rank_one
+    train.train_step = stop_rank_one
     result = fit(_pictures(folder), Run("two_then_one", folder), CONFIG, MODEL, device="cpu", progress=False)
     Path(folder, f"stopped{rank}.json").write_text(json.dumps([result.finished, result.scores.as_dict()]))
-    train._step = step
+    train.train_step = step
     _on_two_machines(folder, rank)
     _lose_one(folder, rank)
 
@@ -163,7 +160,9 @@ def two(tmp_path_factory):
         patch.setattr(run_state, "pick_half", lambda device: None)
         pictures = _pictures(folder)
         one = fit(pictures, Run("one", folder), CONFIG, MODEL, device="cpu", progress=False)
-        patch.setattr(train, "_step", _stopping(train._step, 10))  # the last of the second epoch, which is still open
+        patch.setattr(
+            train, "train_step", _stopping(train.train_step, 10)
+        )  # the last of the second epoch, which is still open
         fit(pictures, Run("one_then_two", folder), CONFIG, MODEL, device="cpu", progress=False)
         patch.undo()
         patch.setattr(run_state, "pick_half", lambda device: None)
@@ -190,7 +189,7 @@ def two(tmp_path_factory):
 @pytest.mark.parametrize("name", ["step", *MIXING])
 def test_gradients_and_statistics_equal_those_of_one_process(two, name):
     folder, *_ = two
-    alone = _one_step(folder, World(torch.device("cpu")), _mixing(name) if name in MIXING else CONFIG)
+    alone = _one_step(folder, Processes(torch.device("cpu")), _mixing(name) if name in MIXING else CONFIG)
     for rank in (0, 1):
         shared = torch.load(folder / f"{name}{rank}.pt", weights_only=True)
         assert shared.keys() == alone.keys() and len(alone) > 30
@@ -199,7 +198,7 @@ def test_gradients_and_statistics_equal_those_of_one_process(two, name):
         )
         for key, expected in alone.items():
             torch.testing.assert_close(
-                shared[key], expected, rtol=1e-4, atol=float(scale) * 1e-5, msg=lambda said: f"{key}: {said}"
+                shared[key], expected, rtol=1e-4, atol=float(scale) * 1e-5, msg=lambda said, key=key: f"{key}: {said}"
             )
 
 
@@ -244,10 +243,10 @@ def test_the_loss_of_a_process_is_a_sentence_and_a_checkpoint_of_the_step_before
 
 def test_the_first_process_may_take_longer_than_the_others_patience(monkeypatch):
     sent, heard = [], threading.Event()
-    monkeypatch.setattr(distributed, "_PATIENCE", timedelta(seconds=0.04))
+    monkeypatch.setattr(distributed, "_TIMEOUT", timedelta(seconds=0.04))
     monkeypatch.setattr(distributed.dist, "broadcast", lambda flag, root: (sent.append(float(flag)), heard.set()))
     monkeypatch.setattr(distributed.dist, "broadcast_object_list", lambda passed, src, device: sent.append(passed))
-    assert World(torch.device("cpu"), 0, 2).first(lambda: heard.wait(60)) is True
+    assert Processes(torch.device("cpu"), 0, 2).on_first(lambda: heard.wait(60)) is True
     *waiting, over, passed = sent
     assert set(waiting) == {0.0} and over == 1.0 and passed == [True, False]
 
@@ -259,158 +258,30 @@ def test_processes_meet_for_an_hour_but_a_silent_one_is_given_up_in_minutes(monk
     )
     monkeypatch.setattr(distributed.dist, "init_process_group", lambda backend, **options: given.update(options))
     monkeypatch.setattr(distributed.atexit, "register", lambda function: None)
-    monkeypatch.setattr(distributed, "end_with", lambda gone: given.update(orphan=gone()))
-    distributed._meet("gloo")
+    monkeypatch.setattr(distributed, "stop_when", lambda gone: given.update(orphan=gone()))
+    distributed._connect("gloo")
     assert given["meeting"] >= timedelta(hours=1) and timedelta(minutes=1) < given["timeout"] <= timedelta(minutes=15)
     assert given["orphan"] is False
     monkeypatch.setattr(distributed.dist, "is_initialized", lambda: True)
-    assert distributed.lost(RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer"))
-    assert not distributed.lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
-
-
-def _listening(root):
-    """Addresses that process `root` and its children listen on, as the system's table has them."""
-    children, todo, found = {}, [root], set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            children.setdefault(int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1]), []).append(
-                int(folder.name)
-            )
-    table = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
-    sockets = {f"socket:[{row[9]}]": row[1] for row in table if row[3] == "0A"}
-    while todo:
-        process = todo.pop()
-        todo += children.get(process, [])
-        with contextlib.suppress(OSError):
-            found |= {sockets.get(os.readlink(file)) for file in Path(f"/proc/{process}/fd").iterdir()}
-    return found - {None}
-
-
-def test_launch_trains_in_child_processes_that_the_network_cannot_reach(two, monkeypatch):
-    folder, pictures, _ = two
-    run, config = Run("launched", folder), TrainConfig.quick(96, epochs=1, batch_size=16)
-    before, seen, over = _listening(os.getpid()) if Path("/proc/net/tcp").exists() else None, set(), threading.Event()
-
-    def look():
-        while before is not None and not over.wait(0.1):
-            seen.update(_listening(os.getpid()) - before)
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        result = launch(pictures, run, config, VAEConfig(32, 4, (4, 8, 8)), processes=2, device="cpu", progress=False)
-    finally:
-        over.set()
-        watcher.join()
-    assert before is None or seen and all(address.startswith("0100007F:") for address in seen)
-    assert result.finished and result.scores.pictures == len(pictures.split.validation)
-    assert load_checkpoint(run.last)[1]["step"] == len(pictures.split.train) // 16
-    with pytest.raises(InputError, match="`resume=True`, or choose another name"):
-        launch(pictures, run, config, processes=2, device="cpu")
-
-
-def test_the_sentence_of_a_child_is_passed_on(capsys):
-    says = "import sys; print('step 1'); print('vae_helpers: the disk is full.'); print('noise'); sys.exit(2)"
-    assert _run([sys.executable, "-c", says]) == "the disk is full."
-    assert "step 1" in capsys.readouterr().out
-    assert "status 3" in _run([sys.executable, "-c", "raise SystemExit(3)"])
-    assert _run([sys.executable, "-c", "pass"]) is None
-
-
-def test_a_character_that_is_cut_in_two_arrives_whole(capsys):
-    says = "import os; os.write(1, b'a' * 4095 + '\u20ac'.encode() + b'b'); os.write(1, b'\\xe2')"
-    assert _run([sys.executable, "-c", says]) is None
-    assert capsys.readouterr().out == "a" * 4095 + "\u20acb\ufffd"  # what is cut off at the very end is shown as such
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed another way there")
-def test_processes_end_with_a_checkpoint_when_the_notebook_dies(two):
-    folder, *_ = two
-    run = Run("orphaned", folder)
-    says = (
-        f"import sys; sys.path.insert(0, {str(PROJECT / 'tests')!r})\nimport test_distributed as t\n"
-        f"t.launch(t._pictures({str(folder)!r}), t.Run('orphaned', {str(folder)!r}), t.replace(t.CONFIG, epochs=100_000, "
-        "evaluate_every=100_000, pictures_every=100_000, compile=False), t.MODEL, processes=1, device='cpu', progress=False)"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", says],
-        env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as notebook:
-        while not run.last.is_file() and notebook.poll() is None:
-            time.sleep(0.1)
-        notebook.kill()
-    while True:  # the run's lock is free once they have ended
-        with only_user(run.models / ".lock") as free:
-            if free:
-                break
-        time.sleep(0.1)
-    assert load_checkpoint(run.last)[1]["step"] > 0
-
-
-def test_ctrl_c_in_the_notebook_asks_the_processes_to_save_and_end(monkeypatch):
-    said = []
-
-    def interrupted(text, **_):
-        said.append(text)
-        if "ready" in text or "saving" in text:  # the second one, too
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("builtins.print", interrupted)
-    waits = (
-        "import signal, sys\ndef save(*_):\n  print('saving', flush=True); sys.exit(1)\n"
-        "signal.signal(signal.SIGTERM, save)\nprint('ready', flush=True)\nsignal.pause()"
-    )
-    assert _run([sys.executable, "-c", waits]) is None
-    assert "saving" in "".join(said)
-
-
-def test_shares_tile_the_batch_and_do_not_change_its_content(small_set):
-    rows = small_set.split.train
-    (whole, flips), parts = next(plan(rows, 17, 0, 0)), []
-    for rank in range(3):
-        world = World(torch.device("cpu"), rank, 3)
-        batch = next(feed(small_set.pictures, rows, CONFIG, 0, 0, world))
-        parts.append((batch.pictures, noise_for(batch, 2, 8, 0, 5, world.device)))
-    expected = [
-        small_set.pictures[row][:, ::-1] if flip else small_set.pictures[row] for row, flip in zip(whole, flips)
-    ]
-    assert np.array_equal(torch.cat([p for p, _ in parts]).numpy(), np.stack(expected))
-    alone = next(feed(small_set.pictures, rows, CONFIG, 0, 0, World(torch.device("cpu"))))
-    assert torch.equal(torch.cat([n for _, n in parts], dim=1), noise_for(alone, 2, 8, 0, 5, torch.device("cpu")))
-    assert {len(p) for p, _ in parts} == {5, 6}
-
-
-def test_on_gpus_batch_norm_becomes_pytorchs_own_with_the_same_parameters():
-    model = BetaVAE(MODEL)
-    before = dict(model.state_dict())
-
-    class _Cuda:  # no GPU is needed to see what is put in
-        type = "cuda"
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.nn.Module, "to", lambda module, *_: module)
-        synchronise_batch_norm(model, _Cuda())
-    after = model.state_dict()
-    assert sum(isinstance(m, _BatchNormOnGPUs) for m in model.modules()) == 5
-    assert list(after) == list(before) and all(after[k].data_ptr() == before[k].data_ptr() for k in before)
+    assert distributed.process_was_lost(RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer"))
+    assert not distributed.process_was_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 def test_more_processes_than_pictures_or_devices_get_a_sentence(small_set, monkeypatch):
-    state = run_state.fresh(CONFIG, VAEConfig(32, 8), World(torch.device("cpu")))
-    state.world = World(torch.device("cpu"), 0, 40)
+    state = run_state.new_state(CONFIG, VAEConfig(32, 8), Processes(torch.device("cpu")))
+    state.processes = Processes(torch.device("cpu"), 0, 40)
     with pytest.raises(InputError, match="cannot be shared by 40 processes"):
         train._require_fitting(state, small_set, CONFIG)
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("MASTER_ADDR", "localhost"), ("MASTER_PORT", "29500")):
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr("vae_helpers.train.processes.pick_device", lambda name: torch.device("mps"))
     with pytest.raises(InputError, match="--device cpu"):
-        open_world()
+        open_processes()
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr("vae_helpers.train.processes.pick_device", lambda name: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match="--nproc-per-node 1"):
-        open_world()
+        open_processes()
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def test_an_uploaded_photo_is_shown_and_not_kept_in_the_widget(latents, photos, 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"%PDF-1.4"])
 def test_a_bad_upload_is_a_sentence(latents, content):
     upload(latents, "notes.pdf", content)
-    assert is_error(latents) and "The picture notes.pdf cannot be used" in latents.status.value
+    assert is_error(latents) and "the picture notes.pdf cannot be used" in latents.status.value
     assert latents.start.value == 0
 
 
@@ -100,7 +100,7 @@ def test_an_upload_may_have_a_name_that_no_file_can_have(latents, photos, name):
     upload(latents, name, (photos / "b.jpg").read_bytes())
     assert not is_error(latents) and latents.start.value == 30
     upload(latents, name, b"words")
-    assert is_error(latents) and "cannot be used: it is not a JPEG" in latents.status.value
+    assert is_error(latents) and "cannot be used, because it is not a JPEG" in latents.status.value
     assert "/photo" not in latents.status.value
 
 

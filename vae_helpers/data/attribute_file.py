@@ -32,16 +32,16 @@ def read_attributes(path: Path | str, names: Sequence[str]) -> Attributes:
 
     The first column is a picture's path, or its file name with or without the suffix; the others are numbers, ±1, or
     words, which make a category. Comma, semicolon, tab or spaces part the cells. CelebA's lists (a line with the count,
-    a line of names without the first) open too, as do lists without a line of names. How many pictures and rows found
-    no partner is said in one line. Raises InputError for a missing, empty or binary file, a ragged line, a cell that is
-    no number in a column of numbers, a picture or a column named twice, and where no row names a picture.
+    a line of names without the first) open too, as do lists without a line of names. One line on stderr counts the
+    pictures and rows without a partner. Raises InputError for a missing, empty or binary file, a ragged line, a cell
+    that is no number in a column of numbers, a picture or a column named twice, and where no row names a picture.
     """
     path = Path(path).expanduser()
     table = _parse(path, _lines(path))
     found, unknown = _matched(path, table, names)
     if not found:
         raise InputError(
-            f"None of the {len(table.rows):,} rows of {path.name} names a picture of this set (the first "
+            f"none of the {len(table.rows):,} rows of {path.name} names a picture of this set (the first "
             f"row is {table.rows[0][1]!r}, the first picture {names[0] if names else 'missing'!r}): give "
             "paths below the folder, or file names."
         )
@@ -66,7 +66,7 @@ def _lines(path: Path) -> list[str]:
         data = path.read_bytes()
     except OSError as problem:
         reason = "there is no such file" if isinstance(problem, FileNotFoundError) else problem.strerror
-        raise InputError(f"The attributes in {path} cannot be read ({reason}): give the path of a CSV file.") from None
+        raise InputError(f"the attributes in {path} cannot be read ({reason}): give the path of a CSV file.") from None
     wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
         text = data.decode("utf-16" if wide else "utf-8-sig")
@@ -100,7 +100,7 @@ def _parse(path: Path, lines: list[str]) -> _Table:
     for number, cells in rows:
         if len(cells) != width:
             raise InputError(
-                f"Line {number} of {path.name} has {len(cells)} cells, but the others have {width}: mend "
+                f"line {number} of {path.name} has {len(cells)} cells, but the others have {width}: mend "
                 "that line (put quotes around a name with a delimiter in it)."
             )
     if not rows:
@@ -139,12 +139,12 @@ def _column(path: Path, name: str, cells: list[tuple[int, str]]) -> tuple[np.nda
     line, wrong = next(cell for cell, number in zip(cells, numbers) if number is None)
     if any(number is not None and not math.isnan(number) for number in numbers):
         raise InputError(
-            f"Line {line} of {path.name} has {wrong!r} for {name!r}, where other rows have numbers: "
+            f"line {line} of {path.name} has {wrong!r} for {name!r}, where other rows have numbers: "
             "correct it, or leave the cell empty."
         )
     if len(words) > _MOST_CHOICES:
         raise InputError(
-            f"The column {name!r} of {path.name} has {len(words):,} different words (the first is "
+            f"the column {name!r} of {path.name} has {len(words):,} different words (the first is "
             f"{wrong!r}): give numbers or at most {_MOST_CHOICES} categories, or remove it."
         )
     return np.array(
@@ -167,7 +167,7 @@ def _matched(path: Path, table: _Table, names: Sequence[str]) -> tuple[dict[int,
             unknown.append(given)
         elif picture in found and table.rows[found[picture]][2] != cells:
             raise InputError(
-                f"Lines {table.rows[found[picture]][0]} and {line} of {path.name} both name "
+                f"lines {table.rows[found[picture]][0]} and {line} of {path.name} both name "
                 f"{names[picture]!r}, with different values: remove one."
             )
         else:
@@ -190,7 +190,7 @@ def _picture(
         there = [i for i in there if PurePosixPath(names[i]).parent.name in ("", parts[-2])]
     if len(there) > 1:
         raise InputError(
-            f"Line {line} of {path.name} names {given!r}, which could be {names[there[0]]!r} or "
+            f"line {line} of {path.name} names {given!r}, which could be {names[there[0]]!r} or "
             f"{names[there[1]]!r}: give paths below the folder."
         )
     return there[0] if there else None

@@ -89,7 +89,7 @@ def _pixels(pictures: PictureSet) -> np.ndarray:
     """Measured, or read from beside the cache where that was done for as many pictures by this version."""
     kept = None if pictures.cache is None else pictures.cache / "pixels.npy"
     shape = (len(pictures), len(PIXELS))
-    with contextlib.suppress(OSError, ValueError, EOFError):  # not measured yet, or torn
+    with contextlib.suppress(OSError, ValueError, EOFError):  # not measured yet, or damaged
         if kept:
             stored = np.load(kept, allow_pickle=False)
             if stored.shape == (shape[0] + 1, shape[1]) and (stored[-1] == PIXELS_VERSION).all():

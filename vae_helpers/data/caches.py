@@ -1,4 +1,4 @@
-"""All caches of a folder: what an earlier one can give to a new one, what each takes, which are old, and clearing."""
+"""All caches of a folder: pictures that a new one takes from an earlier one, their sizes, which are old, clearing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_helpers.data.cache import CACHE_VERSION, Cached, Fill, open_if_sound
+from vae_helpers.data.cache import Fill
+from vae_helpers.data.cache_format import CACHE_VERSION, Cached, open_if_sound
 from vae_helpers.files import only_builder
 
 GONE = "its pictures are gone"
 
 
-class Kept(NamedTuple):
+class CacheInfo(NamedTuple):
     """A cache on the disk: its folder, bytes, what it was made of (a path or a set), and why it is old, or nothing."""
 
     folder: Path
@@ -27,7 +28,7 @@ class Kept(NamedTuple):
     old: str
 
 
-def list_caches(where: Path) -> list[Kept]:
+def list_caches(where: Path) -> list[CacheInfo]:
     """Every cache in the folder `where`, finished or not, by name; a folder that is something else is left out."""
     with contextlib.suppress(OSError):
         return [_look(path) for path in sorted(where.iterdir()) if _is_cache(path)]
@@ -36,15 +37,12 @@ def list_caches(where: Path) -> list[Kept]:
 
 def sources_in(where: Path) -> set[str]:
     """What has been opened there by name: paths and sets."""
-    return {kept.source for kept in list_caches(where) if kept.source}
+    return {cache.source for cache in list_caches(where) if cache.source}
 
 
-def clear_caches(where: Path, everything: bool = False) -> list[Kept]:
+def clear_caches(where: Path, everything: bool = False) -> list[CacheInfo]:
     """Delete the old caches in `where`, or all; returns what was deleted. One that is being built stays."""
-    cleared = []
-    for kept in list_caches(where):
-        if (kept.old or everything) and _delete(kept.folder):
-            cleared.append(kept)
+    cleared = [cache for cache in list_caches(where) if (cache.old or everything) and _delete(cache.folder)]
     stems = {path.name for path in where.iterdir() if path.is_dir()} if cleared else set()
     for path in where.glob("*.skipped.txt") if cleared else ():
         if path.name.removesuffix(".skipped.txt") not in stems:
@@ -56,7 +54,7 @@ def clear_caches(where: Path, everything: bool = False) -> list[Kept]:
 
 
 def newest_of(where: Path, family: str, orphans: str = "") -> Cached | None:
-    """The newest sound cache whose stem begins with `family`, else of the pattern `orphans` if its pictures are gone."""
+    """The newest sound cache whose stem begins with `family`, else one of pattern `orphans` whose pictures are gone."""
     for stems in filter(None, (f"{family}*", orphans)):
         found = [path.parent for path in where.glob(f"{stems}/index.json") if not path.parent.suffix]
         for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
@@ -67,13 +65,14 @@ def newest_of(where: Path, family: str, orphans: str = "") -> Cached | None:
     return None
 
 
-def carrying(fill: Fill, old: Callable[[], Cached | None], source: Callable[[Cached], np.ndarray]) -> Fill:
+def reusing(fill: Fill, old: Callable[[], Cached | None], source: Callable[[Cached], np.ndarray]) -> Fill:
     """`fill`, but rows that the cache `old()` holds are copied from there.
 
     `source` gives the old row of each new one, -1 where there is none. Both are asked when a cache is being built only.
     """
 
-    def both(blocks: Sequence[np.ndarray]) -> Iterator:
+    def copied_or_filled(blocks: Sequence[np.ndarray]) -> Iterator:
+        """Copy what there is, then fill the rest."""
         earlier = old()
         if earlier is None:
             yield from fill(blocks)
@@ -85,7 +84,7 @@ def carrying(fill: Fill, old: Callable[[], Cached | None], source: Callable[[Cac
                 yield kept, np.ascontiguousarray(earlier.pictures[rows_of[kept]]), [None] * len(kept)
         yield from fill([left for rows in blocks if len(left := rows[rows_of[rows] < 0])])
 
-    return both
+    return copied_or_filled
 
 
 def _is_cache(path: Path) -> bool:
@@ -94,7 +93,7 @@ def _is_cache(path: Path) -> bool:
     return path.name.partition(".")[2].startswith("building") or (path / "pictures.npy").is_file()
 
 
-def _look(path: Path) -> Kept:
+def _look(path: Path) -> CacheInfo:
     """What a cache is, from the small file beside its index."""
     size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
     try:
@@ -103,10 +102,10 @@ def _look(path: Path) -> Kept:
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         version, source, made_of_files = None, "", False
     if "." in path.name:
-        return Kept(path, size, source, "unfinished")
+        return CacheInfo(path, size, source, "unfinished")
     if version != CACHE_VERSION:
-        return Kept(path, size, source, "from another version")
-    return Kept(path, size, source, GONE if made_of_files and not os.path.exists(source) else "")
+        return CacheInfo(path, size, source, "from another version")
+    return CacheInfo(path, size, source, GONE if made_of_files and not os.path.exists(source) else "")
 
 
 def _delete(path: Path) -> bool:

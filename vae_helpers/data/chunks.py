@@ -1,4 +1,4 @@
-"""What lies in a JPEG, JPEG 2000 or PNG file, found without decoding it."""
+"""Scans, colour profiles and texts of JPEG, JPEG 2000 and PNG files, found without decoding them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
-from vae_helpers.data.kinds import Unreadable, shown
+from vae_helpers.data.kinds import Unreadable
+from vae_helpers.errors import printable
 
 WHITE = (255, 255, 255)
 DARK_BITS = 14  # what uses no more than these of 16 bits comes out below a quarter of the brightness
@@ -19,7 +20,8 @@ _SRGB = 2  # levels: a profile that changes colours by no more says sRGB in othe
 
 def flatten(picture: Image.Image) -> tuple[Image.Image, str | None]:
     """Load a picture as L, LA, RGB, RGBA, CMYK or LAB of 8 bits, and a note if its depth makes it dark."""
-    raw = str(picture.tile[0][3]) if picture.tile else ""  # Pillow forgets it once the picture is loaded
+    tile = getattr(picture, "tile", ())  # Pillow forgets it once the picture is loaded
+    raw = str(tile[0][3]) if tile else ""
     picture.load()
     mode, clear = picture.mode, picture.has_transparency_data
     if mode in ("I", "F") or mode.startswith("I;16"):
@@ -71,7 +73,7 @@ def _change(profile: bytes, mode: str) -> tuple[ImageCms.ImageCmsTransform | Non
         after = np.asarray(ImageCms.applyTransform(probe, change), int)
         if np.abs(after - np.asarray(probe.convert("RGB"))).max() <= _SRGB:
             return None, mode, None
-    name = shown(ImageCms.getProfileDescription(source).strip())[:40] if profile else "L*a*b*"
+    name = printable(ImageCms.getProfileDescription(source).strip())[:40] if profile else "L*a*b*"
     return change, takes, f"was converted from {name or space} to sRGB"
 
 

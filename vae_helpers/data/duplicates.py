@@ -17,7 +17,7 @@ MAX_BITS = 20  # of 128 that may differ; between different photos the least seen
 MAX_COLOUR = 16.0  # root mean square difference of the 8 × 8 colour thumbnails, in levels of 255
 MIN_SIGNAL = 0.5  # levels: a frequency weaker than this is noise, and counts as not there
 _WAVES = 16  # frequencies per side that the hash is chosen from
-_DEALS = 3  # ways of dealing the 128 bits into 8 bands of 16; rows are compared if any band is equal:
+_ORDERS = 3  # orders in which the 128 bits are cut into 8 bands of 16; rows are compared if any band is equal:
 # sure up to 7 differing bits, 99 % at 12, 75 % at 20
 _WINDOW = 16  # neighbours looked at within equal bands: bounds the work when all pictures look alike
 _ROWS = 256
@@ -37,23 +37,18 @@ def near_duplicates(pictures: np.ndarray) -> tuple[tuple[int, ...], ...]:
     Two rows are linked when at most 20 of 128 hash bits differ and their 8 × 8 thumbnails agree; groups are what
     links connect. Time and memory grow like N log N, whatever the pictures.
     """
-    prints = fingerprints(pictures)
-    parent = list(range(len(prints.bits)))
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = row = parent[parent[row]]
-        return row
-
-    for first, second in _links(prints):
-        for a, b in zip(first.tolist(), second.tolist()):
-            low, high = sorted((root(a), root(b)))
-            parent[high] = low
-    members: dict[int, list[int]] = {}
-    for row in range(len(parent)):
-        if (top := root(row)) != row:
-            members.setdefault(top, [top]).append(row)
-    return tuple(tuple(rows) for _, rows in sorted(members.items()))
+    count, links = len(pictures), [np.stack(pair) for pair in _links(fingerprints(pictures))]
+    if not links:
+        return ()
+    first, second = np.concatenate(links, axis=1)
+    linked = coo_array((np.ones(len(first), bool), (first, second)), (count, count))
+    _, group = connected_components(linked, directed=False)
+    rows = np.argsort(group, kind="stable")
+    groups = np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1)
+    return tuple(sorted(tuple(members.tolist()) for members in groups if len(members) > 1))
 
 
 def fingerprints(pictures: np.ndarray) -> Fingerprints:
@@ -108,9 +103,9 @@ def _links(prints: Fingerprints) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _bands(codes: np.ndarray) -> Iterator[np.ndarray]:
-    """16-bit pieces of the hashes: as they lie, then with the bits dealt anew by fixed strides."""
+    """16-bit pieces of the hashes: in their order, then reordered by fixed strides."""
     bits = np.unpackbits(codes.view(np.uint8), axis=1)
-    for stride in (1, 43, 85)[:_DEALS]:
+    for stride in (1, 43, 85)[:_ORDERS]:
         yield from _pack(bits[:, np.arange(128) * stride % 128]).T
 
 

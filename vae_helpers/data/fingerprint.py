@@ -1,4 +1,4 @@
-"""What tells one picture from another, whatever it is called and wherever it lies: 64 bits of a file's contents."""
+"""Fingerprints: 64 bits of a file's contents, by which a picture is known again under another name or path."""
 
 from __future__ import annotations
 

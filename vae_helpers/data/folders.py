@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_helpers.data.kinds import KINDS, advice_left_out, head_of, label_left_out, shown, takes
-from vae_helpers.errors import InputError
+from vae_helpers.data.kinds import KINDS, advice_left_out, head_of, label_left_out, takes
+from vae_helpers.errors import InputError, printable
 from vae_helpers.files import expand
 
 FOLDERS = {"butterfly": "butterfly_data", "animal": "Animals_data"}
@@ -51,7 +51,7 @@ def find_folder(source: str | os.PathLike[str]) -> Path:
         return project_root() / "data" / FOLDERS[source]
     if not str(source).strip():
         raise InputError(
-            "The folder of pictures has no name (an unset variable?); give its path, or `.` for the current folder."
+            "the folder of pictures has no name (an unset variable?): give its path, or `.` for the current folder."
         )
     path = expand(source)
     if not path.is_absolute() and not os.path.lexists(path):
@@ -106,12 +106,12 @@ def list_pictures(folder: Path) -> Listing:
 
 def _require_folder(folder: Path) -> None:
     if os.path.isfile(folder):
-        raise InputError(f"{shown(str(folder))} is a file; give the folder that holds the pictures.")
+        raise InputError(f"{printable(str(folder))} is a file: give the folder that holds the pictures.")
     if os.path.isdir(folder):
         return
     if os.path.exists(folder):
-        raise InputError(f"{shown(str(folder))} is a pipe or a device; give a folder of pictures.")
-    raise InputError(f"There is no folder {shown(str(folder))}; {_advice(folder)}.")
+        raise InputError(f"{printable(str(folder))} is a pipe or a device: give a folder of pictures.")
+    raise InputError(f"there is no folder {printable(str(folder))}: {_advice(folder)}.")
 
 
 def _entries(path: str, seen: set[tuple[int, int]]) -> list[os.DirEntry]:
@@ -127,7 +127,7 @@ def _entries(path: str, seen: set[tuple[int, int]]) -> list[os.DirEntry]:
         return []  # it was taken away while we looked around
     except OSError as error:
         raise InputError(
-            f"The folder {shown(path)} cannot be read ({error.strerror}); mend that or move it away."
+            f"the folder {printable(path)} cannot be read ({error.strerror}): mend that or move it away."
         ) from None
     return sorted(entries, key=lambda entry: entry.name)
 
@@ -156,14 +156,14 @@ def _found(name: str, entry: os.DirEntry) -> tuple[Found | None, str]:
 def _why_not_data(path: str, name: str, folders, files: Sequence[os.DirEntry]) -> str | None:
     """Why the sub-folder `name` of `path` holds no pictures of the set; `None` if it may."""
     if name.lower() in NOT_DATA:
-        return f"folder {shown(name)}"
+        return f"folder {printable(name)}"
     if name in RESULTS and _has_runs(Path(path), folders):
         return "folder of results"
     # Many sets are called thumbnails: those of the pictures beside them have the same names.
     if _THUMBNAILS.fullmatch(name.lower()):
         beside = {Path(entry.name).stem for entry in files}
         if any(Path(entry.name).stem in beside for entry in _entries(folders[name].path, set())):
-            return f"folder {shown(name)}"
+            return f"folder {printable(name)}"
     return None
 
 
@@ -178,13 +178,12 @@ def _has_runs(folder: Path, names) -> bool:
 
 def _nothing_found(folder: Path, left_out: Counter[str]) -> str:
     if not left_out:
-        return f"The folder {shown(str(folder))} is empty; {_advice(folder)}."
-    return (
-        f"The folder {shown(str(folder))} holds no {KINDS} picture (only {tell_left_out(left_out)}); {_advice(folder)}."
-    )
+        return f"the folder {printable(str(folder))} is empty: {_advice(folder)}."
+    held = f"holds no {KINDS} picture (only {left_out_in_words(left_out)})"
+    return f"the folder {printable(str(folder))} {held}: {_advice(folder)}."
 
 
-def tell_left_out(left_out: Counter[str]) -> str:
+def left_out_in_words(left_out: Counter[str]) -> str:
     """What was left out, the most first, and what to do about pictures among it."""
     kinds = [f"{count:,} × {label}" for label, count in left_out.most_common(5)]
     kinds += [f"{left_out.total() - sum(left_out[label] for label, _ in left_out.most_common(5)):,} others"] * (
@@ -230,7 +229,7 @@ def fraction(name: str, salt: str = "") -> float:
 def choose(names: Sequence[str], limit: int | None) -> np.ndarray:
     """Rows of at most `limit` names, spread over their labels in proportion, in the order of their hashes.
 
-    The choice hangs on the names alone, and adding a few names changes it by a few. The order mixes the labels, so
+    The choice depends on the names alone, and adding a few names changes it by a few. The order mixes the labels, so
     that any stretch of a cache is a fair sample.
     """
     hashes = np.array([fraction(name, "limit") for name in names])

@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 from PIL import Image, features
 
+from vae_helpers.errors import printable
+
 KINDS = "JPEG, PNG, WebP, AVIF, JPEG 2000, BMP, GIF or TIFF"
 HEIF_ADVICE = "`pip install pillow-heif` to read HEIC"
 _SUFFIXES = {  # MPO (many phones) opens as JPEG
@@ -146,7 +148,7 @@ def label_left_out(name: str, head: bytes | None = None) -> str:
     suffix = suffix_of(name)
     if not suffix or len(suffix) > 16:
         return kind_of(head or b"") or "no suffix"
-    return shown(suffix)
+    return printable(suffix)
 
 
 def advice_left_out(labels) -> str:
@@ -159,8 +161,3 @@ def advice_left_out(labels) -> str:
     rest = labels & (_UNREAD | {"AVIF", "JPEG2000", "JPEG XL"}) - heif - raw - {".zip"}
     parts += [f"save {', '.join(sorted(rest))} as PNG"] if rest else []
     return ", ".join(parts)
-
-
-def shown(text: str) -> str:
-    """A name as it may reach a screen: what is not printable, such as ESC, becomes `\\x1b`."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

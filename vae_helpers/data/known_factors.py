@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_helpers.data.decode import resize_square
+from vae_helpers.data.decoding import resize_square
 from vae_helpers.data.synthetic.shapes import Factor
 from vae_helpers.errors import InputError
 
@@ -53,29 +53,30 @@ def open_known_factors(path: Path) -> KnownFactors:
     when the file is missing, is something else, or h5py is not installed.
     """
     if not path.is_file():
-        raise InputError(f"There is no file {path}; give the path of a dSprites .npz or a Shapes3D .h5 file.")
+        raise InputError(f"there is no file {path}: give the path of a dSprites .npz or a Shapes3D .h5 file.")
     try:
         opened = _open_npz(path) if path.suffix.lower() == ".npz" else _open_h5(path)
-        return opened._replace(read=_plain_errors(path, opened.read))
+        return opened._replace(read=_with_plain_errors(path, opened.read))
     except InputError:
         raise
     except Exception:  # damaged headers raise nearly anything, down to tokenizer errors
         raise InputError(
             f"{path} is not a dSprites .npz (imgs, latents_values) or Shapes3D .h5 (images, labels) file, "
-            "or it is damaged; download it again."
+            "or it is damaged: download it again."
         ) from None
 
 
-def _plain_errors(path: Path, read: Callable[[np.ndarray, int], Iterator[np.ndarray]]):
-    def read_or_say_why(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+def _with_plain_errors(path: Path, read: Callable[[np.ndarray, int], Iterator[np.ndarray]]):
+    def read_in_words(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+        """As `read`; whatever it raises becomes one sentence."""
         try:
             yield from read(rows, size)
         except Exception:  # whatever zlib, zipfile or HDF5 say
             raise InputError(
-                f"The pictures in {path} cannot be read to the end: the file is damaged; download it again."
+                f"the pictures in {path} cannot be read to the end, because it is damaged: download it again."
             ) from None
 
-    return read_or_say_why
+    return read_in_words
 
 
 def _open_npz(path: Path) -> KnownFactors:
@@ -86,6 +87,7 @@ def _open_npz(path: Path) -> KnownFactors:
             raise ValueError
 
     def read(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+        """Squares of sorted rows."""
         # The archive is compressed, so it is read through once, forward, keeping one picture at a time.
         with _open_images(path) as (stream, shape):
             length = int(np.prod(shape[1:]))
@@ -135,13 +137,14 @@ def _open_h5(path: Path) -> KnownFactors:
     try:
         import h5py
     except ImportError:
-        raise InputError(f"Reading {path.name} needs the package h5py; install it with `pip install h5py`.") from None
+        raise InputError(f"reading {path.name} needs the package h5py: install it with `pip install h5py`.") from None
     with h5py.File(path, "r") as file:
         values, shape = np.asarray(file["labels"], np.float64), file["images"].shape
     if len(shape) != 4 or shape[3] != 3 or values.shape != (shape[0], len(_SHAPES3D)):
         raise ValueError
 
     def read(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+        """Squares of sorted rows."""
         with h5py.File(path, "r") as file:
             images = file["images"]
             for start in range(0, len(rows), 64):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch.nn.functional import adaptive_avg_pool2d
 
 from vae_helpers.errors import InputError
 
@@ -67,6 +65,9 @@ def measure_pixels(frames: np.ndarray) -> np.ndarray:
 
 
 def _measure(frames: np.ndarray) -> np.ndarray:
+    import torch  # here, so that a folder that is not there is refused before torch is loaded
+    from torch.nn.functional import adaptive_avg_pool2d
+
     full = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float()
     small = adaptive_avg_pool2d(full, (min(_SIDE, full.shape[2]), min(_SIDE, full.shape[3]))).double().numpy()
     height, width = small.shape[2:]

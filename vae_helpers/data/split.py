@@ -13,7 +13,7 @@ from vae_helpers.errors import InputError
 TRAINING, VALIDATION = 0.8, 0.1  # the rest is the test set
 SHARES = np.array([TRAINING, VALIDATION, 1 - TRAINING - VALIDATION])
 # Groups may fill a part up to these shares before they go elsewhere: with few duplicates none ever does.
-ROOM = np.array([0.85, 0.125, 0.125])
+MOST = np.array([0.85, 0.125, 0.125])
 FEW, SMALL = 32, 0.05  # a part of fewer pictures, or of a smaller share, is said to be small
 UNDECIDED = 255
 
@@ -32,7 +32,7 @@ def split_by_name(names: Sequence[str], groups: Sequence[Sequence[int]] = (), pa
     1. A row whose part is given in `parts` (uint8 `(N,)`, 255 where it is not) has that part, and its group follows.
     2. A picture that is in no group (of near-duplicates) goes by the hash of its own name, whatever others there are.
     3. Groups stay whole. Largest first, each goes by its lowest hash, so that a new duplicate pulls into training and
-       not out of it, unless that part would grow beyond its `ROOM`: then it goes to the part that lacks most. So
+       not out of it, unless that part would grow beyond its `MOST`: then it goes to the part that lacks most. So
        adding pictures moves a group only where copies are so many that held-out parts would starve.
     4. Where a tiny set would leave a part empty, the group with the most fitting hash fills it.
 
@@ -51,7 +51,7 @@ def split_by_name(names: Sequence[str], groups: Sequence[Sequence[int]] = (), pa
     whole, side_of = np.unique(group[free & ~alone]), np.zeros(len(names), np.uint8)
     for top in whole[np.lexsort((lowest[whole], -size[whole]))]:
         side = _by_hash(lowest[top])
-        if held[side] + size[top] > ROOM[side] * len(names):
+        if held[side] + size[top] > MOST[side] * len(names):
             side = np.argmax(SHARES * len(names) - held)
         side_of[top] = side
         held[side] += size[top]
@@ -60,7 +60,7 @@ def split_by_name(names: Sequence[str], groups: Sequence[Sequence[int]] = (), pa
     split = Split(*(np.flatnonzero(part == side) for side in range(3)))
     if not (len(split.train) and len(split.validation)):
         raise InputError(
-            "All of these pictures are in one part of the run's own split, so there is nothing to hold "
+            "all of these pictures are in one part of the run's own split, so there is nothing to hold "
             "out: add pictures."
         )
     return split
@@ -88,7 +88,7 @@ def _grouped(names: Sequence[str], groups: Sequence[Sequence[int]]) -> tuple[np.
     count = len(names)
     if count < 2:
         raise InputError(
-            f"A split needs at least two pictures, and this set has {count}; add pictures, or use the "
+            f"a split needs at least two pictures, and this set has {count}: add pictures, or use the "
             "built-in set (`DATASET=synthetic`)."
         )
     hashes = np.array([fraction(name, "split") for name in names])

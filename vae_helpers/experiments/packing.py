@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from vae_helpers.data import PictureSet
 from vae_helpers.files import as_utf8, require_place, writing
 from vae_helpers.latent import reconstruct
 from vae_helpers.model import BetaVAE, held_out_loss
 from vae_helpers.runs import SHIPPED, Run, describe, load_run, open_for_run, save_checkpoint
-from vae_helpers.runs.shipped import _FILES, _option
+from vae_helpers.runs.shipped import FILES
 from vae_helpers.scores import evaluate, ssim_of
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train import hardware
@@ -36,12 +38,12 @@ def pack(
 
     Weights go to float16, BatchNorm's statistics stay. Scores in made.txt are those of the packed weights, on the run's
     validation part (which chose the weights) and on its test part (which nothing has looked at). Of a built-in set the
-    packed run opens the first 1,024 pictures, whose parts are the same. `data` says where the run's pictures are, if they
-    have moved; `opening`: more for `open_pictures`. Returns the files. Raises InputError where they are there already,
-    unless they may be `replace`d.
+    packed run opens the first 1,024 pictures, whose parts are the same. `data` says where the run's pictures are, if
+    they have moved; `opening`: more for `open_pictures`. Returns the files. Raises InputError where they are there
+    already, unless they may be `replace`d.
     """
     folder = folder or run.models.with_name(SHIPPED)
-    for file in _FILES:
+    for file in FILES:
         require_place(folder / file, "--save", replace)
     model, saved = load_run(run)
     pictures = open_for_run(run.name, saved, data, progress=progress, opening=opening)
@@ -55,20 +57,21 @@ def pack(
     }
     for parameter in model.parameters():
         parameter.data = parameter.half()
-    about = describe(pictures)
-    if pictures.source == "built-in":
-        count = min(PICTURES, len(pictures))
-        about |= {
-            "pictures": count,
-            "request": about["request"] | {"limit": count},
-            "prints": about["prints"][:count].clone(),
-            "sides": about["sides"][:count].clone(),
-        }
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
-    save_checkpoint(folder / _FILES[0], model, data=about, scores=scores.get("validation", {}), **kept)
-    with writing(folder / _FILES[1]) as file:
+    save_checkpoint(folder / FILES[0], model, data=_fewer(pictures), scores=scores.get("validation", {}), **kept)
+    with writing(folder / FILES[1]) as file:
         file.write(as_utf8(_made(run, model, saved, len(pictures.split.train), scores)))
-    return [folder / file for file in _FILES]
+    return [folder / file for file in FILES]
+
+
+def _fewer(pictures: PictureSet) -> dict:
+    """What a checkpoint says of the pictures; of a built-in set only the first ones, whose parts are the same."""
+    about = describe(pictures)
+    if pictures.source != "built-in":
+        return about
+    count = min(PICTURES, len(pictures))
+    first = {name: about[name][:count].clone() for name in ("prints", "sides")}
+    return about | {"pictures": count, "request": about["request"] | {"limit": count}} | first
 
 
 def _score(model: BetaVAE, pictures: np.ndarray, loss: dict) -> dict[str, float]:
@@ -96,7 +99,7 @@ def _made(run: Run, model: BetaVAE, saved: dict, train_pictures: int, scores: di
 
 
 def command_of(saved: dict) -> str:
-    """The shell's command that starts the run of a checkpoint's entries `saved`, from what the checkpoint says of it."""
+    """The shell's command that starts the run of a checkpoint's entries `saved`, from what these say of it."""
     config, request, model = TrainConfig(**saved["train_config"]), saved["data"]["request"], saved["config"]
     options = {
         "data": request["source"],
@@ -122,3 +125,9 @@ def command_of(saved: dict) -> str:
         elif value is not None:
             words.append(f"--{name}" if isinstance(value, bool) else _option(name, value))
     return " ".join(words)
+
+
+def _option(name: str, value: object) -> str:
+    """An option for a shell, whatever is in its value; one that begins with a dash would be taken for an option."""
+    word = shlex.quote(str(value))
+    return f"--{name}={word}" if str(value).startswith("-") else f"--{name} {word}"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torchvision import transforms
 from tqdm.auto import tqdm
 
 from vae_helpers.data import PictureSet, to_float
-from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss, own_dice, pick_half
+from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss, pick_half, seeded
 
 Step = Callable[[Tensor], Tensor]  # float pictures (N, 3, S, S) in [-1, 1] => the loss, after one optimiser step
 
@@ -69,7 +70,7 @@ def _plain_conv(x: Tensor, layer: nn.Conv2d) -> Tensor:
 
 def plain_step(config: VAEConfig, device: torch.device, free_switches: bool = False) -> Step:
     """The plain loop's step; `free_switches` adds what costs one line each: channels-last and autocast."""
-    with own_dice(0):
+    with seeded(0):
         model = PlainVAE(config).to(device).train()
     return _step_of(model, torch.optim.Adam(model.parameters(), lr=1e-3), device, free_switches)
 
@@ -95,20 +96,24 @@ def _step_of(
     return step
 
 
+class PlainRecipe(NamedTuple):
+    """How the plain loop is trained; the defaults are the specification's."""
+
+    epochs: int
+    batch_size: int = 128
+    lr: float = 0.005
+    seed: int = 0
+
+
 def plain_fit(
-    pictures: PictureSet,
-    epochs: int,
-    batch_size: int,
-    lr: float,
-    seed: int,
-    device: torch.device,
-    progress: bool = True,
+    pictures: PictureSet, recipe: PlainRecipe, device: torch.device, progress: bool = True
 ) -> tuple[PlainVAE, float]:
     """Train the plain model on the training part, decoded tensors in memory; returns it in eval mode, and the seconds.
 
     The learning rate is halved at each third, as the specification has it; a random half of each batch is mirrored.
     """
-    with own_dice(seed, device):
+    epochs, batch_size, lr, seed = recipe
+    with seeded(seed, device):
         model = PlainVAE(VAEConfig(image_size=pictures.pictures.shape[1]), own_start=True).to(device).train()
         optimizer = torch.optim.Adam(model.parameters(), lr=lr)
         step, rows, began = _step_of(model, optimizer, device), pictures.split.train, time.perf_counter()

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +21,9 @@ from tqdm.auto import tqdm
 from vae_helpers.data import PictureSet, to_float
 from vae_helpers.errors import InputError
 from vae_helpers.experiments.plain import PlainVAE, plain_step
-from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss, own_dice, pick_device, pick_half
+from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss, pick_device, pick_half, seeded
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import Batch, World, can_compile, fresh
-from vae_helpers.train.loop import _step as train_step
+from vae_helpers.train import Batch, Processes, can_compile, new_state, train_step
 
 
 class Row(NamedTuple):
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 def our_step(config: VAEConfig, device: torch.device, batch_size: int, compiled: bool) -> Callable[[Tensor], Tensor]:
     """This package's step, the very function that `fit` calls, on uint8 pictures (N, S, S, 3) in memory."""
     recipe = TrainConfig.quick(batch_size * 100, batch_size=batch_size)
-    state = fresh(recipe, config, World(device))
+    state = new_state(recipe, config, Processes(device))
     if compiled:
         state.model.compile()
 
@@ -139,7 +139,7 @@ def matrix(
         try:
             for _ in range(2):
                 step(x).item()
-            seconds = statistics.median(_seconds(lambda: step(x)) for _ in range(pairs))
+            seconds = statistics.median(_seconds(partial(step, x)) for _ in range(pairs))
         except torch.cuda.OutOfMemoryError:
             seconds = float("inf")
         rows.append(
@@ -150,7 +150,7 @@ def matrix(
 
 
 def _cell(config: VAEConfig, device: torch.device, kind: str, layout: str, way: str) -> Callable[[Tensor], Tensor]:
-    with own_dice(0):
+    with seeded(0):
         model, half = PlainVAE(config) if kind == "as written" else BetaVAE(config), pick_half(device)
     model.to(device).train()
     memory = torch.channels_last if layout == "channels-last" else torch.contiguous_format

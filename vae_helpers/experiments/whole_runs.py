@@ -1,34 +1,28 @@
-"""Whole runs against the plain loop: from files to a trained epoch, how much is learnt, and the memory it takes."""
+"""Whole runs against the plain loop: how much is learnt, and epochs that begin with picture files."""
 
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
-from vae_helpers.data import PictureSet, open_pictures, to_float
+from vae_helpers.data import PictureSet, copy_to_gpu_if_it_fits, open_pictures, to_float
 from vae_helpers.errors import InputError
-from vae_helpers.experiments.plain import PlainVAE, file_batches, plain_fit, plain_step
-from vae_helpers.experiments.speed import our_step
+from vae_helpers.experiments.plain import PlainRecipe, PlainVAE, file_batches, plain_fit, plain_step
 from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss, pick_device, pick_half, psnr
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import TrainConfig
 from vae_helpers.show import save_png
-from vae_helpers.train import World, compile_network, decide_compile, feed, fresh, resident
-from vae_helpers.train.loop import _step as train_step
+from vae_helpers.train import Processes, compile_network, decide_compile, epoch_batches, new_state, train_step
 
 _WORKERS = 2  # processes that decode for the plain loop
 
@@ -41,27 +35,29 @@ def our_fit(
     Compiled where `fit` would compile it, which then counts among the seconds. `float32` keeps to that throughout.
     """
     began = time.perf_counter()
-    rows, held = pictures.split.train, resident(pictures.pictures, device)
+    rows, held = pictures.split.train, copy_to_gpu_if_it_fits(pictures.pictures, device)
     config = replace(config, compile=decide_compile(config, config.epochs * len(rows), device))
-    state = fresh(config, VAEConfig(image_size=pictures.pictures.shape[1]), World(device))
+    state = new_state(config, VAEConfig(image_size=pictures.pictures.shape[1]), Processes(device))
     if float32:
         state.model.set_half(None)
     if config.compile:
-        compile_network(state.model, config, len(rows), state.world)
+        compile_network(state.model, config, len(rows), state.processes)
     total = config.epochs * max(1, len(rows) // config.batch_size)
     with tqdm(total=total, unit="step", desc="this package", disable=not progress) as bar:
         for epoch in range(config.epochs):
-            for batch in feed(pictures.pictures if held is None else held, rows, config, epoch, 0, state.world):
+            for batch in epoch_batches(
+                pictures.pictures if held is None else held, rows, config, epoch, 0, state.processes
+            ):
                 train_step(state, batch, config, state.step / total)
-                state.follow(config.ema)
+                state.update_average(config.ema)
                 bar.update()
     state.sums.tolist()  # waits for a GPU
-    return state.shown.eval(), time.perf_counter() - began
+    return state.eval_model.eval(), time.perf_counter() - began
 
 
 @torch.no_grad()
 def held_out(model: BetaVAE | PlainVAE, pictures: PictureSet) -> tuple[float, float]:
-    """Of the validation part: reconstruction + KL in nats a picture (one sample, its noise fixed), and PSNR of μ in dB."""
+    """Reconstruction + KL in nats per validation picture (one sample, its noise fixed), and PSNR of μ in dB."""
     device, generator = next(model.parameters()).device, torch.Generator().manual_seed(0)
     losses, quality = [], []
     for rows in np.array_split(pictures.split.validation, -(-len(pictures.split.validation) // 64)):
@@ -77,24 +73,22 @@ def held_out(model: BetaVAE | PlainVAE, pictures: PictureSet) -> tuple[float, fl
 
 def learning(
     pictures: PictureSet,
-    epochs: int = 10,
+    plain: PlainRecipe,
     seeds: Sequence[int] = (0, 1, 2),
-    plain_batch: int = 128,
-    plain_lr: float = 0.005,
     device: str | None = None,
     progress: bool = True,
 ) -> dict:
     """What equal pictures teach, and how soon this package is where the plain loop ends.
 
-    The plain loop takes the specification's batch and learning rate unless others are given; ours the quick recipe with
-    the same InstanceNorm decoder. For each seed: both after `epochs`, and the seconds of the shortest of our runs of 1,
+    The plain loop is trained by `plain`, with each of the seeds; ours by the quick recipe with the same epochs and the
+    same InstanceNorm decoder. For each seed: both after all epochs, and the seconds of the shortest of our runs of 1,
     2, 3 … epochs (each a whole run with its own schedule) that reaches the plain loop's held-out loss. Scoring is timed
     for neither. `rows` holds a dict per seed and kind, `medians` those over the seeds. A run that diverged has None as
     its loss and PSNR; it counts in no median, there is nothing to reach then, and both are said.
     """
-    device, rows = pick_device(device), []
+    device, rows, epochs = pick_device(device), [], plain.epochs
     for seed in seeds:
-        model, seconds = plain_fit(pictures, epochs, plain_batch, plain_lr, seed, device, progress)
+        model, seconds = plain_fit(pictures, plain._replace(seed=seed), device, progress)
         rows.append(_row("plain loop", seed, epochs, seconds, *held_out(model, pictures)))
         target = rows[-1]["loss"]
         rows.append(_ours(pictures, epochs, seed, device, progress, "this package"))
@@ -109,8 +103,8 @@ def learning(
                 break
     return {
         "pictures": len(pictures.split.train),
-        "plain_batch": plain_batch,
-        "plain_lr": plain_lr,
+        "plain_batch": plain.batch_size,
+        "plain_lr": plain.lr,
         "rows": rows,
         "medians": [_median(rows, name) for name in dict.fromkeys(row["name"] for row in rows)],
     }
@@ -155,7 +149,7 @@ def precision(
 ) -> list[dict]:
     """Does it matter that the convolutions run in 16 bits? The quick recipe in both number formats, a row per format.
 
-    Each row holds, for `reconstruction`, `kl` (nats a picture) and `active_units` on held-out pictures, one value per seed.
+    Each row holds `reconstruction`, `kl` (nats a picture) and `active_units` on held-out pictures, one value per seed.
     """
     device, rows = pick_device(device), []
     half = pick_half(device)
@@ -192,109 +186,78 @@ def end_to_end(
     """
     device, size = pick_device(device), pictures.pictures.shape[1]
     with tempfile.TemporaryDirectory() as scratch:
-        rows = pictures.split.train[:count]
-        folder = Path(scratch, "files")
-        for i, row in enumerate(rows):
-            if pictures.factors is None:
-                folder.mkdir(exist_ok=True)
-                shutil.copyfile(
-                    Path(pictures.source, pictures.names[row]), folder / f"{i:06d}{Path(pictures.names[row]).suffix}"
-                )
-            else:
-                save_png(pictures.pictures[row], folder / f"{i:06d}.png")
-        files = sorted(folder.iterdir())
+        files = _as_files(pictures, pictures.split.train[:count], Path(scratch, "files"))
         if len(files) < batch_size:
             raise InputError(f"{len(files)} pictures make no batch of {batch_size}: benchmark with more pictures.")
-
-        def ours(turn: int) -> list[float]:
-            began, seconds, state = time.perf_counter(), [], None
-            for _ in range(2):
-                opened = open_pictures(folder, size, cache_dir=Path(scratch, f"cache{turn}"), progress=False)
-                # All of them are to be trained on, as in the plain loop's epoch.
-                config = TrainConfig.quick(len(opened), epochs=1, batch_size=batch_size, compile=False)
-                state = state or fresh(config, VAEConfig(image_size=size), World(device))
-                for batch in feed(opened.pictures, np.arange(len(opened)), config, 0, 0, state.world):
-                    train_step(state, batch, config, 0.5)
-                state.sums.tolist()
-                seconds.append(time.perf_counter() - began)
-                began = time.perf_counter()
-            return seconds
-
-        def plain(turn: int) -> list[float]:
-            began, seconds, step = time.perf_counter(), [], plain_step(VAEConfig(image_size=size), device)
-            for _ in range(2):
-                for x in file_batches(files, size, batch_size, _WORKERS):
-                    loss = step(x.to(device))
-                loss.item()
-                seconds.append(time.perf_counter() - began)
-                began = time.perf_counter()
-            return seconds
-
-        order = [plain, ours, ours, plain] * rounds
-        taken = {plain: [], ours: []}
-        for turn, work in enumerate(tqdm(order, unit="run", desc="end to end", disable=not progress)):
-            taken[work].append(work(turn))
+        taken: dict[str, list[list[float]]] = {"plain": [], "ours": []}
+        order = ["plain", "ours", "ours", "plain"] * rounds
+        for turn, kind in enumerate(tqdm(order, unit="run", desc="end to end", disable=not progress)):
+            if kind == "plain":
+                epochs = _plain_epochs(files, size, batch_size, device)
+            else:
+                epochs = _our_epochs(files[0].parent, Path(scratch, f"cache{turn}"), size, batch_size, device)
+            taken[kind].append(_seconds_of_two(epochs))
     seen = len(files) // batch_size * batch_size
-    result = []
-    for i, epoch in enumerate(("first epoch, from files", "next epoch")):
-        pairs = [(p[i], o[i]) for p, o in zip(taken[plain], taken[ours])]
-        ratios = [p / o for p, o in pairs]
-        result.append(
-            {
-                "name": epoch,
-                "plain": seen / statistics.median(p for p, _ in pairs),
-                "ours": seen / statistics.median(o for _, o in pairs),
-                "ratio": statistics.median(ratios),
-                "low": min(ratios),
-                "high": max(ratios),
-            }
-        )
-    return result
-
-
-def peak_memory(image_size: int = 128, batch_size: int = 32, device: str | None = None) -> dict[str, float]:
-    """Most memory of three training steps in MiB, beyond what the imports take, each kind in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "vae_helpers.experiments.whole_runs",
-        str(image_size),
-        str(batch_size),
-        str(pick_device(device)),
+    return [
+        _compared(name, seen, *([seconds[i] for seconds in taken[kind]] for kind in ("plain", "ours")))
+        for i, name in enumerate(("first epoch, from files", "next epoch"))
     ]
-    package = str(Path(__file__).resolve().parents[2])  # importable from whichever folder this is called in
-    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+
+
+def _as_files(pictures: PictureSet, rows: np.ndarray, folder: Path) -> list[Path]:
+    """These pictures as files in a new folder: copies of a user's own, PNGs of built-in ones."""
+    folder.mkdir()
+    for i, row in enumerate(rows):
+        if pictures.factors is None:
+            own = Path(pictures.source, pictures.names[row])
+            shutil.copyfile(own, folder / f"{i:06d}{own.suffix}")
+        else:
+            save_png(pictures.pictures[row], folder / f"{i:06d}.png")
+    return sorted(folder.iterdir())
+
+
+def _our_epochs(folder: Path, cache: Path, size: int, batch_size: int, device: torch.device) -> Iterator[None]:
+    """Train this package's model for an epoch each time it is asked; the pictures are opened anew, as by a script."""
+    state = None
+    while True:
+        opened = open_pictures(folder, size, cache_dir=cache, progress=False)
+        # All of them are to be trained on, as in the plain loop's epoch.
+        config = TrainConfig.quick(len(opened), epochs=1, batch_size=batch_size, compile=False)
+        state = state or new_state(config, VAEConfig(image_size=size), Processes(device))
+        for batch in epoch_batches(opened.pictures, np.arange(len(opened)), config, 0, 0, state.processes):
+            train_step(state, batch, config, 0.5)
+        state.sums.tolist()  # waits for a GPU
+        yield
+
+
+def _plain_epochs(files: Sequence[Path], size: int, batch_size: int, device: torch.device) -> Iterator[None]:
+    """Train the plain model for an epoch each time it is asked."""
+    step = plain_step(VAEConfig(image_size=size), device)
+    while True:
+        for x in file_batches(files, size, batch_size, _WORKERS):
+            loss = step(x.to(device))
+        loss.item()
+        yield
+
+
+def _seconds_of_two(epochs: Iterator[None]) -> list[float]:
+    """What the first two epochs take, the setting up within the first."""
+    seconds = []
+    for _ in range(2):
+        began = time.perf_counter()
+        next(epochs)
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def _compared(name: str, pictures: int, plain: Sequence[float], ours: Sequence[float]) -> dict:
+    """Images/s of two kinds whose runs took so many seconds, and the ratios of runs side by side."""
+    ratios = [p / o for p, o in zip(plain, ours)]
     return {
-        kind: float(
-            subprocess.run(
-                [*command, kind], check=True, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": paths}
-            ).stdout
-        )
-        for kind in ("plain", "ours")
+        "name": name,
+        "plain": pictures / statistics.median(plain),
+        "ours": pictures / statistics.median(ours),
+        "ratio": statistics.median(ratios),
+        "low": min(ratios),
+        "high": max(ratios),
     }
-
-
-def _measure_memory(image_size: int, batch_size: int, device: torch.device, kind: str) -> float:
-    config, before = VAEConfig(image_size=image_size), _peak(device)
-    pictures = np.random.default_rng(0).integers(0, 256, (batch_size, image_size, image_size, 3), np.uint8)
-    step: Callable[[Tensor], Tensor] = (
-        plain_step(config, device) if kind == "plain" else our_step(config, device, batch_size, compiled=False)
-    )
-    for _ in range(3):
-        step(to_float(pictures, device).contiguous() if kind == "plain" else torch.from_numpy(pictures)).item()
-    return _peak(device) - before
-
-
-def _peak(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage would count the process that started this one
-        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 2**10
-    import resource  # not on Windows
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-if __name__ == "__main__":
-    print(_measure_memory(int(sys.argv[1]), int(sys.argv[2]), torch.device(sys.argv[3]), sys.argv[4]))

@@ -4,6 +4,7 @@ Codes are float32 (N, latent_dim), means μ and never samples, so that looking t
 """
 
 from vae_helpers.latent.axes import (
+    TRUSTED,
     AttributeAxis,
     Axis,
     LatentAxis,
@@ -77,6 +78,7 @@ __all__ = [
     "SOUND",
     "Soundness",
     "Support",
+    "TRUSTED",
     "SupportReport",
     "Trust",
     "VectorReader",

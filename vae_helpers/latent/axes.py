@@ -121,10 +121,10 @@ def component_axes(codes: Tensor, count: int = 8) -> list[LineAxis]:
 
     Values are in standard deviations from the mean code. InputError for fewer than 3 codes.
     """
-    if codes.dim() != 2 or len(codes) < 3:
-        raise InputError(f"principal components need at least 3 codes (N, latent_dim), but got {tuple(codes.shape)}.")
     from sklearn.decomposition import PCA
 
+    if codes.dim() != 2 or len(codes) < 3:
+        raise InputError(f"principal components need at least 3 codes (N, latent_dim), but got {tuple(codes.shape)}.")
     count = min(count, len(codes) - 1, codes.shape[1])
     pca = PCA(count, svd_solver="full").fit(np.asarray(codes.detach().cpu(), np.float64))
     spread = np.sqrt(pca.explained_variance_)

@@ -220,8 +220,8 @@ def _in_even_steps(decoder: Decoder, curve: Curve, steps: int) -> Path:
 
 def _shares(lengths: Sequence[float], total: int) -> list[int]:
     """Divide `total` steps among parts in proportion to their lengths, at least 1 each."""
-    lengths = np.maximum(lengths, 1e-9)
-    wanted = 1 + (total - len(lengths)) * lengths / lengths.sum()
+    positive = np.maximum(lengths, 1e-9)
+    wanted = 1 + (total - len(positive)) * positive / positive.sum()
     shares = np.floor(wanted).astype(int)
     most_missed = np.argsort(shares - wanted, kind="stable")
     shares[most_missed[: total - shares.sum()]] += 1

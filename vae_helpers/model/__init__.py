@@ -2,7 +2,8 @@
 
 Pictures are float32 (N, 3, S, S) in [-1, 1], codes (N, latent_dim), losses in nats a picture."""
 
-from vae_helpers.model.device import own_dice, pick_device, pick_half
+from vae_helpers.model.config import VAEConfig
+from vae_helpers.model.device import pick_device, pick_half, seeded
 from vae_helpers.model.divergences import (
     Discriminator,
     decompose,
@@ -40,7 +41,6 @@ from vae_helpers.model.network import (
     EncoderBlock,
     InstanceNorm,
     UpConv,
-    VAEConfig,
     in_float32,
     langevin,
 )
@@ -55,8 +55,8 @@ from vae_helpers.model.objectives import (
     Codes,
     Factor,
     Info,
-    Moment,
     Objective,
+    StepInfo,
     StratifiedTC,
     held_out_loss,
     logged_terms,
@@ -77,7 +77,7 @@ __all__ = [
     "Factor",
     "Info",
     "InstanceNorm",
-    "Moment",
+    "StepInfo",
     "OBJECTIVES",
     "Objective",
     "StratifiedTC",
@@ -104,7 +104,7 @@ __all__ = [
     "negative_log_likelihood",
     "normalised_nll",
     "output_for",
-    "own_dice",
+    "seeded",
     "permute_latents",
     "pick_device",
     "pick_half",

@@ -15,10 +15,9 @@ from vae_helpers.errors import InputError
 def pick_device(name: str | torch.device | None = None) -> torch.device:
     """The named device, or the fastest one here: CUDA, then Apple's MPS, then the CPU.
 
-    It wakes no GPU: each of several processes is to wake its own only.
+    It initialises no GPU: each of several processes is to initialise its own only. InputError for a device that is not
+    here.
     """
-    import torch
-
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -38,8 +37,6 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
 
 def pick_half(device: torch.device) -> torch.dtype | None:
     """The 16-bit type that this device multiplies fast, or None for float32 throughout."""
-    import torch
-
     if device.type == "cuda":
         # Older cards claim bfloat16 but emulate it, several times slower than float16.
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
@@ -50,10 +47,10 @@ def pick_half(device: torch.device) -> torch.dtype | None:
 
 
 @contextmanager
-def own_dice(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
-    """Inside, PyTorch's dice on the CPU (and on `device`) follow from `seed`; afterwards the session's are back.
+def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
+    """Seed PyTorch's random numbers on the CPU (and on `device`) inside the block, and restore their state after it.
 
-    `torch.manual_seed` would also throw the dice of every GPU, which `fork_rng` without them does not put back.
+    `torch.manual_seed` would also seed every GPU, whose state `fork_rng` without them does not restore.
     """
     kind = torch.device(device).type
     gpu = None if kind == "cpu" else torch.get_device_module(kind)

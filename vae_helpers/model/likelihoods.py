@@ -19,8 +19,6 @@ from vae_helpers.errors import InputError
 from vae_helpers.model.losses import squared_error
 from vae_helpers.settings import SCALES, require_likelihood
 
-# s² = ½ makes the Gaussian the plain Σ(x-x̂)²; b = ½ gives the Laplace that same variance, 2b². For ssim the scale is
-# its weight: at a usual 16 dB, mean squared error 0.1 and 1-SSIM 0.6 a value, both parts then weigh about the same.
 # The variance that rounding to 8 bits adds by itself, step²/12 with step 2/255: a better fit cannot be seen in the
 # data, and log s² would otherwise reward it without end (Rybkin's code bounds s from below as well).
 _LEAST_VARIANCE = (2 / 255) ** 2 / 12
@@ -44,14 +42,14 @@ def negative_log_likelihood(name: str, a: Tensor, x: Tensor, scale: float | None
 
     - "gaussian": `Σ(x-x̂)²/(2s²)`, scale s = √½: the plain `Σ(x-x̂)²`.
     - "calibrated": the Gaussian whose s² is the mean squared error over all pictures given together, the best there is
-      (σ-VAE, Rybkin 2021, sec. 3): `D/2·log s² + Σ(x-x̂)²/(2s²)`. A picture's value depends on its company.
+      (σ-VAE, Rybkin 2021, sec. 3): `D/2·log s² + Σ(x-x̂)²/(2s²)`. A picture's value depends on the others.
     - "calibrated-each": s² is each picture's own mean squared error.
     - "laplace": `Σ|x-x̂|/b`, scale b = ½.
     - "bernoulli": cross entropy of the targets t = (x+1)/2 and logits 2a. Not a density of colours: even a perfect
       picture costs its own entropy.
     - "continuous-bernoulli": the same with its normaliser (Loaiza-Ganem & Cunningham 2019, sec. 3), a density on
       [0, 1]. Its mean is nearer to grey than tanh(a), its parameter (21 dB against 14 on drawn butterflies).
-    - "ssim": `(1-w)·Σ(x-x̂)² + w·D·(1-SSIM)`, scale w = 0.1. A taste in pictures in the size of nats, not a
+    - "ssim": `(1-w)·Σ(x-x̂)² + w·D·(1-SSIM)`, scale w = 0.1. Of the size of nats, but no
       likelihood: neither an ELBO nor bits per dimension follow from it.
     """
     return distortion(name, a if wants_activation(name) else torch.tanh(a.float()), x, scale)
@@ -59,27 +57,27 @@ def negative_log_likelihood(name: str, a: Tensor, x: Tensor, scale: float | None
 
 def distortion(
     name: str,
-    drawn: Tensor,
+    output: Tensor,
     x: Tensor,
     scale: float | None = None,
     total: Callable[[Tensor], Tensor] = lambda values: values,
 ) -> Tensor:
-    """`negative_log_likelihood` from what the decoder drew: a where `wants_activation`, else x̂ = tanh(a).
+    """`negative_log_likelihood` from the decoder's output: a where `wants_activation`, else x̂ = tanh(a).
 
     `total` sums a tensor over the processes that share a batch, for the s² that "calibrated" shares.
     """
     require_likelihood(name, scale)
     if wants_activation(name):
-        return _bernoulli(drawn.float(), x.float(), continuous=name == "continuous-bernoulli")
+        return _bernoulli(output.float(), x.float(), continuous=name == "continuous-bernoulli")
     if name == "laplace":
-        return (drawn.float() - x.float()).abs().sum(dim=_PIXELS) / (scale or SCALES[name])
-    errors = squared_error(drawn, x)
+        return (output.float() - x.float()).abs().sum(dim=_PIXELS) / (scale or SCALES[name])
+    errors = squared_error(output, x)
     if name == "gaussian":
         return errors if scale is None else errors / (2 * scale**2)
     values = x.shape[-3:].numel()
     if name == "ssim":
         weight = scale or SCALES[name]
-        return (1 - weight) * errors + weight * values * (1 - _ssim(drawn.float(), x.float()))
+        return (1 - weight) * errors + weight * values * (1 - _ssim(output.float(), x.float()))
     if name == "calibrated-each":
         return calibrated(errors, errors / values, values)
     # Detached: at the best s² the derivative by s² is 0, so the sum over the pictures has the same gradient.

@@ -91,12 +91,12 @@ def psnr(x_hat: Tensor, x: Tensor) -> Tensor:
     return -10 * torch.log10(mse.clamp_min(1e-10))  # 100 dB stands for "equal"
 
 
-def psnr_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
+def psnr_of(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """PSNR in dB of each uint8 picture, (N, H, W, 3) both => (N,)."""
-    if np.shape(drawn) != np.shape(originals) or not len(drawn):
+    if np.shape(pictures) != np.shape(originals) or not len(pictures):
         raise InputError(
-            f"pictures of shapes {np.shape(drawn)} and {np.shape(originals)} cannot be compared: give "
+            f"pictures of shapes {np.shape(pictures)} and {np.shape(originals)} cannot be compared: give "
             "equal shapes (N, H, W, 3)."
         )
-    parts = [psnr(*(to_float(p[i : i + 64]) for p in (drawn, originals))) for i in range(0, len(drawn), 64)]
+    parts = [psnr(*(to_float(p[i : i + 64]) for p in (pictures, originals))) for i in range(0, len(pictures), 64)]
     return torch.cat(parts).numpy()

@@ -7,63 +7,20 @@ only the arithmetic of the forward pass is rearranged for speed.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vae_helpers.errors import InputError
-from vae_helpers.settings import DECODER_NORMS, MODEL, one_of, short
+from vae_helpers.model.config import VAEConfig
 
-OUTPUTS = ("tanh", "langevin")
-_WIDTHS = (32, 64, 128, 256, 512)
 _LOGVAR_BOUND = 10.0
 _LOGVAR_START = -4.0  # σ = 0.14
 
 
-@dataclass(frozen=True)
-class VAEConfig:
-    """Everything that decides a model's shape; enough to rebuild it from a checkpoint.
-
-    `widths=None` derives the channels from `image_size`: one block per halving down to 4×4,
-    so 64 px has four blocks, 128 px five and 256 px six (the last width repeats).
-    """
-
-    image_size: int = 128  # pictures are 3 × image_size × image_size
-    latent_dim: int = 128
-    widths: tuple[int, ...] | None = None  # channels after each encoder block; (32, 64, 128, 256, 512) at 128 px
-    decoder_norm: str = "instance"  # "adaptive" and "batch" keep image-wide colour better (notebook 02)
-    output: str = "tanh"  # from the last activation to a picture; "langevin" where a run's likelihood calls for it
-
-    def __post_init__(self):
-        size = self.image_size
-        if not isinstance(size, int) or not 8 <= size <= MODEL["image_size"].high or size & (size - 1):
-            raise InputError(
-                f"image_size {short(size)} does not fit: the encoder halves the picture down to 4×4, so use "
-                f"a power of two from 8 to {MODEL['image_size'].high:,}, such as 64, 128 or 256."
-            )
-        object.__setattr__(self, "latent_dim", MODEL["latent_dim"].take("latent_dim", self.latent_dim))
-        blocks = size.bit_length() - 3
-        widths = (_WIDTHS + _WIDTHS[-1:] * blocks)[:blocks] if self.widths is None else self.widths
-        if not isinstance(widths, (tuple, list)) or len(widths) != blocks:
-            raise InputError(
-                f"widths {short(widths)} do not fit image_size {size}: {blocks} halvings lead to 4×4, "
-                f"so give {blocks} widths or none."
-            )
-        widths = tuple(MODEL["widths"].take("each of widths", width) for width in widths)
-        object.__setattr__(self, "widths", widths)
-        for name, known in (("decoder_norm", DECODER_NORMS), ("output", OUTPUTS)):
-            one_of(name, getattr(self, name), known)
-
-    def as_dict(self) -> dict:
-        """Plain types only, for a checkpoint; `output` only where it is not the default, which older versions read."""
-        plain = {**asdict(self), "widths": list(self.widths)}
-        return {name: value for name, value in plain.items() if (name, value) != ("output", "tanh")}
-
-
 def in_float32(device: torch.device) -> AbstractContextManager:
-    """A block outside the autocast around it. Where none is on it does nothing: older torch refuses the word for MPS."""
+    """A block without autocast. Does nothing where none is on: older torch refuses the device type of MPS."""
     kind = device.type
     on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     return torch.autocast(kind, enabled=False) if on else nullcontext()
@@ -128,7 +85,7 @@ class InstanceNorm(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d` that takes (and ignores) the latent code, as its siblings do."""
+    """`nn.BatchNorm2d` that takes (and ignores) the latent code, as the other norms do."""
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         return super().forward(x)
@@ -235,7 +192,7 @@ class BetaVAE(nn.Module):
     def _initialise(self) -> None:
         """Weights of He et al. 2015 (sec. 2.2), so that μ starts with variance about 1, and a nearly constant, small σ.
 
-        The thought: PyTorch's own start leaves μ faint under noise of σ = 1, so the decoder sees little signal at first.
+        PyTorch's own start leaves μ small beside noise of σ = 1, so the decoder sees little signal at first (a guess).
         Measured on photos, one seed: +0.6 dB held-out together with Adam's β₂ = 0.99; the two were not separated, and
         the small σ by itself made no difference once they were in (16.40 dB with and without).
         """
@@ -247,8 +204,8 @@ class BetaVAE(nn.Module):
             if isinstance(block.norm, InstanceNorm) and block.norm.style is not None:
                 nn.init.normal_(block.norm.style.weight, std=1e-2)  # adaptive norm starts as plain instance norm
         if self.config.decoder_norm != "instance":
-            # Start grey, not with tanh at its ends. One seed each on drawn butterflies, held-out: adaptive 20.62 dB with
-            # this and 20.35 without, instance 19.15 and 19.72; batch was only run with it. Why they differ is untested.
+            # Start grey, not with tanh at its ends. One seed each on drawn butterflies, held-out: adaptive 20.62 dB
+            # with this and 20.35 without, instance 19.15 and 19.72; batch was only run with it. Why is untested.
             self.decoder.out.weight *= 0.1
         nn.init.normal_(self.encoder.logvar.weight, std=1e-3)
         nn.init.constant_(self.encoder.logvar.bias, _LOGVAR_START)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
-from vae_helpers.model.device import own_dice
+from vae_helpers.model.device import seeded
 from vae_helpers.model.divergences import (
     Discriminator,
     decompose,
@@ -35,8 +35,8 @@ class Codes(NamedTuple):
     z: Tensor
 
 
-class Moment(NamedTuple):
-    """Where a run stands: the β in force, its progress in [0, 1), and the step, from which random numbers follow."""
+class StepInfo(NamedTuple):
+    """A step of a run: the β in force, progress in [0, 1), and its number, from which random numbers follow."""
 
     beta: float = 1.0
     progress: float = 0.0
@@ -61,19 +61,19 @@ class Objective:
         self.knobs = default_knobs(self.name) | dict(knobs or {})
         self.pictures, self.seed, self.device = pictures, seed, torch.device(device)
 
-    def penalty(self, codes: Codes | None, kl: Tensor, at: Moment) -> tuple[Tensor, list[Tensor]]:
+    def penalty(self, codes: Codes | None, kl: Tensor, info: StepInfo) -> tuple[Tensor, list[Tensor]]:
         """What is added to the reconstruction term, given the batch's mean `kl`; also the terms to log.
 
         `codes` are those of the whole batch, of all processes; None where the objective does not mix them.
         """
         raise NotImplementedError
 
-    def learn(self, codes: Codes | None, at: Moment, mean: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    def learn(self, codes: Codes | None, info: StepInfo, mean: Callable[[Tensor], Tensor]) -> list[Tensor]:
         """Learn from the batch, once the model's gradients are taken; `mean` is over processes. More terms to log."""
         return []
 
-    def settled(self, progress: float) -> bool:
-        """Whether the penalty has its final form, so that models may be compared; β's own schedule aside."""
+    def schedule_ended(self, progress: float) -> bool:
+        """Whether the penalty's own schedule has ended, so that models may be compared; β's schedule aside."""
         return True
 
     @staticmethod
@@ -92,9 +92,9 @@ class Objective:
     def load_state_dict(self, state: dict) -> None:
         """Go on from a checkpoint."""
 
-    def _dice(self, at: Moment) -> torch.Generator:
+    def _generator(self, info: StepInfo) -> torch.Generator:
         """Random numbers that follow from (seed, step), and are not those of the latent noise."""
-        return torch.Generator(self.device).manual_seed(as_seed(2**40 + self.seed * 1_000_003 + at.step))
+        return torch.Generator(self.device).manual_seed(as_seed(2**40 + self.seed * 1_000_003 + info.step))
 
 
 class Beta(Objective):
@@ -103,8 +103,8 @@ class Beta(Objective):
     name = "beta"
     mixes = False
 
-    def penalty(self, codes, kl, at):
-        return at.beta * kl, []
+    def penalty(self, codes, kl, info):
+        return info.beta * kl, []
 
     @staticmethod
     def held_out(knobs, beta):
@@ -126,12 +126,12 @@ class Capacity(Objective):
         rise = self.knobs["rise"]
         return self.knobs["capacity"] * (min(1.0, progress / rise) if rise else 1.0)
 
-    def penalty(self, codes, kl, at):
-        capacity = self.capacity(at.progress)
+    def penalty(self, codes, kl, info):
+        capacity = self.capacity(info.progress)
         gap = (kl - capacity).abs()
-        return at.beta * self.knobs["gamma"] * gap, [kl.new_full((), capacity), gap]
+        return info.beta * self.knobs["gamma"] * gap, [kl.new_full((), capacity), gap]
 
-    def settled(self, progress):
+    def schedule_ended(self, progress):
         return progress >= self.knobs["rise"]
 
     @staticmethod
@@ -142,8 +142,8 @@ class Capacity(Objective):
 class TC(Objective):
     """β-TCVAE: `α·I(x; z) + β·TC + γ·Σ_j KL(q(z_j) ‖ p)` (Chen 2018, eq. 4), minibatch-weighted; there α = γ = 1.
 
-    The estimates leave out Chen's ln N in each log q (sec. 3.1), which no gradient sees and whose 127-fold would stand in
-    the logged TC of 128 latents; so I(x; z) is at most ln B here, and what it lacks stands in the other two parts.
+    The estimates leave out Chen's ln N in each log q (sec. 3.1), which no gradient sees and whose 127-fold would stand
+    in the logged TC of 128 latents; so I(x; z) is at most ln B here, and what it lacks stands in the other two parts.
     """
 
     name = "tc"
@@ -155,11 +155,11 @@ class TC(Objective):
         """Log-weights of a batch's pictures in q(z), (batch, batch)."""
         return minibatch_weights(batch, pictures=1)
 
-    def penalty(self, codes, kl, at):
+    def penalty(self, codes, kl, info):
         if self._uploaded is None or len(self._uploaded) != len(codes.mu):
             self._uploaded = self.weights(len(codes.mu)).to(codes.mu.device)
         parts = decompose(codes.z, codes.mu, codes.logvar, self._uploaded)
-        factors = self.knobs["alpha"], at.beta, self.knobs["gamma"]
+        factors = self.knobs["alpha"], info.beta, self.knobs["gamma"]
         return sum(factor * part for factor, part in zip(factors, parts)), list(parts)
 
 
@@ -185,27 +185,27 @@ class Factor(Objective):
 
     def __init__(self, latent_dim, knobs=None, pictures=0, seed=0, device="cpu"):
         super().__init__(latent_dim, knobs, pictures, seed, device)
-        with own_dice(as_seed(2**40 + seed)):
+        with seeded(as_seed(2**40 + seed)):
             self.discriminator = Discriminator(latent_dim, int(self.knobs["layers"]), int(self.knobs["width"]))
         self.discriminator.to(device)
         rate = self.knobs["learning_rate"]
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), rate, betas=(0.5, 0.9))
 
-    def penalty(self, codes, kl, at):
+    def penalty(self, codes, kl, info):
         # With constant weights: this step teaches the encoder, and must leave no gradient in the discriminator.
         constant = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
         tc = functional_call(self.discriminator, constant, codes.z.float()).mean()
-        return at.beta * kl + self.knobs["gamma"] * tc, [tc]
+        return info.beta * kl + self.knobs["gamma"] * tc, [tc]
 
-    def discriminator_loss(self, z: Tensor, at: Moment) -> Tensor:
+    def discriminator_loss(self, z: Tensor, info: StepInfo) -> Tensor:
         """Cross entropy in nats of telling codes (K, B, Z) from permuted ones; no gradient reaches their encoder."""
-        real, dice = z.detach().float(), self._dice(at)
-        permuted = torch.stack([permute_latents(sample, dice) for sample in real])
+        real, generator = z.detach().float(), self._generator(info)
+        permuted = torch.stack([permute_latents(sample, generator) for sample in real])
         odds = torch.stack([self.discriminator(real), -self.discriminator(permuted)])
         return F.softplus(-odds).mean()
 
-    def learn(self, codes, at, mean):
-        loss = self.discriminator_loss(codes.z, at)
+    def learn(self, codes, info, mean):
+        loss = self.discriminator_loss(codes.z, info)
         self.optimizer.zero_grad()
         loss.backward()
         for weight in self.discriminator.parameters():
@@ -236,12 +236,12 @@ class DIP1(Objective):
         centred = codes.mu.float() - codes.mu.float().mean(dim=0)
         return centred.T @ centred / len(centred)
 
-    def penalty(self, codes, kl, at):
+    def penalty(self, codes, kl, info):
         covariance = self.covariance(codes)
         diagonal = covariance.diagonal()
         off = (covariance - torch.diag_embed(diagonal)).square().sum()
         on = (diagonal - 1).square().sum()
-        return at.beta * kl + self.knobs["off_diagonal"] * off + self.knobs["diagonal"] * on, [off, on]
+        return info.beta * kl + self.knobs["off_diagonal"] * off + self.knobs["diagonal"] * on, [off, on]
 
 
 class DIP2(DIP1):
@@ -263,13 +263,13 @@ class Info(Objective):
     name = "info"
     terms = ("mmd",)
 
-    def penalty(self, codes, kl, at):
-        prior = torch.randn(codes.mu.shape, generator=self._dice(at), device=self.device)
+    def penalty(self, codes, kl, info):
+        prior = torch.randn(codes.mu.shape, generator=self._generator(info), device=self.device)
         distance = torch.stack(
             [mmd(sample.float(), prior, self.knobs["bandwidth"], self.knobs["imq"] == 1) for sample in codes.z]
         ).mean()
         alpha, weight = self.knobs["alpha"], self.knobs["lambda"]
-        return at.beta * (1 - alpha) * kl + (alpha + weight - 1) * distance, [distance]
+        return info.beta * (1 - alpha) * kl + (alpha + weight - 1) * distance, [distance]
 
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -284,11 +284,14 @@ def logged_terms(name: str) -> tuple[str, ...]:
 
 
 def held_out_loss(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments by which `metrics.evaluate` scores a run, from its settings; older ones lack some defaults."""
+    """Keyword arguments by which `scores.evaluate` scores a run, from its settings; older ones lack some defaults."""
     name = settings.get("objective", "beta")
     require_objective(name, settings.get("knobs"))
     knobs = default_knobs(name) | (settings.get("knobs") or {})
     weight, capacity = OBJECTIVES[name].held_out(knobs, settings["beta"])
-    return dict(
-        beta=weight, capacity=capacity, likelihood=settings.get("likelihood", "gaussian"), scale=settings.get("scale")
-    )
+    return {
+        "beta": weight,
+        "capacity": capacity,
+        "likelihood": settings.get("likelihood", "gaussian"),
+        "scale": settings.get("scale"),
+    }

@@ -1,6 +1,6 @@
 """A run's files: checkpoints checked before use, the TensorBoard log, the weights that come with the project."""
 
-from vae_helpers.runs.archive import Archive, TornFile
+from vae_helpers.runs.archive import Archive, DamagedFile
 from vae_helpers.runs.checkpoint import (
     Run,
     Saved,
@@ -27,7 +27,7 @@ __all__ = [
     "Run",
     "SHIPPED",
     "Saved",
-    "TornFile",
+    "DamagedFile",
     "as_in_run",
     "choose_run",
     "describe",

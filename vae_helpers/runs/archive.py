@@ -33,26 +33,17 @@ _DTYPES = {
     "BoolStorage": torch.bool,
 }
 _LARGEST_DESCRIPTION = 16 * 2**20  # bytes; those of a run with 200 tensors are 0.1 MB
-_BROKEN = (
-    OSError,
-    ValueError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    struct.error,
-    OverflowError,
-    zipfile.BadZipFile,
-)
+_BROKEN = (OSError, ValueError, EOFError, RuntimeError, struct.error, OverflowError, zipfile.BadZipFile)
 _KNOWN = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", *(f"torch {name}" for name in _DTYPES)}
 _NUMBERS_AND_TEXT = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE")
 _CODE = "it carries code besides weights, which loading would run"
 
 
-class TornFile(InputError):
+class DamagedFile(InputError):
     """A checkpoint whose writing was cut, or whose bytes changed on the disk: absent, where another is left."""
 
 
-class Misfit(Exception):
+class Unfit(Exception):
     """Why a file cannot be used, as the part of a sentence that follows "because"."""
 
 
@@ -78,7 +69,7 @@ class _Storage(NamedTuple):
 class Archive:
     """The description of a file (`content`) and the way to its tensors; a context that keeps the file open.
 
-    Raises TornFile for a damaged file, InputError for one that is no regular file or not torch.save's.
+    Raises DamagedFile for a damaged file, InputError for one that is no regular file or not torch.save's.
     """
 
     def __init__(self, path: Path):
@@ -91,10 +82,10 @@ class Archive:
             if f"{self._root}/data.pkl" not in members:
                 raise foreign(path)
             if members[f"{self._root}/data.pkl"].file_size > _LARGEST_DESCRIPTION:
-                raise Misfit("its description is larger than a checkpoint's can be")
+                raise Unfit("its description is larger than a checkpoint's can be")
             self._sizes = {name: member.file_size for name, member in members.items()}
             if self._sizes.get(f"{self._root}/byteorder") and self._read("byteorder") != sys.byteorder.encode():
-                raise Misfit("its numbers are in the byte order of another kind of machine")
+                raise Unfit("its numbers are in the byte order of another kind of machine")
             self.content = _describe(bytes(self._read("data.pkl")))
         except BaseException:
             self._file.close()
@@ -110,10 +101,10 @@ class Archive:
         """Refuse a tensor whose bytes are not there, or not as many as its shape takes, before they are read."""
         found = self._sizes.get(f"{self._root}/data/{tensor.key}")
         if found != math.prod(tensor.shape) * tensor.dtype.itemsize:
-            raise Misfit(f"{where} needs other bytes than the {found or 0:,} that the file has for it")
+            raise Unfit(f"{where} needs other bytes than the {found or 0:,} that the file has for it")
 
     def read(self, tensor: Stored) -> Tensor:
-        """Fetch a tensor whose bytes were required before; raises TornFile where they are not those written."""
+        """Fetch a tensor whose bytes were required before; raises DamagedFile where they are not those written."""
         values = torch.frombuffer(self._read(f"data/{tensor.key}"), dtype=tensor.dtype)
         return values.as_strided(tensor.shape, tensor.stride)
 
@@ -128,7 +119,7 @@ class Archive:
         try:
             return zipfile.ZipFile(self.path)
         except _BROKEN:
-            raise unreadable(self.path, TornFile) from None
+            raise unreadable(self.path, DamagedFile) from None
 
     def _members(self) -> dict[str, zipfile.ZipInfo]:
         """What is in the archive, by name; refused unless it takes no more room unpacked than the file does."""
@@ -137,15 +128,15 @@ class Archive:
         root = listed[0].filename.partition("/")[0] if listed else ""
         names = [name.partition("/")[2] for name in members if name.startswith(f"{root}/")]
         if any(name == "constants.pkl" or name.startswith("code/") for name in names):
-            raise Misfit("it is a TorchScript archive, a program rather than weights")
+            raise Unfit("it is a TorchScript archive, a program rather than weights")
         known = all(name in ("data.pkl", "byteorder", "version") or name.startswith((".", "data/")) for name in names)
         if not known or not len(names) == len(members) == len(listed):
             ours = f"{root}/data.pkl" in members
-            raise Misfit("it holds more than torch.save writes") if ours else foreign(self.path)
+            raise Unfit("it holds more than torch.save writes") if ours else foreign(self.path)
         if any(member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1 for member in listed):
-            raise Misfit("another program than torch.save packed it, so its size tells nothing about what is in it")
+            raise Unfit("another program than torch.save packed it, so its size tells nothing about what is in it")
         if sum(member.file_size for member in listed) > os.path.getsize(self.path):
-            raise Misfit("it claims more bytes than the file has")
+            raise Unfit("it claims more bytes than the file has")
         return members
 
     def _read(self, name: str) -> bytearray:
@@ -153,11 +144,11 @@ class Archive:
         content = bytearray(self._sizes[f"{self._root}/{name}"])
         try:
             with self._file.open(f"{self._root}/{name}") as member:
-                if member.readinto(content) == len(content) and not member.read(1):
+                if member.readinto(content) == len(content) and not member.read(1):  # type: ignore[attr-defined]
                     return content
         except _BROKEN:
             pass
-        raise unreadable(self.path, TornFile)
+        raise unreadable(self.path, DamagedFile)
 
 
 def foreign(path: Path) -> InputError:
@@ -192,7 +183,7 @@ def _require_regular(path: Path) -> None:
 
 
 def _describe(content: bytes) -> Any:
-    """What a pickle by torch.save says: plain types, and `Stored` for tensors; raises Misfit for anything else.
+    """What a pickle by torch.save says: plain types, and `Stored` for tensors; raises Unfit for anything else.
 
     A machine for the few instructions that such pickles are made of. None of them calls anything.
     """
@@ -219,16 +210,16 @@ def _describe(content: bytes) -> Any:
                 _combine(code.name, taken, stack)
             elif code.name == "GLOBAL":
                 if argument not in _KNOWN:
-                    raise Misfit(_CODE)
+                    raise Unfit(_CODE)
                 stack.append(_Name(argument))
             elif code.name == "STOP":
                 (result,) = stack
                 return result
             elif code.name != "PROTO":
-                raise Misfit(_CODE)
+                raise Unfit(_CODE)
     except (ValueError, TypeError, LookupError):
         pass
-    raise Misfit("its description is not one that torch.save writes")
+    raise Unfit("its description is not one that torch.save writes")
 
 
 def _combine(code: str, taken: list, stack: list) -> None:
@@ -260,7 +251,7 @@ def _reduced(function: Any, arguments: Any) -> dict | Stored:
     if name == "collections OrderedDict" and arguments == ():
         return {}
     if name != "torch._utils _rebuild_tensor_v2":
-        raise Misfit(_CODE)
+        raise Unfit(_CODE)
     storage, offset, shape, stride, *_ = _must_be(tuple, arguments)
     tensor = Stored(_must_be(_Storage, storage).dtype, _must_be(tuple, shape), _must_be(tuple, stride), storage.key)
     if len(shape) != len(stride) or any(type(number) is not int or number < 0 for number in (*shape, *stride)):
@@ -269,10 +260,10 @@ def _reduced(function: Any, arguments: Any) -> dict | Stored:
     length = 1
     for step, size in sorted((step, size) for size, step in zip(shape, stride) if size != 1):
         if step != length:
-            raise Misfit("a tensor of it is spread over more bytes than it has, or fewer")
+            raise Unfit("a tensor of it is spread over more bytes than it has, or fewer")
         length *= size
     if offset != 0 or storage.count != length:
-        raise Misfit("a tensor of it is a part of another")
+        raise Unfit("a tensor of it is a part of another")
     return tensor
 
 

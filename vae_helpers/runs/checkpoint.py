@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 
 from vae_helpers.data import project_root
-from vae_helpers.errors import InputError
+from vae_helpers.errors import InputError, advice, reason
 from vae_helpers.files import expand, require_run_name, say, sync_folder
 from vae_helpers.model import BetaVAE
-from vae_helpers.runs.archive import Archive, Misfit, TornFile, foreign, unreadable
+from vae_helpers.runs.archive import Archive, DamagedFile, Unfit, foreign, unreadable
 from vae_helpers.runs.schema import read_tensors, require_fields
 
 FORMAT = "vae_helpers-1"
@@ -154,9 +154,9 @@ def save_checkpoint(path: Path, model: BetaVAE, keep: Path | None = None, **entr
         os.replace(aside, path)
         sync_folder(path.parent)
     except (OSError, RuntimeError) as problem:
-        reason, advice = why_not_written(file and file.problem or problem)
+        why, step = why_not_written(file and file.problem or problem)
         raise InputError(
-            f"{path} could not be saved, because {reason}; the checkpoint before it, if any, is untouched: {advice}."
+            f"{path} could not be saved, because {why}; the checkpoint before it, if any, is untouched: {step}."
         ) from None
     finally:  # a Ctrl-C comes by here, too
         with contextlib.suppress(OSError):
@@ -164,7 +164,7 @@ def save_checkpoint(path: Path, model: BetaVAE, keep: Path | None = None, **entr
 
 
 class _Watched(io.BufferedWriter):
-    """Keeps the disk's own word on a failed write, of which torch.save makes a RuntimeError about its zip file."""
+    """Keeps the OSError of a failed write, which torch.save turns into a RuntimeError about its zip file."""
 
     problem: OSError | None = None
 
@@ -188,21 +188,16 @@ def why_not_written(problem: Exception) -> tuple[str, str]:
     if not isinstance(problem, OSError):
         first_line = (str(problem).strip().splitlines() or [type(problem).__name__])[0].rstrip(".")
         return f"something else than the disk failed ({first_line})", "mend that and resume the run"
-    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full", "free some space and resume the run"
-    if problem.errno == errno.EFBIG:
-        return "the file is larger than this system lets it be", "raise that limit (ulimit -f) and resume the run"
-    reason = problem.strerror or str(problem)
     if problem.errno in _WRONG_PLACE:
-        return reason, "give a folder that can be written (--out DIR, or `out` in Python)"
-    return reason, "mend that and resume the run"
+        return reason(problem), "give a folder that can be written (--out DIR, or `out` in Python)"
+    return reason(problem), f"{advice(problem)} and resume the run"
 
 
 def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
     """Rebuild the model of a checkpoint on `device`, in eval mode; also the file's other entries.
 
     The whole file is held to `checkpoint_schema` before a byte of a tensor is read or allocated; a file that carries
-    code is refused, and nothing in it is run. Entries are on the CPU, weights on `device`. Raises TornFile for a
+    code is refused, and nothing in it is run. Entries are on the CPU, weights on `device`. Raises DamagedFile for a
     damaged file, InputError for a missing or foreign one, or a field that cannot be.
     """
     path = Path(path)
@@ -213,12 +208,12 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tup
                 raise foreign(path)
             config = require_fields(content, archive)
             content = read_tensors(content, archive)
-    except Misfit as why:
+    except Unfit as why:
         raise InputError(
             f"{path} is refused, because {why}: the file was changed, or is from another version or "
             "program; use another checkpoint, or train the run again."
         ) from None
-    with torch.random.fork_rng(devices=[]):  # its first weights are thrown away: they must cost the session no dice
+    with torch.random.fork_rng(devices=[]):  # don't advance the caller's random numbers
         model = BetaVAE(config)
     model.load_state_dict(content.pop("model"))
     return model.to(device).eval(), Saved(path, content)
@@ -242,7 +237,7 @@ def load_run(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dic
 
 
 def load_latest(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
-    """The state to resume from: last.pt, or previous.pt (and a line that says so) where the last is torn or gone.
+    """The state to resume from: last.pt, or previous.pt (and a line that says so) where the last is damaged or gone.
 
     Where both are, best.pt is taken: weights and counts, without the optimiser.
     """
@@ -252,23 +247,24 @@ def load_latest(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, 
 def _first_whole(paths: tuple[Path, ...], device: str | torch.device) -> tuple[BetaVAE, dict]:
     """The first of these checkpoints that is there and whole; a foreign file is refused, never skipped."""
     there = [path for path in paths if path.is_file()]
-    torn = []
+    damaged = []
     for path in there:
         try:
             found = load_checkpoint(path, device)
-        except TornFile:
-            torn.append(path.name)
+        except DamagedFile:
+            damaged.append(path.name)
             continue
-        if torn:
-            say(f"{' and '.join(torn)} in {path.parent} cannot be read (cut short or damaged), so {path.name} is used.")
+        if damaged:
+            names = " and ".join(damaged)
+            say(f"{names} in {path.parent} cannot be read (cut short or damaged), so {path.name} is used.")
         return found
-    if len(torn) > 1:
-        raise TornFile(
-            f"{' and '.join(torn)} in {paths[0].parent} are {'both' if len(torn) == 2 else 'all'} damaged: "
+    if len(damaged) > 1:
+        raise DamagedFile(
+            f"{' and '.join(damaged)} in {paths[0].parent} are {'both' if len(damaged) == 2 else 'all'} damaged: "
             "start a run with another name."
         )
     raise (
-        unreadable(there[0], TornFile)
+        unreadable(there[0], DamagedFile)
         if there
         else InputError(
             f"there is neither {paths[0].name} nor {paths[-1].name} in {paths[0].parent} to go on from: "

@@ -49,6 +49,7 @@ LATER_SCORES = (
     "dci_informativeness",
 )
 _SPRITE = 8192  # pixels: the largest picture that browsers take as a texture
+_CODES, _THUMBNAIL = 512, 64  # codes in the projector, and pixels a side of their pictures
 
 
 class Logbook:
@@ -56,7 +57,8 @@ class Logbook:
 
     A run passes the first epoch it is about to write: TensorBoard then hides that one and later ones, which an
     interrupted process had still written, so no step appears twice. Without it records are added. A full disk costs
-    lines of the log, said once, never the run: records are written at once and in this thread, where `SummaryWriter`'s would die of it with a traceback.
+    lines of the log, said once, never the run: records are written at once and in this thread, where `SummaryWriter`'s
+    would die of it with a traceback.
     """
 
     def __init__(self, folder: Path, first_epoch: int | None = None):
@@ -112,7 +114,7 @@ class Logbook:
             '  metadata_path: "projector/names.tsv"\n  sprite {\n    image_path: "projector/sprite.png"\n'
             f"    single_image_dim: {width}\n    single_image_dim: {height}\n  }}\n}}\n"
         )
-        with self.or_go_without():
+        with self.tolerate_full_disk():
             folder = self.folder / "projector"
             numbers = io.StringIO()
             np.savetxt(numbers, codes, fmt="%.5g", delimiter="\t")
@@ -123,7 +125,7 @@ class Logbook:
             write_aside(self.folder / "projector_config.pbtxt", config)
 
     @contextmanager
-    def or_go_without(self) -> Iterator[None]:
+    def tolerate_full_disk(self) -> Iterator[None]:
         """Survive a full or unwritable disk inside the block: the first time it is said, the run goes on."""
         try:
             yield
@@ -138,7 +140,7 @@ class Logbook:
     def flush(self) -> None:
         """Make sure that the log survives a power cut up to here; a checkpoint must not run ahead of it."""
         if self._file is not None:
-            with self.or_go_without():
+            with self.tolerate_full_disk():
                 os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -155,7 +157,7 @@ class Logbook:
         self.close()
 
     def _write(self, epoch: int | None, summary: Summary) -> None:
-        with self.or_go_without():
+        with self.tolerate_full_disk():
             if self._file is None:
                 self._open()
             _append(self._file, Event(summary=summary, wall_time=time.time(), step=epoch))
@@ -220,9 +222,6 @@ def read_scalars(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return log
 
 
-_CODES, _THUMBNAIL = 512, 64
-
-
 def draw(model: BetaVAE, originals: np.ndarray, run: Run, epoch: int, seed: int, book: Logbook) -> None:
     """100 samples from the prior and up to 100 reconstructions, one file each and a sheet of either, and one path.
 
@@ -230,23 +229,23 @@ def draw(model: BetaVAE, originals: np.ndarray, run: Run, epoch: int, seed: int,
     """
     folder = run.generated_images / f"epoch_{epoch:04d}"
     sets = {"generated": sample_prior(model, 100, seed), "reconstructed": reconstruct(model, originals[:100])}
-    for name, drawn in sets.items():
-        sheet = tile(drawn, columns=10)
-        with book.or_go_without():
-            for i, picture in enumerate(drawn):
+    for name, pictures in sets.items():
+        sheet = tile(pictures, columns=10)
+        with book.tolerate_full_disk():
+            for i, picture in enumerate(pictures):
                 _keep(picture, folder / name / f"{i:03d}.png")
             _keep(sheet, folder / f"{name}.png")
         book.picture(epoch, name, sheet)
     if len(originals) > 1:
         mu, _ = encode_pictures(model, originals[:2])
         path = tile(walk(model, mu[0], mu[1], steps=8).frames, columns=8)
-        with book.or_go_without():
+        with book.tolerate_full_disk():
             _keep(path, folder / "interpolation.png")
         book.picture(epoch, "interpolation", path)
 
 
 def _keep(picture: np.ndarray, path: Path) -> None:
-    """One picture (H, W, 3) as PNG; an OSError is the logbook's to survive."""
+    """Write one picture (H, W, 3) as PNG. Raises OSError."""
     write_aside(path, to_bytes(picture, "png"))
 
 

@@ -88,10 +88,10 @@ def difference(pictures: PictureSet, data: Mapping[str, Any]) -> str:
     if kept is None:
         was, now = (data.get("name"), data.get("pictures")), (pictures.name, len(pictures))
         return "" if was == now else f"those were {was[1]} of {was[0]}, these are {now[1]} of {now[0]}"
-    was, now = Counter(kept[0].tolist()), Counter(prints_of(pictures).tolist())
-    gone, new = (was - now).total(), (now - was).total()
+    before, after = Counter(kept[0].tolist()), Counter(prints_of(pictures).tolist())
+    gone, new = (before - after).total(), (after - before).total()
     if gone or new:
-        return f"of its {was.total():,} pictures {gone:,} are not here, and {new:,} here are new or have changed"
+        return f"of its {before.total():,} pictures {gone:,} are not here, and {new:,} here are new or have changed"
     fits = [(request or {}).get("fit", "crop") for request in (data["request"], pictures.request)]
     return "" if fits[0] == fits[1] else f"those were opened with fit={fits[0]!r}, these with fit={fits[1]!r}"
 

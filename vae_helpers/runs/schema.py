@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vae_helpers.errors import InputError
 from vae_helpers.model import OBJECTIVES, TERMS, BetaVAE, VAEConfig, logged_terms
-from vae_helpers.runs.archive import Archive, Misfit, Stored
+from vae_helpers.runs.archive import Archive, Stored, Unfit
 from vae_helpers.settings import RECIPE, Range, TrainConfig, short
 
 _DEEPEST, _MOST = 12, 2_000_000  # of a description: levels and values; a list may hold itself, or each twice the next
@@ -51,7 +51,7 @@ _SCALER = {
 
 
 def require_fields(content: dict, archive: Archive) -> VAEConfig:
-    """Hold a whole description to the schema; returns its model's config. Raises Misfit, which names the field.
+    """Hold a whole description to the schema; returns its model's config. Raises Unfit, which names the field.
 
     `content["train_config"]`, if any, is completed by the defaults of fields that it is too old to have.
     """
@@ -86,16 +86,16 @@ def require_fields(content: dict, archive: Archive) -> VAEConfig:
 
 
 def read_tensors(value: Any, archive: Archive, where: str = "") -> Any:
-    """`value` with every tensor in it read from the archive; raises Misfit for one that holds NaN or infinity.
+    """`value` with every tensor in it read from the archive; raises Unfit for one that holds NaN or infinity.
 
     Sums may: a gradient that overflows in 16 bits is left out of a step, but counted.
     """
     if isinstance(value, Stored):
         tensor = archive.read(value)
         if tensor.is_floating_point() and where != "sums" and not tensor.isfinite().all():
-            raise Misfit(f"{where} holds NaN or infinite numbers")
+            raise Unfit(f"{where} holds NaN or infinite numbers")
         if where.rpartition(".")[2] in _NEVER_NEGATIVE and (tensor < 0).any():
-            raise Misfit(f"{where} holds negative numbers")
+            raise Unfit(f"{where} holds negative numbers")
         return tensor
     if isinstance(value, dict):
         return {name: read_tensors(each, archive, _below(where, name)) for name, each in value.items()}
@@ -120,17 +120,17 @@ def _require_plain(content: dict) -> None:
         value, depth, field = waiting.pop()
         met += 1
         if depth > _DEEPEST or met > _MOST:
-            raise Misfit("its description is deeper or longer than a checkpoint's can be")
+            raise Unfit("its description is deeper or longer than a checkpoint's can be")
         if type(value) is Stored:
             if field not in _TENSORS or value.key in seen:
-                raise Misfit(f"there is a tensor in {short(field)} that does not belong there")
+                raise Unfit(f"there is a tensor in {short(field)} that does not belong there")
             seen.add(value.key)
         elif type(value) is dict:
             waiting += [(each, depth + 1, field or str(name)) for name, each in value.items()]
         elif type(value) in (list, tuple):
             waiting += [(each, depth + 1, field) for each in value]
         elif type(value) not in (type(None), bool, int, float, str):
-            raise Misfit(f"{short(field)} is of no plain type")
+            raise Unfit(f"{short(field)} is of no plain type")
 
 
 def _require_counts(content: dict) -> None:
@@ -143,18 +143,18 @@ def _require_counts(content: dict) -> None:
     order = [(name, content[name]) for name in ("best_epoch", "epochs_closed", "step") if name in content]
     for (small, less), (large, more) in zip(order, order[1:]):
         if less > more:
-            raise Misfit(f"{small} is {short(less)}, but must not be above {large}, {short(more)}")
+            raise Unfit(f"{small} is {short(less)}, but must not be above {large}, {short(more)}")
 
 
 def _require_data(data: dict) -> None:
-    """Types only: what may be opened on a file's word is not decided here."""
+    """Types only: `runs.pictures` decides what may be opened."""
     for name, kind in (("name", str), ("pictures", int)):
         _of(kind, data.get(name), f"data[{name!r}]")
     _take(_COUNT, "data['pictures']", data["pictures"])
     if "request" not in data:
-        raise Misfit("data lacks 'request'")
+        raise Unfit("data lacks 'request'")
     for where, _ in tensors_in({name: each for name, each in data.items() if name not in _PER_PICTURE}, "data"):
-        raise Misfit(f"there is a tensor in {short(where)} that does not belong there")
+        raise Unfit(f"there is a tensor in {short(where)} that does not belong there")
     for name, dtype in _PER_PICTURE.items():
         if data.get(name) is not None:
             _require_tensor(data[name], torch.empty(data["pictures"], dtype=dtype, device="meta"), f"data[{name!r}]")
@@ -166,7 +166,7 @@ def _require_data(data: dict) -> None:
             _of(str, request.get(name), f"data['request'][{name!r}]")
     for name in request:
         if name not in (*_REQUEST, "source", "fit"):
-            raise Misfit(f"data['request'] has an unknown field {short(name)}")
+            raise Unfit(f"data['request'] has an unknown field {short(name)}")
     for name, allowed in _REQUEST.items():
         if name in request and not (name == "limit" and request[name] is None):
             _take(allowed, f"data['request'][{name!r}]", request[name])
@@ -178,23 +178,23 @@ def _require_adam(found: Any, shapes: Sequence[torch.Size], where: str) -> None:
     groups = _of(list, found["param_groups"], f"{where}.param_groups")
     group = _of(dict, groups[0] if len(groups) == 1 else None, f"{where}.param_groups")
     if _of(list, group.get("params"), f"{where}.params") != list(range(len(shapes))):
-        raise Misfit(f"{where}.params is {short(group['params'])}, but the model has {len(shapes)} parameters")
+        raise Unfit(f"{where}.params is {short(group['params'])}, but the model has {len(shapes)} parameters")
     for name, allowed in _ADAM.items():
         _take(allowed, f"{where}.{name}", group.get(name))
     betas = group.get("betas")
     if type(betas) not in (tuple, list) or len(betas) != 2:
-        raise Misfit(f"{where}.betas is {short(betas)}, but must be two numbers")
+        raise Unfit(f"{where}.betas is {short(betas)}, but must be two numbers")
     for beta in betas:
         _take(Range(0, 1, below=True), f"each of {where}.betas", beta)
     for name, value in group.items():
         if name in _SWITCHED_OFF and value is not False:
-            raise Misfit(f"{where}.{name} is {short(value)}, which no run of this project has")
+            raise Unfit(f"{where}.{name} is {short(value)}, which no run of this project has")
         if name not in (*_ADAM, "params", "betas") and type(value) not in (type(None), bool):
-            raise Misfit(f"{where}.{name} is {short(value)}, but must be True, False or None")
+            raise Unfit(f"{where}.{name} is {short(value)}, but must be True, False or None")
     for index, state in _of(dict, found["state"], f"{where}.state").items():
         name = f"{where}.state.{short(index)}"
         if type(index) is not int or not 0 <= index < len(shapes):
-            raise Misfit(f"{name} is of no parameter: the model has {len(shapes)}")
+            raise Unfit(f"{name} is of no parameter: the model has {len(shapes)}")
         moment = torch.empty(shapes[index], device="meta")
         expected = {"step": torch.empty((), device="meta"), "exp_avg": moment, "exp_avg_sq": moment}
         if isinstance(state, dict) and type(state.get("step")) in (int, float):
@@ -228,25 +228,25 @@ def _require_tensors(found: Any, expected: Mapping[str, Tensor], where: str) -> 
         _require_names(_of(dict, found, where), expected, where)
         for name, like in expected.items():
             _require_tensor(found[name], like, name)
-    except Misfit as why:
-        raise Misfit(f"its {where} do not fit its own description of the model ({why})") from None
+    except Unfit as why:
+        raise Unfit(f"its {where} do not fit its own description of the model ({why})") from None
 
 
 def _require_tensor(found: Any, like: Tensor, where: str) -> None:
     if type(found) is not Stored or found.shape != tuple(like.shape):
         has = f"of shape {short(found.shape)}" if type(found) is Stored else short(found)
-        raise Misfit(f"{where} is {has}, but must be a tensor of shape {tuple(like.shape)}")
+        raise Unfit(f"{where} is {has}, but must be a tensor of shape {tuple(like.shape)}")
     if found.dtype != like.dtype and not (found.dtype.is_floating_point and like.dtype.is_floating_point):
-        raise Misfit(f"{where} holds numbers of type {found.dtype}, but must hold {like.dtype}")
+        raise Unfit(f"{where} holds numbers of type {found.dtype}, but must hold {like.dtype}")
 
 
 def _require_names(found: dict, expected: Iterable[str], where: str) -> None:
     for name in expected:
         if name not in found:
-            raise Misfit(f"{name} is missing in {where}")
+            raise Unfit(f"{name} is missing in {where}")
     for name in found:
         if name not in expected:
-            raise Misfit(f"{where} has an unknown field {short(name)}")
+            raise Unfit(f"{where} has an unknown field {short(name)}")
 
 
 def _known(found: Any, kind: type) -> dict:
@@ -259,7 +259,7 @@ def _known(found: Any, kind: type) -> dict:
 
 
 def _on_meta(make: Callable[[], Any]) -> Any:
-    """What `make` builds, as shapes alone, without a byte for them and without a roll of the session's dice."""
+    """What `make` builds, as shapes alone: no memory is allocated and the caller's random numbers don't advance."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return make()
 
@@ -268,20 +268,20 @@ def _on_meta(make: Callable[[], Any]) -> Any:
 def _named(field: str) -> Iterator[None]:
     try:
         yield
-    except (InputError, Misfit) as why:
-        raise Misfit(f"its {field} cannot be: {str(why).rstrip('.')}") from None
+    except (InputError, Unfit) as why:
+        raise Unfit(f"its {field} cannot be: {str(why).rstrip('.')}") from None
 
 
 def _take(allowed: Range, where: str, value: Any) -> None:
     try:
         allowed.take(where, value)
     except InputError as why:
-        raise Misfit(str(why).rstrip(".")) from None
+        raise Unfit(str(why).rstrip(".")) from None
 
 
 def _of(kind: type, value: Any, where: str) -> Any:
     if type(value) is not kind:
-        raise Misfit(f"{where} is {short(value)}, but must be of type {kind.__name__}")
+        raise Unfit(f"{where} is {short(value)}, but must be of type {kind.__name__}")
     return value
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import sysconfig
 from pathlib import Path
@@ -14,7 +13,7 @@ from vae_helpers.runs.checkpoint import Run, list_runs, newest_run, why_not_writ
 
 SHIPPED = "shipped_butterflies"
 PREFIX = "sweep_"  # of the names of a sweep's runs
-_FILES = ("best.pt", "made.txt")
+FILES = ("best.pt", "made.txt")
 
 
 def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
@@ -32,7 +31,7 @@ def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
         source = next((folder for folder in _places() if (folder / "best.pt").is_file()), None)
         if source is None:
             return Run(newest_run(out), out)  # says what to do
-        for file in reversed(_FILES):  # the weights last: once they are there, everything is
+        for file in reversed(FILES):  # the weights last: once they are there, everything is
             _copy(source / file, run.models / file)
     if not name:
         print(
@@ -65,9 +64,3 @@ def _copy(source: Path, target: Path) -> None:
 def _places() -> list[Path]:
     root = Path(__file__).resolve().parents[2]
     return [root / "VAE" / "models" / SHIPPED, Path(sysconfig.get_path("data"), "share", "vae_helpers", SHIPPED)]
-
-
-def _option(name: str, value: object) -> str:
-    """An option for a shell, whatever is in its value; one that begins with a dash would be taken for an option."""
-    word = shlex.quote(str(value))
-    return f"--{name}={word}" if str(value).startswith("-") else f"--{name} {word}"

@@ -2,30 +2,48 @@
 
 from vae_helpers.scores.bounds import bits_per_dimension, bounds_of, latent_parts, likelihood, log_importance_weights
 from vae_helpers.scores.disentanglement import concentration, dci, discretise, mig, modularity, sap
-from vae_helpers.scores.drawability import drawability, share_drawable
-from vae_helpers.scores.evaluation import QUICK, Effort, evaluate_run, headline, log_scores, save_scores
-from vae_helpers.scores.held_factor import Drawn, Grouped, beta_vae_score, factor_vae_score, uniform_factors
-from vae_helpers.scores.held_out import Scores, evaluate, ssim_of
+from vae_helpers.scores.drawability import BestPictures, drawability, share_drawable
+from vae_helpers.scores.evaluation import QUICK, ScoreOptions, evaluate_run
+from vae_helpers.scores.held_factor import (
+    FactorSampler,
+    GroupedCodes,
+    beta_vae_score,
+    factor_vae_score,
+    uniform_factors,
+)
+from vae_helpers.scores.held_out import Scores, evaluate
 from vae_helpers.scores.judge import CODE, PICTURE, PIXEL, Judge, PictureReader, score_of
-from vae_helpers.scores.picture_quality import Distances, distances, load_inception, load_lpips, lpips_of, ms_ssim_of
-from vae_helpers.scores.score_table import score_table
+from vae_helpers.scores.picture_quality import (
+    Distances,
+    distances,
+    load_inception,
+    load_lpips,
+    lpips_of,
+    ms_ssim_of,
+    ssim_of,
+)
+from vae_helpers.scores.run_chart import chart_of_run, make_chart
+from vae_helpers.scores.score_report import headline, log_scores, save_scores, score_table
+from vae_helpers.scores.traversal_quality import drawability_by_kind, frames_by_kind, traversal_quality
 from vae_helpers.scores.trust import measure_trust, trust_lines, trust_of
 
 __all__ = [
+    "BestPictures",
     "CODE",
     "Distances",
-    "Drawn",
-    "Effort",
-    "Grouped",
+    "FactorSampler",
+    "GroupedCodes",
     "Judge",
     "PICTURE",
     "PIXEL",
     "PictureReader",
     "QUICK",
+    "ScoreOptions",
     "Scores",
     "beta_vae_score",
     "bits_per_dimension",
     "bounds_of",
+    "chart_of_run",
     "concentration",
     "dci",
     "discretise",
@@ -34,6 +52,7 @@ __all__ = [
     "evaluate",
     "evaluate_run",
     "factor_vae_score",
+    "frames_by_kind",
     "headline",
     "latent_parts",
     "likelihood",
@@ -42,6 +61,7 @@ __all__ = [
     "log_importance_weights",
     "log_scores",
     "lpips_of",
+    "make_chart",
     "measure_trust",
     "mig",
     "modularity",
@@ -52,6 +72,8 @@ __all__ = [
     "score_table",
     "share_drawable",
     "ssim_of",
+    "drawability_by_kind",
+    "traversal_quality",
     "trust_lines",
     "trust_of",
     "uniform_factors",

@@ -32,6 +32,8 @@ from vae_helpers.settings import require_likelihood
 
 _VALUES_AT_ONCE = 32 * 3 * 128 * 128  # of decoded pictures: more at once is no faster on a CPU
 _STEP = 2 / 255  # between two values of an 8-bit picture
+_AT_ONCE = 1 << 22  # densities in a working array: 32 MB
+_NEARLY = 0.9  # of ln n
 
 
 class Likelihood(NamedTuple):
@@ -74,42 +76,49 @@ def likelihood(
     decoder = frozen_decoder(model)
     if name.startswith("calibrated"):
         name, scale = "gaussian", _root_error(decoder, rows, mu, logvar, seed)
-    values = math.prod(rows.shape[1:])
-    constant = log_normaliser(name, values, scale)
-    elbo, iwae, distortions, draws = [], [], [], torch.zeros(samples, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(seed)
-    with tqdm(
-        total=len(rows), desc=f"likelihood, {samples} samples each", unit="picture", delay=2, disable=not progress
-    ) as bar:
-        for picture, m, v in zip(rows, mu, logvar):
-            x = to_float(picture[None], _device(decoder))
-
-            def log_likelihood(z: Tensor) -> Tensor:
-                drawn = _decoded(decoder, z[:, 0], wants_activation(name))
-                costs = torch.cat([distortion(name, part, x, scale).cpu().double() for part in drawn])
-                return -(costs + constant)[:, None]
-
-            weights, given = log_importance_weights(m[None], v[None], log_likelihood, samples, generator)
-            bounds = bounds_of(weights)
-            elbo.append(bounds[0]), iwae.append(bounds[1]), distortions.append(-given.mean())
-            draws += weights[:, 0] / len(rows)
-            bar.update()
-    elbo, iwae = torch.cat(elbo), torch.cat(iwae)
-    errors = [part.std().item() / math.sqrt(len(part)) if len(part) > 1 else math.nan for part in (elbo, iwae)]
+    generator, label, found = torch.Generator().manual_seed(seed), f"likelihood, {samples} samples each", []
+    for picture, m, v in zip(tqdm(rows, desc=label, unit="picture", delay=2, disable=not progress), mu, logvar):
+        given_z = _log_likelihood(decoder, picture, name, scale)
+        found.append(log_importance_weights(m[None], v[None], given_z, samples, generator))
+    weights, given = (torch.cat(parts, dim=1) for parts in zip(*found))  # (samples, N) each
     return Likelihood(
-        elbo.mean().item(),
-        errors[0],
-        draws.std().item() if samples > 1 else math.nan,
-        iwae.mean().item(),
-        errors[1],
-        bits_per_dimension(iwae.mean().item(), values),
-        torch.stack(distortions).mean().item(),
-        kl_per_dimension(mu, logvar).sum(dim=1).double().mean().item(),
-        name,
-        scale,
-        samples,
-        len(rows),
+        **_means(weights, rows[0].size),
+        distortion=-given.mean().item(),
+        rate=kl_per_dimension(mu, logvar).sum(dim=1).double().mean().item(),
+        likelihood=name,
+        scale=scale,
+        samples=samples,
+        pictures=len(rows),
     )
+
+
+def _means(weights: Tensor, values: int) -> dict[str, float]:
+    """Both bounds over pictures of so many values, from log weights (samples, N)."""
+    elbo, iwae = bounds_of(weights)
+    return {
+        "elbo": elbo.mean().item(),
+        "elbo_error": _standard_error(elbo),
+        "elbo_spread": weights.mean(dim=1).std().item() if len(weights) > 1 else math.nan,
+        "iwae": iwae.mean().item(),
+        "iwae_error": _standard_error(iwae),
+        "bits_per_dimension": bits_per_dimension(iwae.mean().item(), values),
+    }
+
+
+def _standard_error(values: Tensor) -> float:
+    return values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+def _log_likelihood(decoder: Decoder, picture: np.ndarray, name: str, scale: float | None) -> Callable:
+    """log p(x|z) of one uint8 picture (H, W, 3): a function of z (samples, 1, latents), giving float64 (samples, 1)."""
+    x, constant = to_float(picture[None], _device(decoder)), log_normaliser(name, picture.size, scale)
+
+    def log_likelihood(z: Tensor) -> Tensor:
+        decoded = _decoded(decoder, z[:, 0], wants_activation(name))
+        costs = torch.cat([distortion(name, part, x, scale).cpu().double() for part in decoded])
+        return -(costs + constant)[:, None]
+
+    return log_likelihood
 
 
 def log_importance_weights(
@@ -151,9 +160,11 @@ def _root_error(decoder: Decoder, rows: np.ndarray, mu: Tensor, logvar: Tensor, 
     """Root mean squared error per value, at one z for each picture; not below what rounding to 8 bits leaves."""
     noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(seed + 1))
     error, at = 0.0, 0
-    for drawn in _decoded(decoder, BetaVAE.reparameterize(mu, logvar, noise), activation=False):
-        error += squared_error(drawn, to_float(rows[at : at + len(drawn)], drawn.device)).cpu().double().sum().item()
-        at += len(drawn)
+    for decoded in _decoded(decoder, BetaVAE.reparameterize(mu, logvar, noise), activation=False):
+        error += (
+            squared_error(decoded, to_float(rows[at : at + len(decoded)], decoded.device)).cpu().double().sum().item()
+        )
+        at += len(decoded)
     return max(math.sqrt(error / rows.size), _STEP / math.sqrt(12))
 
 
@@ -167,10 +178,6 @@ def _decoded(decoder: Decoder, z: Tensor, activation: bool):
 
 def _device(decoder: Decoder) -> torch.device:
     return next(decoder.parameters()).device
-
-
-_AT_ONCE = 1 << 22  # densities in a working array: 32 MB
-_NEARLY = 0.9  # of ln n
 
 
 class LatentParts(NamedTuple):

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.svm import LinearSVC
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -118,6 +116,8 @@ def sap(codes: np.ndarray | Tensor, factors: np.ndarray, table: Sequence[Factor]
     perfect code reaches 1 - chance there.
     """
     codes, factors, basis = _known(codes, factors, table, None, code)
+    from sklearn.svm import LinearSVC
+
     predictability = np.zeros((codes.shape[1], len(table)))
     varies = codes.var(axis=0) > 1e-12
     centred = codes[:, varies] - codes[:, varies].mean(axis=0)
@@ -155,6 +155,8 @@ def dci(
     codes, factors, basis = _known(codes, factors, table, None, code)
     if len(table) < 2:
         raise InputError("DCI asks which factor a latent is for, but there is 1 factor: give at least 2.")
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
     held_out = np.arange(len(codes)) % 5 == 4
     importance, read, chance = np.empty((codes.shape[1], len(table))), np.empty(len(table)), np.zeros(len(table))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -195,23 +197,16 @@ def _information(
     codes: np.ndarray, factors: np.ndarray, table: Sequence[Factor], bins: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mutual information in nats (latents, F), and the factors' entropies (F,), all of binned values."""
+    from sklearn.metrics import mutual_info_score
+
     code_bins = [discretise(column, bins) for column in codes.T]
     factor_bins = []
     for column, factor in zip(factors.T, table):
         values, numbered = np.unique(column, return_inverse=True)
         factor_bins.append(numbered if factor.choices or len(values) <= bins else discretise(column, bins))
-    information = np.array([[_shared(a, b) for b in factor_bins] for a in code_bins])
-    entropy = np.array([_shared(b, b) for b in factor_bins])
+    information = np.array([[mutual_info_score(a, b) for b in factor_bins] for a in code_bins])
+    entropy = np.array([mutual_info_score(b, b) for b in factor_bins])
     return information, entropy
-
-
-def _shared(a: np.ndarray, b: np.ndarray) -> float:
-    """Mutual information in nats of two rows of small whole numbers; of a row with itself: its entropy."""
-    rows, columns = a.max() + 1, b.max() + 1
-    joint = np.bincount(a * columns + b, minlength=rows * columns).reshape(rows, columns) / len(a)
-    alone = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
-    seen = joint > 0
-    return float((joint[seen] * np.log(joint[seen] / alone[seen])).sum().clip(0))
 
 
 def _entropy(shares: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How well could the artist of a built-in set have drawn a frame? It tells pictures from wreckage in decibels."""
+"""How near a frame is to what the renderer of a built-in set can draw, in dB: it tells pictures from broken frames."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from tqdm.auto import tqdm
 
 from vae_helpers.data import SETS, paint, render, sample_factors
 from vae_helpers.errors import InputError
 from vae_helpers.model import psnr_of
 
-WRECKED = 3.0  # dB below the median of reconstructions: a frame that far down is no picture of the set
+MARGIN = 3.0  # dB below the median of reconstructions: a frame further down is no picture of the set
 _LIBRARY, _LIBRARY_SEED, _LIBRARY_SIZE = 4096, 977, 32
 _STEP = 0.02  # of a factor's range, for derivatives: smaller ones drown in the soft edges' own noise
 _STARTS = 3
+_PLACES = 6  # over the range of each factor, where another minimum may lie
 _PLACING = 4  # iterations at 32 px from the nearest pictures, which find place, pose and ground colour
 # Side in pixels, how many of the best go on, and iterations there, for the best of those in every category.
 _STAGES = ((32, None, 5), (64, 2, 4), (128, 1, 4))
 
 
-class Drawn(NamedTuple):
+class BestPictures(NamedTuple):
     """The best pictures found for n frames."""
 
     psnr: np.ndarray  # (n,) between each frame and its best picture, in dB
     factors: np.ndarray  # (n, F) of that picture
 
 
-def drawability(frames: np.ndarray, set_name: str = "butterflies") -> Drawn:
+def drawability(frames: np.ndarray, set_name: str = "butterflies", progress: bool = False) -> BestPictures:
     """PSNR between each frame, uint8 (n, H, W, 3), and the best picture of the set that was found for it.
 
-    Starts at the nearest of 4,096 fixed pictures in each category, then moves their continuous factors by
-    Levenberg-Marquardt (Moré 1978), at 32, 64 and 128 px. It is a lower bound: a better picture may exist.
-    Raises InputError for a set that nobody draws, or frames of another shape.
+    Starts at the nearest of 4,096 fixed pictures, tries each continuous factor over its range, then in each category
+    moves them all by Levenberg-Marquardt (Moré 1978), at 32, 64 and 128 px. It is a lower bound: a better picture may
+    exist. Raises InputError for a set that nobody draws, or frames of another shape.
     """
     if set_name not in SETS:
         raise InputError(
@@ -47,14 +49,15 @@ def drawability(frames: np.ndarray, set_name: str = "butterflies") -> Drawn:
             f"frames must be square and uint8 (n, H, H, 3) with n at least 1, but have shape {frames.shape}."
         )
     if frames.shape[1] < 16:
-        raise InputError(f"frames of {frames.shape[1]} px are too small for the artist: at least 16.")
-    factors = np.stack([_best_factors(frame, set_name) for frame in frames])
-    return Drawn(psnr_of(render(factors, frames.shape[1], set_name), frames), factors)
+        raise InputError(f"frames of {frames.shape[1]} px are too small to tell: give at least 16.")
+    frames_left = tqdm(frames, desc="drawability", unit="frame", delay=2, disable=not progress)
+    factors = np.stack([_best_factors(frame, set_name) for frame in frames_left])
+    return BestPictures(psnr_of(render(factors, frames.shape[1], set_name), frames), factors)
 
 
 def share_drawable(psnr: np.ndarray, reconstructions: np.ndarray) -> float:
-    """The share of frames that are at most 3 dB below the median of the reconstructions, by their drawabilities in dB."""
-    return float((np.asarray(psnr) >= np.median(reconstructions) - WRECKED).mean())
+    """The share of frames whose drawability in dB is at most 3 dB below the median of the reconstructions'."""
+    return float((np.asarray(psnr) >= np.median(reconstructions) - MARGIN).mean())
 
 
 def _best_factors(frame: np.ndarray, set_name: str) -> np.ndarray:
@@ -63,7 +66,7 @@ def _best_factors(frame: np.ndarray, set_name: str) -> np.ndarray:
     largest = max(_STAGES[0][0], frame.shape[0])
     small = _reduced(frame, _LIBRARY_SIZE)
     starts = _improved(small, set_name, _nearest(small, set_name), _PLACING)
-    starts = _in_every_category(starts[0], table)
+    starts = _in_every_category(_best_elsewhere(small, set_name, starts[0]), table)
     for size, keep, iterations in _STAGES:
         if size > largest:
             break
@@ -79,6 +82,26 @@ def _improved(target: np.ndarray, set_name: str, starts: np.ndarray, iterations:
     return fit.units[np.argsort(fit.error, kind="stable")]
 
 
+def _best_elsewhere(target: np.ndarray, set_name: str, start: np.ndarray) -> np.ndarray:
+    """A start, units (F,), with that one factor moved far that makes it fit best, if any does.
+
+    Levenberg-Marquardt finds the nearest minimum: a hue at one end of its range never gets to the other end.
+    """
+    table, size = SETS[set_name], target.shape[0]
+    moving = _moving(table)
+    places = (np.arange(_PLACES) + 0.5) / _PLACES
+    tried = np.tile(start, (1 + len(moving) * _PLACES, 1))
+    tried[np.arange(1, len(tried)), np.repeat(moving, _PLACES)] = np.tile(places, len(moving))
+    painted = paint(_factors(tried, table), size, set_name)
+    error = np.square(painted - target.transpose(2, 0, 1)).reshape(len(tried), -1).sum(axis=1)
+    return tried[error.argmin()]
+
+
+def _moving(table: Sequence) -> np.ndarray:
+    """The columns of continuous factors."""
+    return np.flatnonzero([not factor.choices for factor in table])
+
+
 def _in_every_category(start: np.ndarray, table: Sequence) -> np.ndarray:
     """One start (F,) in each combination of categories: (combinations, F)."""
     choices = [range(len(factor.choices)) if factor.choices else (start[j],) for j, factor in enumerate(table)]
@@ -90,7 +113,7 @@ class _Fit:
 
     def __init__(self, target: np.ndarray, set_name: str, units: np.ndarray):
         self.target, self.set_name, self.table = target, set_name, SETS[set_name]
-        self.moving = np.flatnonzero([not factor.choices for factor in self.table])
+        self.moving = _moving(self.table)
         self.units = units
         self.damping = np.full(len(units), 1e-2)
         self.residual = self._residuals(units)

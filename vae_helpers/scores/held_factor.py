@@ -1,7 +1,7 @@
 """Scores from batches in which one known factor is held: the FactorVAE score and the β-VAE score.
 
-Where pictures can be drawn to order, `Drawn` draws them; where a file holds a grid of factors, `Grouped` finds rows
-that share a value.
+Where pictures can be drawn to order, `FactorSampler` draws them; where a file holds a grid of factors, `GroupedCodes`
+finds rows that share a value.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -21,7 +20,7 @@ from vae_helpers.scores.disentanglement import Basis
 _AT_ONCE = 256  # pictures drawn and encoded at a time
 
 
-class Source(Protocol):
+class CodeSource(Protocol):
     """Codes of pictures whose factors can be chosen."""
 
     table: tuple[Factor, ...]
@@ -33,7 +32,7 @@ class Source(Protocol):
         """For each of the factors `held` (m,), codes of `size` pairs that share its value: (m, size, 2, latents)."""
 
 
-class Drawn:
+class FactorSampler:
     """Pictures drawn to order: `sampler` takes factors (n, F) to codes (n, latents); other factors are uniform."""
 
     def __init__(
@@ -67,7 +66,7 @@ class Drawn:
         return codes.astype(np.float64).reshape(*factors.shape[:-1], -1)
 
 
-class Grouped:
+class GroupedCodes:
     """Codes (n, latents) that are there already, grouped by the values of their factors (n, F), as dSprites allows.
 
     A value that fewer than `fewest` pictures share is never held; each factor needs two values that can be.
@@ -123,7 +122,7 @@ class BetaVaeScore(NamedTuple):
 
 
 def factor_vae_score(
-    source: Source, spread: np.ndarray, votes: int = 800, batch: int = 64, seed: int = 0, code: str = "mean"
+    source: CodeSource, spread: np.ndarray, votes: int = 800, batch: int = 64, seed: int = 0, code: str = "mean"
 ) -> FactorVaeScore:
     """FactorVAE score (Kim & Mnih 2018, sec. 4 and App. B).
 
@@ -156,7 +155,7 @@ def factor_vae_score(
 
 
 def beta_vae_score(
-    source: Source, points: int = 800, batch: int = 64, seed: int = 0, code: str = "mean"
+    source: CodeSource, points: int = 800, batch: int = 64, seed: int = 0, code: str = "mean"
 ) -> BetaVaeScore:
     """β-VAE score (Higgins et al. 2017, sec. 3).
 
@@ -164,6 +163,8 @@ def beta_vae_score(
     tells which, scored on half as many points again. disentanglement_lib: 10,000 points of 64. It can be high where a
     factor is spread over several latents, which is why the others exist.
     """
+    from sklearn.linear_model import LogisticRegression
+
     _require(points, batch, source)
     rng = np.random.default_rng(seed)
     parts = []
@@ -191,11 +192,11 @@ def _held(number: int, factors: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.arange(number) % factors)
 
 
-def _names(source: Source) -> tuple[str, ...]:
+def _names(source: CodeSource) -> tuple[str, ...]:
     return tuple(factor.name for factor in source.table)
 
 
-def _require(number: int, batch: int, source: Source) -> None:
+def _require(number: int, batch: int, source: CodeSource) -> None:
     factors = len(source.table)
     if factors < 2:
         raise InputError(f"a set with {factors} known factor leaves nothing to tell apart: give at least 2 factors.")

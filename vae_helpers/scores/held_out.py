@@ -30,27 +30,10 @@ class Scores:
         return {k: getattr(self, k) for k in ("total", "reconstruction", "kl", "psnr", "active_units", "pictures")}
 
 
-def ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
-    """Structural similarity of each uint8 picture, (N, H, W, 3) both => (N,), 1 for equal pictures (Wang et al. 2004).
-
-    It compares local contrast and structure, where PSNR compares pixels: a blurred texture costs it more, a shifted
-    tone less. Pictures must be 16 pixels or more, for its 11-pixel window. Computed by torchmetrics.
-    """
-    drawn, originals = (np.asarray(pictures) for pictures in (drawn, originals))
-    if drawn.shape != originals.shape or drawn.ndim != 4 or min(drawn.shape[1:3]) < 16:
-        raise InputError(
-            f"pictures of shapes {drawn.shape} and {originals.shape} cannot be compared by SSIM: give equal "
-            "shapes (N, H, W, 3) of at least 16 pixels."
-        )
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
-    scores = [
-        structural_similarity_index_measure(
-            *((to_float(p[i : i + 64]) + 1) / 2 for p in (drawn, originals)), data_range=1.0, reduction="none"
-        )
-        for i in range(0, len(drawn), 64)
-    ]
-    return torch.cat([score.reshape(-1) for score in scores]).numpy()
+def _ready(model: BetaVAE) -> torch.device:
+    if model.training:
+        raise InputError("the model is in training mode: call model.eval() before scoring it.")
+    return next(model.parameters()).device
 
 
 @torch.no_grad()
@@ -70,32 +53,28 @@ def evaluate(
 
     The loss terms use one sample per picture, its noise fixed by `seed`, so that two calls agree; PSNR uses μ.
     `total` is `reconstruction + beta·|KL - capacity|`, the reconstruction term that of `likelihood` and its `scale`;
-    `objectives.held_out_loss` gives these for a run. "calibrated" takes its s² over all of `indices`.
+    `**held_out_loss(settings)` gives these four for a run. "calibrated" takes its s² over all of `indices`.
     """
-    if model.training:
-        raise InputError("the model is in training mode: call model.eval() before scoring it.")
-    device, activation = next(model.parameters()).device, wants_activation(likelihood)
+    device, activation = _ready(model), wants_activation(likelihood)
+    # The s² that all pictures share is known when all are seen: until then, their squared errors.
+    kind = "gaussian" if likelihood == "calibrated" else likelihood
     generator = torch.Generator().manual_seed(seed)
-    sums, quality, mus, logvars = torch.zeros(3, dtype=torch.float64), [], [], []
+    sums, quality, mus, logvars = torch.zeros(2, dtype=torch.float64), [], [], []
     for start in range(0, len(indices), batch_size):
         batch = indices[start : start + batch_size]
         x = to_float(torch.from_numpy(np.ascontiguousarray(pictures[batch])), device)
         mu, logvar = model.encode(x)
         noise = torch.randn(len(batch), mu.shape[1], generator=generator).to(device)
         sampled, from_mu = model.decode(torch.stack([model.reparameterize(mu, logvar, noise), mu]), activation)
-        # The s² that all pictures share is known when all are seen: until then, their squared errors.
-        kind = "gaussian" if likelihood == "calibrated" else likelihood
         cost, kl = distortion(kind, sampled, x, scale).mean(), kl_per_dimension(mu, logvar).sum(dim=-1).mean()
-        sums += torch.stack([cost + beta * kl, cost, kl]).cpu().double() * len(batch)
+        sums += torch.stack([cost, kl]).cpu().double() * len(batch)
         quality.append(psnr(model.decoder.picture(from_mu) if activation else from_mu, x).cpu())
-        mus.append(mu.cpu()), logvars.append(logvar.cpu())
+        mus.append(mu.cpu())
+        logvars.append(logvar.cpu())
     summary = summarise(torch.cat(mus), torch.cat(logvars))
-    total, reconstruction, kl = (sums / len(indices)).tolist()
+    reconstruction, kl = (sums / len(indices)).tolist()
     if likelihood == "calibrated":
         error, values = torch.tensor(reconstruction), x[0].numel()
         reconstruction = calibrated(error, error / values, values).item()
-    if capacity or likelihood == "calibrated":
-        total = reconstruction + beta * abs(kl - capacity)
-    return Scores(
-        total, reconstruction, kl, torch.cat(quality).mean().item(), len(summary.active), len(indices), summary
-    )
+    total, mean = reconstruction + beta * abs(kl - capacity), torch.cat(quality).mean().item()
+    return Scores(total, reconstruction, kl, mean, len(summary.active), len(indices), summary)

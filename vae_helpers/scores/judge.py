@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from vae_helpers.data import PIXELS, Attribute, Attributes, embed, embed_all, measure_pixels, unembed, unembed_all
 from vae_helpers.latent import Chart, VectorReader
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 PIXEL, PICTURE, CODE = "pixels", "reader of pictures", "re-encoded"
 _SIDE, _PARTS = 24, 300  # pixels a side, and principal components of them, that the reader of pictures sees
@@ -29,6 +31,8 @@ class PictureReader(NamedTuple):
     @classmethod
     def fit(cls, pictures: np.ndarray, attributes: Attributes) -> PictureReader:
         """From uint8 training pictures (N, H, W, 3) and their attributes."""
+        from sklearn.decomposition import PCA
+
         rows = np.unique(np.linspace(0, len(pictures) - 1, _MOST).astype(int))
         small = _small(pictures[rows])
         parts = PCA(min(_PARTS, len(small) // 2, small.shape[1]), svd_solver="randomized", random_state=0).fit(small)
@@ -70,23 +74,12 @@ class Judge(NamedTuple):
             if None not in computed
             else {PICTURE: PictureReader.fit(*known).read, CODE: lambda frames: chart.read(encode(frames))}
         )
-        truth = held_out[1].values
         read = {name: reader(held_out[0]) for name, reader in readers.items()}
-        scores = {
-            name: np.array([score_of(*pair, a) for *pair, a in zip(values.T, truth.T, table)])
-            for name, values in read.items()
-        }
-        sources = tuple(
-            max(scores, key=lambda name: np.nan_to_num(scores[name][k], nan=-np.inf)) if place is None else PIXEL
-            for k, place in enumerate(computed)
-        )
-        score = np.array([scores[name][k] if name != PIXEL else 1.0 for k, name in enumerate(sources)])
-        gain = np.array(
-            [
-                _gain(read[name][:, k], truth[:, k], a) if name != PIXEL else 1.0
-                for k, (name, a) in enumerate(zip(sources, table))
-            ]
-        )
+        best = [
+            (PIXEL, 1.0, 1.0) if place is not None else _best_reader(read, held_out[1].values, k, attribute)
+            for k, (attribute, place) in enumerate(zip(table, computed))
+        ]
+        sources, score, gain = zip(*best)
 
         def read_best(frames: np.ndarray) -> np.ndarray:
             found = {name: readers[name](frames) for name in set(sources) - {PIXEL}}
@@ -94,7 +87,16 @@ class Judge(NamedTuple):
                 found[PIXEL] = measure_pixels(frames)[:, [place or 0 for place in computed]]
             return np.stack([found[name][:, k] for k, name in enumerate(sources)], axis=1)
 
-        return cls(sources, score, gain, read_best)
+        return cls(sources, np.array(score), np.array(gain), read_best)
+
+
+def _best_reader(
+    read: dict[str, np.ndarray], truth: np.ndarray, k: int, attribute: Attribute
+) -> tuple[str, float, float]:
+    """Of what readers gave (n, A), the one whose column k scores highest: its name, score and gain."""
+    scores = {name: score_of(values[:, k], truth[:, k], attribute) for name, values in read.items()}
+    name = max(scores, key=lambda name: np.nan_to_num(scores[name], nan=-np.inf))
+    return name, scores[name], _gain(read[name][:, k], truth[:, k], attribute)
 
 
 def score_of(read: np.ndarray, truth: np.ndarray, attribute: Attribute) -> float:

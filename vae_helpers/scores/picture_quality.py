@@ -1,4 +1,4 @@
-"""How good drawn pictures look, by torchmetrics: MS-SSIM and LPIPS per picture, FID and KID of two sets.
+"""How good decoded pictures look, by torchmetrics: SSIM, MS-SSIM and LPIPS per picture, FID and KID of two sets.
 
 LPIPS, FID and KID see through networks that others trained. Their weights are fetched the first time; where that fails,
 an InputError says so, and no other network stands in.
@@ -23,11 +23,11 @@ from tqdm.auto import tqdm
 
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError, explain, within_limits
-from vae_helpers.model import own_dice
+from vae_helpers.model import seeded
 
 _BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first (Wang et al. 2003, sec. 3.2)
 _AT_ONCE = 64  # pictures
-_PATIENCE = 20.0  # seconds for a server to answer
+_TIMEOUT = 20.0  # seconds for a server to answer
 _SMALLER = "end other programs, or leave the scores by networks out"
 
 
@@ -37,19 +37,35 @@ class Distances(NamedTuple):
     fid: float  # Fréchet distance of Gaussians fitted to the features; biased upwards by about 1/n
     kid: float  # squared MMD with a cubic kernel, unbiased, so about 0 and even below for equal distributions
     kid_spread: float  # its standard deviation over subsets; 0 where one subset holds everything
-    drawn: int  # pictures
+    decoded: int  # pictures
     originals: int
 
     @property
     def remark(self) -> str:
         """Which of the two to quote."""
-        n = min(self.drawn, self.originals)
+        n = min(self.decoded, self.originals)
         if n >= 10_000:
             return f"n = {n:,}"
         return f"n = {n:,}: quote KID, because FID is biased below 10,000 pictures"
 
 
-def ms_ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
+def ssim_of(decoded: np.ndarray, originals: np.ndarray) -> np.ndarray:
+    """Structural similarity of each uint8 picture, (N, H, W, 3) both => (N,), 1 for equal pictures (Wang et al. 2004).
+
+    It compares local contrast and structure, where PSNR compares pixels: a blurred texture costs it more, a shifted
+    tone less. Pictures must be 16 pixels or more, for its 11-pixel window. Computed by torchmetrics.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    decoded, originals = _same(decoded, originals, 16, "SSIM")
+    scores = [
+        structural_similarity_index_measure((a + 1) / 2, (b + 1) / 2, data_range=1.0, reduction="none")
+        for a, b in _pairs(decoded, originals)
+    ]
+    return torch.cat([score.reshape(-1) for score in scores]).numpy()
+
+
+def ms_ssim_of(decoded: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """Multi-scale structural similarity of each uint8 picture, (N, H, W, 3) both => (N,), 1 for equal ones.
 
     Wang, Simoncelli & Bovik 2003, whose five scales need 256 pixels. A smaller picture has those whose coarsest is
@@ -58,37 +74,41 @@ def ms_ssim_of(drawn: np.ndarray, originals: np.ndarray) -> np.ndarray:
     """
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-    drawn, originals = _same(drawn, originals, 32, "MS-SSIM")
-    scales = min(len(_BETAS), min(drawn.shape[1:3]).bit_length() - 4)
+    decoded, originals = _same(decoded, originals, 32, "MS-SSIM")
+    scales = min(len(_BETAS), min(decoded.shape[1:3]).bit_length() - 4)
     betas = tuple(beta / sum(_BETAS[:scales]) for beta in _BETAS[:scales])
     scores = [
         multiscale_structural_similarity_index_measure(
             (a + 1) / 2, (b + 1) / 2, data_range=1.0, betas=betas, reduction="none"
         )
-        for a, b in _pairs(drawn, originals)
+        for a, b in _pairs(decoded, originals)
     ]
     return torch.cat([score.reshape(-1) for score in scores]).numpy()
 
 
 def lpips_of(
-    drawn: np.ndarray, originals: np.ndarray, network: nn.Module | None = None, fetch: bool = True
+    decoded: np.ndarray, originals: np.ndarray, network: nn.Module | None = None, fetch: bool = True
 ) -> np.ndarray:
     """Perceptual distance of each uint8 picture, (N, H, W, 3) both => (N,), 0 for equal ones (Zhang et al. 2018).
 
     `network(a, b)` takes floats (n, 3, H, W) in [-1, 1] to (n,) distances; default: LPIPS 0.1 on AlexNet
     (`load_lpips`).
     """
-    drawn, originals = _same(drawn, originals, 32, "LPIPS")
+    decoded, originals = _same(decoded, originals, 32, "LPIPS")
     network = load_lpips(fetch=fetch) if network is None else network
     with torch.no_grad():
         device = _device_of(network)
         return torch.cat(
-            [network(a.to(device), b.to(device)).reshape(-1).cpu() for a, b in _pairs(drawn, originals)]
+            [network(a.to(device), b.to(device)).reshape(-1).cpu() for a, b in _pairs(decoded, originals)]
         ).numpy()
 
 
 def distances(
-    drawn: np.ndarray, originals: np.ndarray, extractor: nn.Module | None = None, seed: int = 0, progress: bool = False
+    decoded: np.ndarray,
+    originals: np.ndarray,
+    extractor: nn.Module | None = None,
+    seed: int = 0,
+    progress: bool = False,
 ) -> Distances:
     """FID (Heusel et al. 2017) and KID (Bińkowski et al. 2018) between two sets of uint8 pictures (n, H, W, 3).
 
@@ -99,29 +119,29 @@ def distances(
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    for pictures in (drawn, originals):
+    for pictures in (decoded, originals):
         if np.ndim(pictures) != 4 or pictures.dtype != np.uint8 or len(pictures) < 2:
             raise InputError(
                 f"FID and KID compare two sets of at least 2 uint8 pictures (n, H, W, 3), but one has "
                 f"{np.asarray(pictures).dtype} of shape {np.shape(pictures)}."
             )
     extractor = load_inception() if extractor is None else extractor
-    features = [_features(extractor, pictures, progress) for pictures in (drawn, originals)]
-    smaller = min(len(drawn), len(originals))
+    features = [_features(extractor, pictures, progress) for pictures in (decoded, originals)]
+    smaller = min(len(decoded), len(originals))
     given = _Given(features[0].shape[1])
     fid = FrechetInceptionDistance(feature=given)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that features are kept: they are ours already
         size = min(1000, smaller)
         kid = KernelInceptionDistance(
-            feature=given, subsets=1 if size == max(len(drawn), len(originals)) else 100, subset_size=size
+            feature=given, subsets=1 if size == max(len(decoded), len(originals)) else 100, subset_size=size
         )
     for metric in (fid, kid):
         for part, real in zip(features, (False, True)):
             metric.update(part, real=real)
-    with own_dice(seed):
+    with seeded(seed):
         kernel, spread = kid.compute()
-    return Distances(float(fid.compute()), float(kernel), float(spread), len(drawn), len(originals))
+    return Distances(float(fid.compute()), float(kernel), float(spread), len(decoded), len(originals))
 
 
 def load_lpips(device: str | torch.device = "cpu", fetch: bool = True) -> nn.Module:
@@ -167,7 +187,7 @@ def _or_say_why(score: str, weights: str) -> Iterator[None]:
     What a download says of itself goes to the screen, not into the output.
     """
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
+    socket.setdefaulttimeout(_TIMEOUT)
     try:
         with contextlib.redirect_stdout(sys.stderr), within_limits(score, _SMALLER):
             yield
@@ -224,17 +244,17 @@ def _device_of(network: nn.Module | Callable) -> torch.device:
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
-def _pairs(drawn: np.ndarray, originals: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+def _pairs(decoded: np.ndarray, originals: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
     """Chunks of both as floats (n, 3, H, W) in [-1, 1]."""
-    for start in range(0, len(drawn), _AT_ONCE):
-        yield tuple(to_float(np.ascontiguousarray(part[start : start + _AT_ONCE])) for part in (drawn, originals))
+    for start in range(0, len(decoded), _AT_ONCE):
+        yield tuple(to_float(np.ascontiguousarray(part[start : start + _AT_ONCE])) for part in (decoded, originals))
 
 
-def _same(drawn: np.ndarray, originals: np.ndarray, least: int, score: str) -> tuple[np.ndarray, np.ndarray]:
-    drawn, originals = np.asarray(drawn), np.asarray(originals)
-    if drawn.shape != originals.shape or drawn.ndim != 4 or not len(drawn) or min(drawn.shape[1:3]) < least:
+def _same(decoded: np.ndarray, originals: np.ndarray, least: int, score: str) -> tuple[np.ndarray, np.ndarray]:
+    decoded, originals = np.asarray(decoded), np.asarray(originals)
+    if decoded.shape != originals.shape or decoded.ndim != 4 or not len(decoded) or min(decoded.shape[1:3]) < least:
         raise InputError(
-            f"pictures of shapes {drawn.shape} and {originals.shape} cannot be compared by {score}: give "
+            f"pictures of shapes {decoded.shape} and {originals.shape} cannot be compared by {score}: give "
             f"equal shapes (N, H, W, 3) of at least {least} pixels."
         )
-    return drawn, originals
+    return decoded, originals

@@ -16,7 +16,12 @@ from vae_helpers.scores.judge import Judge, apart, centre_of, score_of
 
 _PICTURES, _STEPS, _TURNS, _CHOICES = 24, 5, 6, 8  # moved pictures; values asked of each number, circle, category
 _READABLE = 0.3  # R² of the judge below which nothing can be said
-_HELD_OUT, _LEARNT = 512, 3000  # pictures encoded for `trust_of`, at most
+HELD_OUT, LEARNT = 512, 3000  # pictures that trust is measured on and a chart learns from, at most
+
+
+def spread_rows(rows: np.ndarray, most: int) -> np.ndarray:
+    """Up to `most` of the rows, evenly spread: the first ones of a folder may all be of one kind."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, most).astype(int))] if len(rows) > most else rows
 
 
 def trust_of(
@@ -27,8 +32,9 @@ def trust_of(
     Learns a `Judge` from the training pictures and measures by `measure_trust`.
     """
     split = pictures.split
-    held_out = np.concatenate([split.validation, split.test])[:_HELD_OUT]
-    known, held = ((pictures.pictures[rows], attributes.rows(rows)) for rows in (split.train[:_LEARNT], held_out))
+    held_out = spread_rows(np.concatenate([split.validation, split.test]), HELD_OUT)
+    learnt = spread_rows(split.train, LEARNT)
+    known, held = ((pictures.pictures[rows], attributes.rows(rows)) for rows in (learnt, held_out))
     judge = Judge.fit(lambda frames: encode_pictures(model, frames)[0], chart, known, held)
     decode = partial(decode_codes, frozen_decoder(model))
     return measure_trust(decode, chart, encode_pictures(model, held[0])[0], held[1], judge, way)
@@ -53,7 +59,7 @@ def measure_trust(
     """
     attributes = attributes.select(chart.names)
     read = chart.read(codes)
-    scores = [score_of(*pair, a) for *pair, a in zip(read.T, attributes.values.T, chart.table)]
+    scores = [score_of(got, true, a) for got, true, a in zip(read.T, attributes.values.T, chart.table)]
     spread = np.array([_spread(column, a) for column, a in zip(attributes.values.T, chart.table)])
     rows = np.unique(np.linspace(0, len(codes) - 1, _PICTURES).astype(int))
     readable = np.nan_to_num(judge.score, nan=0.0) >= _READABLE
@@ -64,16 +70,11 @@ def measure_trust(
         moved = torch.cat([chart.move(codes[i], attribute.name, values, way) for i in rows])
         got = judge.read(decode(moved)).reshape(asked.shape)
         slope = np.median([_slope(g[:, k], values, attribute, judge.gain[k]) for g in got]) if readable[k] else np.nan
-        leaks = [
-            np.median(
-                [
-                    _leak(beyond, values / spread[k], attribute, other)
-                    for beyond in _beyond(got[..., j], asked[..., j], other, spread[j] * judge.gain[j])
-                ]
-            )
-            for j, other in enumerate(chart.table)
-            if j != k and readable[j]
-        ]
+        leaks = []
+        for j, other in enumerate(chart.table):
+            if j != k and readable[j]:
+                beyond = _beyond(got[..., j], asked[..., j], other, spread[j] * judge.gain[j])
+                leaks.append(np.median([_leak(each, values / spread[k], attribute, other) for each in beyond]))
         found.append(Trust(attribute.name, scores[k], float(slope), float(np.mean(leaks or [0.0])), judge.sources[k]))
     return found
 

@@ -12,6 +12,7 @@ from vae_helpers.settings.choices import (
     PARTS,
     SCHEDULES,
 )
+from vae_helpers.settings.environment import local_rank, rank_and_size, save_every
 from vae_helpers.settings.ranges import (
     KNOBS,
     MODEL,
@@ -25,7 +26,7 @@ from vae_helpers.settings.ranges import (
     require_objective,
     short,
 )
-from vae_helpers.settings.recipe import QUICK_PICTURES, TrainConfig, beta_at, beta_settled, learning_rate
+from vae_helpers.settings.recipe import QUICK_PICTURES, TrainConfig, beta_at, beta_is_final, learning_rate
 
 __all__ = [
     "BENCHMARK_PARTS",
@@ -47,11 +48,14 @@ __all__ = [
     "TrainConfig",
     "as_seed",
     "beta_at",
-    "beta_settled",
+    "beta_is_final",
     "default_knobs",
     "learning_rate",
+    "local_rank",
     "one_of",
+    "rank_and_size",
     "require_likelihood",
     "require_objective",
+    "save_every",
     "short",
 ]

@@ -1,17 +1,14 @@
-"""What a run will do before it does it: the knobs, the learning rate over time, the device and its number format."""
+"""How a run trains: `TrainConfig`, and its learning rate and β over time."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from vae_helpers.errors import InputError
 from vae_helpers.settings.choices import BETA_SCHEDULES, SCHEDULES
 from vae_helpers.settings.ranges import RECIPE, one_of, require_likelihood, require_objective, short
 
-if TYPE_CHECKING:  # the shell's options are those of TrainConfig, and refusing one must not wait for torch
-    pass
 _MAY_BE_NONE = ("batch_size", "beta_warmup")
 QUICK_PICTURES = 20_000  # what the quick recipe shows the model in all: about two minutes on two fast cores
 
@@ -103,7 +100,7 @@ def beta_at(config: TrainConfig, progress: float) -> float:
     return config.beta * (risen if config.beta_schedule == "linear" else 0.5 * (1 - math.cos(math.pi * risen)))
 
 
-def beta_settled(config: TrainConfig, progress: float) -> bool:
+def beta_is_final(config: TrainConfig, progress: float) -> bool:
     """Whether β has reached its final value for good, so that models may be compared by their held-out loss."""
     if config.beta_schedule == "cyclical":
         return progress >= (config.beta_cycles - 0.5) / config.beta_cycles

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,6 +101,13 @@ def picture(text: str) -> str:
     return text if is_number(text) else str(path(text))
 
 
+def name(text: str) -> str:
+    """The name of an attribute."""
+    if not text.strip() or len(text) > 200:
+        raise InputError(f"{quoted(text)} is no name of an attribute: give 1 to 200 letters")
+    return text
+
+
 def is_number(text: str) -> bool:
     """Whether a picture is meant by its number: digits, as many as a number of pictures has."""
     return text.isascii() and text.isdigit() and len(text) < 10
@@ -194,31 +200,3 @@ RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
     "compile": Setting(None, None, "torch.compile (where the run is long enough to earn it back)"),
     "exact": Setting(None, None, "a resumed run equals an uninterrupted one bit for bit (on the CPU)"),
 }
-
-
-def processes(environment: Mapping[str, str]) -> tuple[int, int]:
-    """This process's number among those that torchrun started, and how many they are: `(0, 1)` without torchrun.
-
-    Raises InputError for an environment that torchrun would not leave, such as WORLD_SIZE without RANK.
-    """
-
-    def number(name: str, low: int, high: int, missing: int) -> int:
-        try:
-            return Whole(low, high)(environment[name]) if name in environment else missing
-        except InputError as problem:
-            raise InputError(
-                f"the environment's {name} cannot be used, because {problem}: start with torchrun, or unset {name}."
-            ) from None
-
-    size = number("WORLD_SIZE", 1, 65_536, 1)
-    rank = number("RANK", 0, size - 1, 0)
-    if size == 1:
-        return rank, size
-    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not environment.get(name)]
-    if missing:
-        raise InputError(
-            f"the environment says WORLD_SIZE={size}, but has no {' and no '.join(missing)}, which torchrun sets "
-            "for several processes: start with torchrun, or unset WORLD_SIZE."
-        )
-    number("LOCAL_RANK", 0, size - 1, 0), number("MASTER_PORT", 1, 65_535, 1)
-    return rank, size

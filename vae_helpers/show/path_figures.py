@@ -40,7 +40,7 @@ def show_inspection(
     side = min(1.1, 11 / steps)
     size = (side * steps + 1.6, side * sum(heights) + 2.1 + 0.3 * bool(title))
     figure, axes = subplots(len(rows) + 1, 1, figsize=size, height_ratios=[*heights, 1.7 / side], squeeze=False)
-    figure.get_layout_engine().set(h_pad=0.01, hspace=0.01)
+    figure.get_layout_engine().set(h_pad=0.01, hspace=0.01)  # type: ignore[call-arg]
     for axis, (name, report, kind) in zip(axes[:, 0], rows):
         _paint_row(axis, name, report, kind, training_pictures)
     _paint_changes(axes[-1, 0], reports, steps)

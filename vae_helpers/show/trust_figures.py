@@ -80,9 +80,9 @@ def _paint_correlation(axis: Axes, correlation: np.ndarray, names: Sequence[str]
 
 
 def show_kinds(values_by_kind: Mapping[str, Sequence[float]], title: str = "") -> Figure:
-    """The share of middles that come within 3 dB of reconstructions, a bar per kind of path, and their drawability.
+    """The share of frames that come within 3 dB of reconstructions, a bar per kind, and their drawability.
 
-    `values_by_kind` is `{kind: drawability of each path's middle in dB}`; among them "reconstructions", whose median
+    `values_by_kind` is `{kind: drawability of each frame in dB}`; among them "reconstructions", whose median
     less 3 dB is the mark (`scores.share_drawable`). Dots on the right are single pictures, lines their medians.
     Raises InputError where a kind has no value, or the reconstructions are missing.
     """
@@ -108,7 +108,7 @@ def show_kinds(values_by_kind: Mapping[str, Sequence[float]], title: str = "") -
     dots.axvline(mark, color=INK, linewidth=0.8, linestyle=":", zorder=1)
     shares.set(xlim=(0, 1.22), xticks=[0, 0.5, 1], xticklabels=["0", "50 %", "100 %"], ylim=(len(rows) - 0.4, -0.75))
     shares.set_yticks(range(len(rows)), list(rows))
-    shares.set_title("middles within 3 dB of reconstructions", fontsize=9, color=INK)
+    shares.set_title("within 3 dB of reconstructions", fontsize=9, color=INK)
     dots.set_title(f"drawability in dB; the mark is {mark:.1f}", fontsize=9, color=INK)
     for axis in (shares, dots):
         plain(axis)

@@ -1,48 +1,59 @@
-"""Training: the recipe, the loop, one process or many, a run that ends cleanly and goes on.
+"""Training: batches, the step, the loop, one process or many, checkpoints, how long a run takes.
 
-Start at `fit` with a `TrainConfig`; `launch` does the same on all GPUs from a notebook."""
+Start at `fit` with a `TrainConfig`; `launch` does the same on all GPUs from a notebook. `train_step` is one step."""
 
-from vae_helpers.train.batches import Batch, feed, noise_for, on_device, resident
-from vae_helpers.train.compiling import can_compile, compile_network, decide_compile, describe_engine, hardware
-from vae_helpers.train.guard import Guard
+from vae_helpers.train.batches import Batch, epoch_batches, noise_for
+from vae_helpers.train.compiling import can_compile, compile_network, decide_compile, describe_setup, hardware
 from vae_helpers.train.interrupt import Stop
 from vae_helpers.train.launch import launch
-from vae_helpers.train.loop import Fit, fit
-from vae_helpers.train.pace import TOUR_LOOKS, Pace, Speed, TimeLeft, looks_after, measure, seconds_for
-from vae_helpers.train.processes import World, open_world, synchronise_batch_norm
-from vae_helpers.train.state import begun, claimed, fresh, kept_config, resumed, save_best, save_last
+from vae_helpers.train.loop import fit
+from vae_helpers.train.loss_monitor import LossMonitor
+from vae_helpers.train.processes import Processes, open_processes
+from vae_helpers.train.saving import has_steps, lock_run, save_best, save_last
+from vae_helpers.train.scoring import FitResult
+from vae_helpers.train.state import new_state, resumed_state, saved_config
+from vae_helpers.train.step import train_step
+from vae_helpers.train.synchronise import synchronise_batch_norm
+from vae_helpers.train.time_budget import (
+    TOUR_EVALUATIONS,
+    Speed,
+    TimeBudget,
+    TimeLeft,
+    evaluations_after,
+    measure,
+    seconds_for,
+)
 
 __all__ = [
     "Batch",
-    "Fit",
-    "Guard",
-    "Pace",
+    "FitResult",
+    "LossMonitor",
+    "Processes",
     "Speed",
     "Stop",
-    "TOUR_LOOKS",
+    "TOUR_EVALUATIONS",
+    "TimeBudget",
     "TimeLeft",
-    "World",
-    "begun",
     "can_compile",
-    "claimed",
     "compile_network",
     "decide_compile",
-    "describe_engine",
-    "feed",
+    "describe_setup",
+    "epoch_batches",
+    "evaluations_after",
     "fit",
-    "fresh",
     "hardware",
-    "kept_config",
+    "has_steps",
     "launch",
-    "looks_after",
+    "lock_run",
     "measure",
+    "new_state",
     "noise_for",
-    "on_device",
-    "open_world",
-    "resident",
-    "resumed",
+    "open_processes",
+    "resumed_state",
     "save_best",
     "save_last",
+    "saved_config",
     "seconds_for",
     "synchronise_batch_norm",
+    "train_step",
 ]

@@ -1,4 +1,7 @@
-"""The batches of a run as one process sees them: its share of each global batch, read ahead by a thread."""
+"""The batches of a run as one process sees them: its share of each global batch, and that share's noise.
+
+Reading ahead, pinning and the way to the device are in `data/batches.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from torch import Tensor
 
 from vae_helpers.data import gather, plan, read_ahead
 from vae_helpers.settings import TrainConfig, as_seed
-from vae_helpers.train.processes import World
+from vae_helpers.train.processes import Processes
 
 
 class Batch(NamedTuple):
@@ -22,38 +25,32 @@ class Batch(NamedTuple):
     total: int
 
 
-def resident(pictures: np.ndarray, device: torch.device) -> Tensor | None:
-    """All pictures as bytes on a GPU with room to spare for them, else None: batches then cost no transfer at all."""
-    if device.type != "cuda" or pictures.nbytes > 0.4 * torch.cuda.mem_get_info(device)[0]:
-        return None
-    return on_device(pictures, device)
-
-
-def on_device(pictures: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 pictures (N, H, W, 3) copied to `device` a block at a time, so that a memory map is never in memory whole."""
-    held = torch.empty(pictures.shape, dtype=torch.uint8, device=device)
-    for start in range(0, len(pictures), 1024):
-        held[start : start + 1024] = torch.from_numpy(np.array(pictures[start : start + 1024])).to(device)
-    return held
-
-
-def feed(
-    pictures: np.ndarray | Tensor, indices: np.ndarray, config: TrainConfig, epoch: int, start: int, world: World
+def epoch_batches(
+    pictures: np.ndarray | Tensor,
+    indices: np.ndarray,
+    config: TrainConfig,
+    epoch: int,
+    start: int,
+    processes: Processes,
 ) -> Iterator[Batch]:
     """Yield this process's share of the epoch's batches from number `start` on.
 
     Which pictures make a batch, and which are mirrored, follows from (seed, epoch) alone, whatever the number of
     processes and whether the pictures lie on the device (a tensor) or in a memory map, which a thread reads ahead.
     """
+    planned = plan(indices, config.batch_size, config.seed, epoch, start, config.flip)
+    if isinstance(pictures, Tensor):
+        # From the device a batch is picked at once; a second thread would only fight over the GPU's queue.
+        yield from _pick_on_device(pictures, list(planned), processes)
+        return
 
-    def read(turn: tuple[np.ndarray, np.ndarray]) -> Batch:
-        part = world.share(len(turn[0]))
-        rows, flips = (values[part] for values in turn)
-        return Batch(gather(pictures, rows, flips, world.device.type == "cuda"), part.start, len(turn[0]))
+    def read(batch: tuple[np.ndarray, np.ndarray]) -> Batch:
+        rows, flips = batch
+        share = processes.share(len(rows))
+        part = gather(pictures, rows[share], flips[share], pin=processes.device.type == "cuda")
+        return Batch(part, share.start, len(rows))
 
-    turns = plan(indices, config.batch_size, config.seed, epoch, start, config.flip)
-    # From the device a batch is picked at once; a second thread would only fight over the GPU's queue.
-    yield from _picked(pictures, list(turns), world) if isinstance(pictures, Tensor) else read_ahead(turns, read)
+    yield from read_ahead(planned, read)
 
 
 def noise_for(batch: Batch, samples: int, latent_dim: int, seed: int, step: int, device: torch.device) -> Tensor:
@@ -66,14 +63,19 @@ def noise_for(batch: Batch, samples: int, latent_dim: int, seed: int, step: int,
     return noise[:, batch.first : batch.first + len(batch.pictures)]
 
 
-def _picked(pictures: Tensor, turns: list[tuple[np.ndarray, np.ndarray]], world: World) -> Iterator[Batch]:
+def _pick_on_device(
+    pictures: Tensor, planned: list[tuple[np.ndarray, np.ndarray]], processes: Processes
+) -> Iterator[Batch]:
     """What `gather` does, for pictures on the device: rows and flips of the epoch go there at once, as copies wait."""
-    if not turns:
+    if not planned:
         return
-    parts = [world.share(len(rows)) for rows, _ in turns]
-    sizes = [part.stop - part.start for part in parts]
-    everything = (np.concatenate([values[part] for values, part in zip(kind, parts)]) for kind in zip(*turns))
-    rows, flips = (torch.from_numpy(values).to(pictures.device).split(sizes) for values in everything)
-    for turn, part, chosen, mirrored in zip(turns, parts, rows, flips):
-        batch = pictures.index_select(0, chosen)
-        yield Batch(torch.where(mirrored[:, None, None, None], batch.flip(2), batch), part.start, len(turn[0]))
+    shares = [processes.share(len(rows)) for rows, _ in planned]
+    sizes = [share.stop - share.start for share in shares]
+    all_rows = np.concatenate([rows[share] for (rows, _), share in zip(planned, shares)])
+    all_flips = np.concatenate([flips[share] for (_, flips), share in zip(planned, shares)])
+    rows_of = torch.from_numpy(all_rows).to(pictures.device).split(sizes)
+    flips_of = torch.from_numpy(all_flips).to(pictures.device).split(sizes)
+    for (global_rows, _), share, rows, flips in zip(planned, shares, rows_of, flips_of):
+        batch = pictures.index_select(0, rows)
+        batch = torch.where(flips[:, None, None, None], batch.flip(2), batch)
+        yield Batch(batch, share.start, len(global_rows))

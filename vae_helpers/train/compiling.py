@@ -1,4 +1,4 @@
-"""The machine: what it is, and whether to compile the network on it, decided by what that would save in this run."""
+"""Whether to compile the network, decided by what that would save in this run; and what the machine is."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 
 from vae_helpers.data import to_float
 from vae_helpers.files import say
-from vae_helpers.model import BetaVAE, own_dice, pick_half, wants_activation
+from vae_helpers.model import BetaVAE, pick_half, seeded, wants_activation
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train.processes import World
+from vae_helpers.train.processes import Processes
 
 # Measured on 2 cores: compiling takes 25 s and saves 2 ms a picture; on one busy core 106 s and 4.5 ms. So it pays from
-# 12,000 to 24,000 pictures on; the margin is for slower machines. On a GPU a picture has far less to save (not measured).
+# 12,000 to 24,000 pictures on; the margin is for slower machines. On a GPU a picture has less to save (not measured).
 PAYS_ABOVE = {"cpu": 30_000, "cuda": 400_000}
 
 
@@ -41,38 +41,38 @@ def _has_compiler(variable: str, *names: str) -> bool:
     return any(shutil.which(name) for name in (os.environ.get(variable, ""), *names) if name)
 
 
-def compile_network(model: BetaVAE, config: TrainConfig, pictures: int, world: World) -> bool:
+def compile_network(model: BetaVAE, config: TrainConfig, pictures: int, processes: Processes) -> bool:
     """Compile `model` in place for batches of a set of `pictures`, once that is shown to work here => whether it is.
 
-    A stand-in is compiled and taken forward and back in the shapes of a step, and thrown away: no weight, statistic or
-    dice of the run changes, and its kernels serve the model. What fails there is said in a line. All processes must
-    call this; all compile, or none does.
+    Another model of that shape is compiled first, taken forward and back in the shapes of a step, and dropped: no
+    weight, statistic or random number of the run changes, and its kernels serve the model. What fails there is said in
+    a line. All processes must call this; all compile, or none does.
     """
     problem = None
     try:
-        _take_a_step(model, config, min(config.batch_size, pictures), world)
+        _try_step(model, config, min(config.batch_size, pictures), processes)
     except Exception as error:  # from a code generator, a compiler's process, a driver: anything
         problem = error
-        say(f"Compiling does not work here ({_gist(error)}), so the network runs uncompiled.")
-    if world.any(problem is not None)[0]:
+        say(f"Compiling does not work here ({_cause(error)}), so the network runs uncompiled.")
+    if processes.any(problem is not None)[0]:
         torch._dynamo.reset()
         return False
     model.compile()  # in place: parameters keep their names, and only calls of the whole model are compiled
     return True
 
 
-def _take_a_step(model: BetaVAE, config: TrainConfig, batch: int, world: World) -> None:
-    part, size = world.share(batch), model.config.image_size
-    with own_dice(0):
-        stand_in = BetaVAE(model.config).to(world.device).train().set_half(model.encoder.half)
-    stand_in.compile()
-    x = to_float(torch.zeros(part.stop - part.start, size, size, 3, dtype=torch.uint8), world.device)
-    noise = torch.zeros(config.num_samples, len(x), model.config.latent_dim, device=world.device)
-    outputs = stand_in(x, noise, wants_activation(config.likelihood))
+def _try_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Processes) -> None:
+    part, size = processes.share(batch), model.config.image_size
+    with seeded(0):
+        trial = BetaVAE(model.config).to(processes.device).train().set_half(model.encoder.half)
+    trial.compile()
+    x = to_float(torch.zeros(part.stop - part.start, size, size, 3, dtype=torch.uint8), processes.device)
+    noise = torch.zeros(config.num_samples, len(x), model.config.latent_dim, device=processes.device)
+    outputs = trial(x, noise, wants_activation(config.likelihood))
     sum(output.sum() for output in outputs).backward()
 
 
-def _gist(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     """The line of a long message that names the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     cause = next((line for line in lines if re.search(r"\berror:", line)), lines[0])  # as compilers write it
@@ -86,7 +86,7 @@ def decide_compile(config: TrainConfig, pictures_to_see: int, device: torch.devi
     return config.compile and can_compile(device)
 
 
-def describe_engine(
+def describe_setup(
     config: TrainConfig, pictures_to_see: int, device: torch.device, resident: bool, compiled: bool = False
 ) -> str:
     """One line for the screen: device, number format, whether compiled and why."""

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a screen that goes: the step in hand ends, a checkpoint is written, nothing is lost."""
+"""Ctrl-C, SIGTERM and a closed terminal: the step in hand ends and a checkpoint is written."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from tqdm.auto import tqdm
 from vae_helpers.files import say
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-_GRACE = 120  # seconds for an orphan to end by itself
+_GRACE = 120  # seconds for a process whose parent has ended to end by itself
 
 
 class Stop:
-    """Remembers that somebody asked for an end."""
+    """Whether a signal asked training to stop."""
 
-    def __init__(self, patient: bool = False):
-        """`patient`: a second Ctrl-C doesn't end it at once (torchrun passes on what the terminal has sent already)."""
+    def __init__(self, ignore_second: bool = False):
+        """`ignore_second`: a second Ctrl-C doesn't end it at once, since torchrun passes on what the terminal sent."""
         self.asked = False
-        self._patient = patient
-        self._saving, self._owed = 0, False
+        self._ignore_second = ignore_second
+        self._saving, self._interrupt_pending = 0, False
 
     @contextmanager
-    def listening(self) -> Iterator["Stop"]:
+    def handling_signals(self) -> Iterator["Stop"]:
         """Catch the signals inside the block; the handlers that were there come back after it."""
         if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
             yield self
             return
         before = {number: signal.getsignal(number) for number in _SIGNALS}
         # What is ignored stays so: nohup ignores SIGHUP, a shell's `&` may ignore SIGINT.
-        previous = {number: signal.signal(number, self._ask) for number in _SIGNALS if before[number] != signal.SIG_IGN}
+        previous = {
+            number: signal.signal(number, self._handle) for number in _SIGNALS if before[number] != signal.SIG_IGN
+        }
         try:
             yield self
         finally:
@@ -50,20 +52,20 @@ class Stop:
             yield
         finally:
             self._saving -= 1
-        if self._owed and not self._saving:
-            self._owed = False
+        if self._interrupt_pending and not self._saving:
+            self._interrupt_pending = False
             raise KeyboardInterrupt
 
-    def _ask(self, number, frame) -> None:
-        if self.asked and number == signal.SIGINT and not self._patient:  # a second Ctrl-C means it
+    def _handle(self, number, frame) -> None:
+        if self.asked and number == signal.SIGINT and not self._ignore_second:  # a second Ctrl-C means it
             if not self._saving:
                 raise KeyboardInterrupt
-            self._owed = True
+            self._interrupt_pending = True
         self.asked = True
 
 
-class Bar(tqdm):
-    """A progress bar that outlives its screen: a terminal or notebook that has gone must not cost the checkpoint."""
+class ProgressBar(tqdm):
+    """A progress bar that ignores a closed terminal or notebook, which must not cost the checkpoint."""
 
     def display(self, *arguments, **options):
         with contextlib.suppress(OSError):
@@ -79,7 +81,7 @@ class Bar(tqdm):
             super().write(*arguments, **options)
 
 
-def end_with(gone: Callable[[], bool], every: float = 1.0) -> None:
+def stop_when(gone: Callable[[], bool], every: float = 1.0) -> None:
     """From another thread: once `gone()`, stop this process as SIGTERM does, and by force if that takes long."""
 
     def watch():

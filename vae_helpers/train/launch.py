@@ -15,18 +15,17 @@ from pathlib import Path
 
 import torch
 
-from vae_helpers.data import PictureSet, open_pictures
+from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.files import only_user
 from vae_helpers.model import VAEConfig, held_out_loss, pick_device
 from vae_helpers.runs import Run, as_in_run, load_latest, load_run
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train.interrupt import end_with
-from vae_helpers.train.loop import Fit, fit
-from vae_helpers.train.state import require_free
+from vae_helpers.train.saving import require_free
+from vae_helpers.train.scoring import FitResult
 
-_SAYS = "vae_helpers: "
+MARK = "vae_helpers: "  # begins the line in which a child process says why it stopped
 
 
 def launch(
@@ -40,54 +39,52 @@ def launch(
     resume: bool = False,
     progress: bool = True,
     other_pictures: bool = False,
-) -> Fit:
+) -> FitResult:
     """Do what `fit` does in `processes` child processes (default: one a GPU); what they print is printed here.
 
     A notebook's own process can't be one of them: it may have used its GPU already, and must not be forked then.
     Ctrl-C (■) asks them to save and end. Raises InputError for what `fit` refuses.
     """
     require_free(run, resume)
-    processes = processes or max(1, torch.cuda.device_count())
     if pictures.request is None:
         raise InputError(
             "these pictures were not opened by open_pictures, so child processes cannot open them: use fit."
         )
     cache = None if pictures.cache is None else str(pictures.cache.parent.resolve())
-    job = dict(
-        request=pictures.request | {"cache_dir": cache, "progress": False},
-        name=run.name,
-        out=str(run.root.resolve()),
-        config=config and asdict(config),
-        model=model_config and model_config.as_dict(),
-        device=device,
-        resume=resume,
-        progress=progress,
-        other_pictures=other_pictures,
-    )
+    job = {
+        "request": pictures.request | {"cache_dir": cache, "progress": False},
+        "name": run.name,
+        "out": str(run.root.resolve()),
+        "config": config and asdict(config),
+        "model": model_config and model_config.as_dict(),
+        "device": device,
+        "resume": resume,
+        "progress": progress,
+        "other_pictures": other_pictures,
+    }
+    _train_in_children(job, processes or max(1, torch.cuda.device_count()))
+    return _result(pictures, run, pick_device(device))
+
+
+def _train_in_children(job: dict, processes: int) -> None:
+    """Start torchrun and wait for its end; raises InputError with the sentence of a child that refused."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "job.json")
         file.write_text(json.dumps(job))
+        torchrun = ["vae_helpers.train.torchrun", "--nproc-per-node", str(processes)]
+        child = ["vae_helpers.train.child", str(file)]
         with only_user(file.with_name("alive")):  # held for as long as this process lives: the children look at it
-            last_words = _run(
-                [
-                    sys.executable,
-                    "-m",
-                    "vae_helpers.train.torchrun",
-                    "--nproc-per-node",
-                    str(processes),
-                    "-m",
-                    "vae_helpers.train.launch",
-                    str(file),
-                ]
-            )
-    if last_words is not None:
-        raise InputError(last_words)
-    device = pick_device(device)
+            problem = _run([sys.executable, "-m", *torchrun, "-m", *child])
+    if problem is not None:
+        raise InputError(problem)
+
+
+def _result(pictures: PictureSet, run: Run, device: torch.device) -> FitResult:
     model, saved = load_run(run, device)
     pictures = as_in_run(pictures, run.name, saved["data"], other_pictures=True)  # the children have refused others
     rows, loss = pictures.split.validation, held_out_loss(saved["train_config"])
     scores = evaluate(model, pictures.pictures, rows, **loss)
-    return Fit(model, scores, load_latest(run)[1].get("finished", False))
+    return FitResult(model, scores, load_latest(run)[1].get("finished", False))
 
 
 def _run(command: list[str]) -> str | None:
@@ -106,7 +103,7 @@ def _run(command: list[str]) -> str | None:
     text_of = codecs.getincrementaldecoder("utf-8")("replace").decode  # a part may end in the middle of a character
     while True:
         try:
-            part = child.stdout.read1(4096)
+            part = child.stdout.read1(4096)  # type: ignore[attr-defined]
             text = text_of(part, final=not part)
             said = (said + text)[-20_000:]
             print(text, end="", flush=True)
@@ -119,7 +116,7 @@ def _run(command: list[str]) -> str | None:
     status = child.wait()
     if status == 0 or stopped:  # a torchrun that was stopped says so by its status, though its processes ended well
         return None
-    sentences = [line.removeprefix(_SAYS) for line in said.splitlines() if line.startswith(_SAYS)]
+    sentences = [line.removeprefix(MARK) for line in said.splitlines() if line.startswith(MARK)]
     return (
         sentences[-1]
         if sentences
@@ -131,39 +128,3 @@ def _within_this_machine() -> dict[str, str]:
     """Keeps gloo and NCCL from listening to the network, where the user has not chosen an interface."""
     own = next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), None)
     return {"GLOO_SOCKET_IFNAME": own, "NCCL_SOCKET_IFNAME": own} if own else {}
-
-
-def _alone(lock: Path) -> bool:
-    """Whether the process that holds `lock` for its life has gone."""
-    try:
-        with only_user(lock) as ours:
-            return bool(ours)
-    except OSError:
-        return True
-
-
-def _child(file: str) -> int:
-    """What each process under torchrun does."""
-    job, lock = json.loads(Path(file).read_text()), Path(file).with_name("alive")
-    end_with(lambda: _alone(lock))
-    try:
-        model_config = job["model"] and VAEConfig(**job["model"])
-        config = job["config"] and TrainConfig(**job["config"])
-        fit(
-            open_pictures(**job["request"]),
-            Run(job["name"], job["out"]),
-            config,
-            model_config,
-            device=job["device"],
-            resume=job["resume"],
-            progress=job["progress"],
-            other_pictures=job["other_pictures"],
-        )
-    except InputError as problem:
-        print(f"{_SAYS}{problem}", file=sys.stderr, flush=True)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_child(sys.argv[1]))

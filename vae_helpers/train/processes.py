@@ -9,6 +9,7 @@ import atexit
 import inspect
 import os
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,17 +23,21 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.model import pick_device
-from vae_helpers.train.interrupt import end_with
+from vae_helpers.runs import Run
+from vae_helpers.settings import local_rank, rank_and_size
+from vae_helpers.train.interrupt import stop_when
+from vae_helpers.train.synchronise import SumOverProcesses, synchronise_batch_norm
 
-_MEETING = timedelta(hours=1)  # processes wait this long for each other to begin: one may decode pictures first
-_PATIENCE = timedelta(minutes=10)  # and this long for a sign of life
+_CONNECT_TIMEOUT = timedelta(hours=1)  # processes wait this long for each other to begin: one may decode pictures first
+_TIMEOUT = timedelta(minutes=10)  # and this long for a sign of life
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class World:
+class Processes:
     """This process among those that train one model together."""
 
     device: torch.device
@@ -62,7 +67,7 @@ class World:
         """
         if self.size == 1:
             return rows
-        return _SumOverProcesses.apply(F.pad(rows, (0, 0) * (rows.dim() - 1) + (first, count - first - len(rows))))
+        return SumOverProcesses.apply(F.pad(rows, (0, 0) * (rows.dim() - 1) + (first, count - first - len(rows))))
 
     def any(self, *flags: bool) -> list[bool]:
         """For each flag, whether it is set in any process: the same answer in all of them."""
@@ -70,7 +75,7 @@ class World:
             return list(flags)
         return (self.total(torch.tensor(flags, dtype=torch.float32)) > 0).tolist()  # on the CPU: no GPU waits for it
 
-    def first(self, action: Callable[[], Result]) -> Result:
+    def on_first(self, action: Callable[[], Result]) -> Result:
         """Do something in the first process only, and give its result (without GPU tensors) to all.
 
         It may take as long as it likes. An InputError of the first process ends the others with status 2, without
@@ -80,13 +85,13 @@ class World:
             return action()
         result, problem = None, None
         if self.rank == 0:
-            with _signs_of_life():
+            with _heartbeat():
                 try:
                     result = action()
                 except InputError as error:
                     problem = error
         else:
-            _await_the_first()
+            _await_first()
         passed = [result, problem is not None]
         dist.broadcast_object_list(passed, src=0, device=torch.device("cpu"))
         if problem is not None:
@@ -115,12 +120,12 @@ class World:
 
 
 @contextmanager
-def _signs_of_life() -> Iterator[None]:
-    """Let the other processes, which are in `_await_the_first`, wait for as long as the block takes."""
+def _heartbeat() -> Iterator[None]:
+    """Let the other processes, which are in `_await_first`, wait for as long as the block takes."""
     over = threading.Event()
 
     def send():
-        while not over.wait(_PATIENCE.total_seconds() / 4):
+        while not over.wait(_TIMEOUT.total_seconds() / 4):
             try:
                 dist.broadcast(torch.zeros(1), 0)
             except RuntimeError:  # they are lost, which this process meets next
@@ -136,28 +141,67 @@ def _signs_of_life() -> Iterator[None]:
     dist.broadcast(torch.ones(1), 0)
 
 
-def _await_the_first() -> None:
+def _await_first() -> None:
     over = torch.zeros(1)
     while not over:
         dist.broadcast(over, 0)
 
 
-def lost(problem: Exception) -> bool:
+def process_was_lost(problem: Exception) -> bool:
     """Whether an error says that another process has gone or was silent for minutes."""
     return dist.is_initialized() and (isinstance(problem, dist.DistError) or "gloo" in str(problem).lower())
 
 
-def open_world(device: str | torch.device | None = None) -> World:
+def require_equal(processes: Processes, pictures: PictureSet) -> None:
+    """Every machine opens its own copy of the pictures: stop where they are not those of the first process."""
+    names = "\n".join(pictures.names).encode("utf-8", "backslashreplace")
+    own = len(pictures), len(pictures.split.train), zlib.crc32(names)
+    if any(processes.any(own != processes.on_first(lambda: own))):
+        raise _raised_by_first(
+            processes,
+            "the processes do not see the same pictures, by number or by name: give every machine the same "
+            "folder (and its cache anew).",
+        )
+
+
+@contextmanager
+def handle_lost_process(
+    processes: Processes, run: Run, save_alone: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Where another process is lost inside the block, save what this one can and say so instead of a traceback."""
+    try:
+        yield
+    except RuntimeError as problem:
+        if not process_was_lost(problem):
+            raise
+        save_alone()
+        new = processes.rank == 0 and not run.exists()
+        again = "start it again" if new else f"resume the run {run.name!r} from {run.last}"
+        # Two speak, since one of them may be the one that was lost.
+        raise _raised_by_first(
+            processes,
+            f"another process of this training has ended or is silent, so it stopped: look above for what "
+            f"happened, then {again}.",
+            speakers=2,
+        ) from None
+
+
+def _raised_by_first(processes: Processes, sentence: str, speakers: int = 1) -> BaseException:
+    """What to raise in every process so that the first ones alone say it."""
+    return InputError(sentence) if processes.rank < speakers else SystemExit(2)
+
+
+def open_processes(device: str | torch.device | None = None) -> Processes:
     """The processes that torchrun started, or just this one; `device` as for `pick_device`, one GPU a process.
 
     They stay connected until they end. Raises InputError for more processes than GPUs, or an unshareable device.
     """
-    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    rank, size = rank_and_size(os.environ)
     device = pick_device(device)
     if size == 1:
-        return World(device)
+        return Processes(device)
     if device.type == "cuda":
-        local, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+        local, gpus = local_rank(os.environ), torch.cuda.device_count()
         if local >= gpus:
             raise InputError(
                 f"torchrun started process {local + 1} on a machine with {gpus} GPUs: use --nproc-per-node {gpus}."
@@ -169,74 +213,18 @@ def open_world(device: str | torch.device | None = None) -> World:
             f"several processes cannot share a device of type {device.type!r}: use --device cpu, or start one."
         )
     if not dist.is_initialized():  # once: a second group would find the addresses that the first one left in the store
-        _meet("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-    return World(device, rank, size)
+        _connect("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    return Processes(device, rank, size)
 
 
-def _meet(backend: str) -> None:
+def _connect(backend: str) -> None:
     """Connect the processes; each ends when the one that started it does."""
-    store, rank, size = next(rendezvous("env://", timeout=_MEETING))
+    store, rank, size = next(rendezvous("env://", timeout=_CONNECT_TIMEOUT))
     store.set(f"here/{rank}", "")
-    store.wait([f"here/{other}" for other in range(size)], _MEETING)
+    store.wait([f"here/{other}" for other in range(size)], _CONNECT_TIMEOUT)
     dist.init_process_group(
-        backend, store=dist.PrefixStore("training", store), rank=rank, world_size=size, timeout=_PATIENCE
+        backend, store=dist.PrefixStore("training", store), rank=rank, world_size=size, timeout=_TIMEOUT
     )
     atexit.register(dist.destroy_process_group)
     parent = os.getppid()
-    end_with(lambda: os.getppid() != parent)
-
-
-def synchronise_batch_norm(model: nn.Module, device: torch.device) -> None:
-    """Let every BatchNorm of `model` take its statistics over all processes; parameters and their names stay."""
-    for parent in list(model.modules()):
-        for name, norm in list(parent.named_children()):
-            if isinstance(norm, nn.BatchNorm2d):
-                kind = _BatchNormOnGPUs if device.type == "cuda" else _BatchNormOnCPUs
-                synced = kind(norm.num_features, norm.eps, norm.momentum).to(device).train(norm.training)
-                synced.weight, synced.bias = norm.weight, norm.bias
-                for buffer, values in norm.named_buffers():
-                    setattr(synced, buffer, values)
-                setattr(parent, name, synced)
-
-
-class _BatchNormOnGPUs(nn.SyncBatchNorm):
-    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        return super().forward(x)
-
-
-class _BatchNormOnCPUs(nn.BatchNorm2d):
-    """PyTorch's SyncBatchNorm refuses the CPU; this gives the same statistics and gradients there."""
-
-    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        values = x.float()
-        var, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
-        # Sums travel in float64: E[x²] - E[x]² of numbers whose mean is large would lose its digits in float32.
-        own, mean, var = values.new_tensor(values.numel() / len(mean), dtype=torch.float64), mean.double(), var.double()
-        sums = _SumOverProcesses.apply(torch.stack([own.expand_as(mean), own * mean, own * (var + mean.square())]))
-        count, mean = sums[0], sums[1] / sums[0]
-        var = sums[2] / count - mean.square()
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean.float(), self.momentum)
-            self.running_var.lerp_((var * count / (count - 1)).float(), self.momentum)
-        scale = self.weight * torch.rsqrt(var + self.eps).float()
-        shift = self.bias - mean.float() * scale
-        return (values * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
-
-
-class _SumOverProcesses(torch.autograd.Function):
-    """y = Σ_r x_r, known to every process; every process's loss hangs on y, so their gradients add up for x_r."""
-
-    @staticmethod
-    def forward(ctx, values: Tensor) -> Tensor:
-        values = values.clone()
-        dist.all_reduce(values)
-        return values
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        gradient = gradient.contiguous().clone()
-        dist.all_reduce(gradient)
-        return gradient
+    stop_when(lambda: os.getppid() != parent)

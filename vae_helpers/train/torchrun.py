@@ -1,4 +1,4 @@
-"""torchrun for one machine, out of the network's reach: `python -m vae_helpers.train.torchrun` with torchrun's own options.
+"""torchrun for one machine, out of the network's reach: `python -m vae_helpers.train.torchrun` with its own options.
 
 torchrun's store listens on every interface, with --standalone and with an endpoint of 127.0.0.1 as well, and unpickles
 what it finds there. Here it listens on the loopback interface alone.
@@ -19,10 +19,10 @@ from torch.distributed.elastic.rendezvous import (
 )
 from torch.distributed.run import main
 
-_HERE = "127.0.0.1"
+_LOOPBACK = "127.0.0.1"
 
 
-class _OnLoopback(RendezvousHandler):
+class _LoopbackRendezvous(RendezvousHandler):
     """Where the processes of one machine meet, see torch's RendezvousHandler."""
 
     use_agent_store = True  # the processes use the store of the one that starts them
@@ -34,10 +34,10 @@ class _OnLoopback(RendezvousHandler):
         return "loopback"
 
     def next_rendezvous(self) -> RendezvousInfo:
-        listener = socket.create_server((_HERE, 0))
+        listener = socket.create_server((_LOOPBACK, 0))
         port = listener.getsockname()[1]
-        store = TCPStore(_HERE, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach())
-        return RendezvousInfo(store, 0, 1, RendezvousStoreInfo(_HERE, port))
+        store = TCPStore(_LOOPBACK, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach())
+        return RendezvousInfo(store, 0, 1, RendezvousStoreInfo(_LOOPBACK, port))
 
     def is_closed(self) -> bool:
         return self._closed
@@ -57,6 +57,6 @@ class _OnLoopback(RendezvousHandler):
 
 
 if __name__ == "__main__":
-    rendezvous_handler_registry.register("loopback", _OnLoopback)
+    rendezvous_handler_registry.register("loopback", _LoopbackRendezvous)
     # The endpoint is what keeps torchrun from looking for one of its own.
-    main(["--rdzv-backend", "loopback", "--rdzv-endpoint", _HERE, *sys.argv[1:]])
+    main(["--rdzv-backend", "loopback", "--rdzv-endpoint", _LOOPBACK, *sys.argv[1:]])

@@ -19,8 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_helpers.errors import InputError, printable
-from vae_helpers.files import is_full, reason
+from vae_helpers.errors import InputError, is_full, printable, reason
 from vae_helpers.latent import encode_pictures
 from vae_helpers.model import BetaVAE, in_float32
 from vae_helpers.runs import Run

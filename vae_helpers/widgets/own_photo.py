@@ -10,8 +10,8 @@ from pathlib import Path
 import ipywidgets as widgets
 import numpy as np
 
-from vae_helpers.data import find_folder, find_pictures, read_picture, shown
-from vae_helpers.errors import InputError
+from vae_helpers.data import find_folder, find_pictures, read_picture
+from vae_helpers.errors import InputError, printable
 from vae_helpers.widgets.frame import Explorer
 from vae_helpers.widgets.parts import button
 
@@ -63,7 +63,7 @@ class OwnPhoto(widgets.HBox):
             try:
                 picture = read_picture(file, self._size)
             except InputError as problem:
-                raise InputError(str(problem).replace(str(file), shown(name) or "that was uploaded")) from None
+                raise InputError(str(problem).replace(str(file), printable(name) or "that was uploaded")) from None
         self._take(name, picture)
 
     def _open_place(self) -> None:

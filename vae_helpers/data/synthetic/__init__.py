@@ -12,14 +12,14 @@ from vae_helpers.data.synthetic.shapes import Factor
 from vae_helpers.errors import InputError
 
 DRAWING_VERSION = 1  # to be raised with every change of what is drawn, so that no cache keeps the old pictures
-_ARTISTS = {"butterflies": butterflies, "animals": animals}
-SETS: dict[str, tuple[Factor, ...]] = {name: artist.FACTORS for name, artist in _ARTISTS.items()}
+_DRAWN_BY = {"butterflies": butterflies, "animals": animals}
+SETS: dict[str, tuple[Factor, ...]] = {name: module.FACTORS for name, module in _DRAWN_BY.items()}
 _PIXELS_AT_ONCE = 4 * 128 * 128  # keeps the working arrays of a chunk inside a core's cache
 
 
 def _table(set_name: str) -> tuple[Factor, ...]:
     if set_name not in SETS:
-        raise InputError(f"There is no built-in picture set {set_name!r}; choose one of: {', '.join(SETS)}.") from None
+        raise InputError(f"there is no built-in picture set {set_name!r}: choose one of: {', '.join(SETS)}.") from None
     return SETS[set_name]
 
 
@@ -48,10 +48,10 @@ def _checked(factors: np.ndarray, table: tuple[Factor, ...], set_name: str) -> n
     try:
         rows = np.asarray(factors, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"The factors of {set_name!r} must be an array of numbers, one row per picture.") from None
+        raise InputError(f"the factors of {set_name!r} must be an array of numbers, one row per picture.") from None
     if rows.ndim != 2 or rows.shape[1] != len(table):
         raise InputError(
-            f"The factors of {set_name!r} must have shape (n, {len(table)}), not {rows.shape}; "
+            f"the factors of {set_name!r} must have shape (n, {len(table)}), not {rows.shape}; "
             "sample_factors gives the right one."
         ) from None
     for column, factor in zip(rows.T, table):
@@ -62,7 +62,7 @@ def _checked(factors: np.ndarray, table: tuple[Factor, ...], set_name: str) -> n
             row = int(np.argmax(bad))
             kind = "a whole number from" if factor.choices else "in"
             raise InputError(
-                f"Factor {factor.name!r} of row {row} is {column[row]:g} but must be {kind} "
+                f"factor {factor.name!r} of row {row} is {column[row]:g} but must be {kind} "
                 f"{factor.low:g} to {factor.high:g} ({factor.unit})."
             ) from None
     return rows
@@ -103,4 +103,4 @@ def paint(factors: np.ndarray, size: int = 128, set_name: str = "butterflies") -
 
 def _painted(rows: np.ndarray, size: int, set_name: str) -> np.ndarray:
     columns = {factor.name: rows[:, j] for j, factor in enumerate(_table(set_name))}
-    return _ARTISTS[set_name].paint(columns, size)
+    return _DRAWN_BY[set_name].paint(columns, size)

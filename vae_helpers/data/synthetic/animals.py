@@ -30,55 +30,23 @@ FACTORS = (
     Factor("species", 0.0, 2.0, "shape of head and ears", ("cat", "fox", "bear")),
     Factor("coat", 0.0, 2.0, "kind of marks", ("blaze", "stripes", "patches")),
 )
-_FUR = [
-    (130, 78, 54),
-    (206, 92, 44),
-    (246, 144, 44),
-    (247, 196, 84),
-    (156, 200, 128),
-    (88, 184, 182),
-    (96, 148, 226),
-    (142, 120, 220),
-    (206, 112, 190),
-    (242, 120, 138),
-]
+# fmt: off
+_FUR = [(130, 78, 54), (206, 92, 44), (246, 144, 44), (247, 196, 84), (156, 200, 128), (88, 184, 182), (96, 148, 226),
+        (142, 120, 220), (206, 112, 190), (242, 120, 138)]
+# fmt: on
 _PALE = [(255, 244, 214), (255, 226, 204), (255, 216, 226), (232, 222, 255), (214, 240, 250)]
 _IRIS = [(240, 164, 24), (150, 190, 40), (36, 176, 120), (40, 142, 226), (138, 88, 220)]
 _POLE = (-0.01, -0.10)
-_HEADS = np.array(
-    [
-        [
-            (-0.01, 0.46),
-            (0.24, 0.45),
-            (0.48, 0.33),
-            (0.64, 0.08),
-            (0.68, -0.18),
-            (0.55, -0.42),
-            (0.28, -0.58),
-            (-0.01, -0.62),
-        ],
-        [
-            (-0.01, 0.44),
-            (0.26, 0.42),
-            (0.48, 0.29),
-            (0.63, 0.06),
-            (0.76, -0.20),
-            (0.50, -0.42),
-            (0.22, -0.64),
-            (-0.01, -0.72),
-        ],
-        [
-            (-0.01, 0.50),
-            (0.28, 0.47),
-            (0.54, 0.31),
-            (0.67, 0.02),
-            (0.69, -0.28),
-            (0.53, -0.52),
-            (0.26, -0.64),
-            (-0.01, -0.67),
-        ],
-    ]
-)
+# fmt: off
+_HEADS = np.array([  # half outlines of cat, fox and bear, from the top down
+    [(-0.01, 0.46), (0.24, 0.45), (0.48, 0.33), (0.64, 0.08), (0.68, -0.18), (0.55, -0.42), (0.28, -0.58),
+     (-0.01, -0.62)],
+    [(-0.01, 0.44), (0.26, 0.42), (0.48, 0.29), (0.63, 0.06), (0.76, -0.20), (0.50, -0.42), (0.22, -0.64),
+     (-0.01, -0.72)],
+    [(-0.01, 0.50), (0.28, 0.47), (0.54, 0.31), (0.67, 0.02), (0.69, -0.28), (0.53, -0.52), (0.26, -0.64),
+     (-0.01, -0.67)],
+])
+# fmt: on
 # Ears, mirrored about their own axis: half outlines, and per species the base (u, v) and the lean in degrees.
 _EARS = np.array(
     [
@@ -196,7 +164,7 @@ def paint(f: dict[str, np.ndarray], size: int) -> np.ndarray:
     window = draw.Window(canvas, *centre, 0.86 * f["size"])
     part = window.read()
     u, v = window.local(tilt, f["size"])
-    head = draw.seen(np.abs(u), v, _POLE, shapes.head, shapes.head_slope)
+    head = draw.from_pole(np.abs(u), v, _POLE, shapes.head, shapes.head_slope)
     side = _side(u, turn)
     _paint_muzzle(part, side, v, sharp, colours, f, shapes, draw.cover(head.distance, sharp))
     _paint_eyes(part, side, v, sharp, colours, f, shapes)
@@ -219,36 +187,36 @@ def _cast_shadow(part, u, v, f, shapes):
 
 def _paint_ears(part, u, v, sharp, colours, shapes):
     across, along = _ear_frame(u, v, shapes)
-    shape = draw.seen(across, along, (-0.01, 0.0), shapes.ear, shapes.ear_slope)
+    shape = draw.from_pole(across, along, (-0.01, 0.0), shapes.ear, shapes.ear_slope)
     rho = shape.rho
     ear = np.empty_like(part)
     ear[:] = colours["fur"].astype(np.float32)[:, :, None, None]
-    draw.lay(ear, draw.clamp(rho * np.float32(2.4) - np.float32(1.5)) * np.float32(0.6), colours["shade"])
+    draw.blend(ear, draw.clamp(rho * np.float32(2.4) - np.float32(1.5)) * np.float32(0.6), colours["shade"])
     tip = draw.clamp(along * np.float32(7) - np.float32(1.3))
-    draw.lay(ear, draw.smooth(tip) * draw.per_picture(_TIP[shapes.species]), colours["dark"])
-    draw.lay(ear, draw.cover((rho - np.float32(0.66)) * np.float32(0.3), sharp), colours["pale"])
+    draw.blend(ear, draw.smooth(tip) * draw.per_picture(_TIP[shapes.species]), colours["dark"])
+    draw.blend(ear, draw.cover((rho - np.float32(0.66)) * np.float32(0.3), sharp), colours["pale"])
     deep = draw.clamp((np.float32(0.66) - rho) * np.float32(2.2))
-    draw.lay(ear, deep * np.float32(0.9), colours["blush"])
-    draw.lay(part, draw.cover(shape.distance, sharp), ear)
+    draw.blend(ear, deep * np.float32(0.9), colours["blush"])
+    draw.blend(part, draw.cover(shape.distance, sharp), ear)
 
 
 def _paint_head(part, u, v, sharp, colours, f, shapes):
-    shape = draw.seen(np.abs(u), v, _POLE, shapes.head, shapes.head_slope)
+    shape = draw.from_pole(np.abs(u), v, _POLE, shapes.head, shapes.head_slope)
     side = _side(u, np.sin(np.radians(f["turn"])))
     head = np.empty_like(part)
     head[:] = colours["fur"].astype(np.float32)[:, :, None, None]
     x, y = u + np.float32(0.15), v - np.float32(0.22)
-    draw.lay(head, draw.clamp(np.float32(0.75) - (x * x + y * y) * np.float32(2.2)), colours["light"])
+    draw.blend(head, draw.clamp(np.float32(0.75) - (x * x + y * y) * np.float32(2.2)), colours["light"])
     rim = draw.smooth(draw.clamp(shape.rho * np.float32(2.6) - np.float32(1.7)))
-    draw.lay(head, rim * np.float32(0.75), colours["shade"])
+    draw.blend(head, rim * np.float32(0.75), colours["shade"])
     away = np.abs(side)
     cheek = draw.clamp((np.float32(-0.22) - v + away * np.float32(0.40)) * np.float32(14))
-    draw.lay(head, cheek * draw.per_picture(_CHEEK[shapes.species]), colours["pale"])
-    draw.lay(head, _coat(side, v, sharp, f, shapes, shape), colours["mark"])
+    draw.blend(head, cheek * draw.per_picture(_CHEEK[shapes.species]), colours["pale"])
+    draw.blend(head, _coat(side, v, sharp, f, shapes, shape), colours["mark"])
     x, y = away - np.float32(0.43), v + np.float32(0.25)
     blush = draw.clamp(np.float32(1) - (x * x + y * y * np.float32(1.6)) * np.float32(60))
-    draw.lay(head, blush * np.float32(0.5), colours["blush"])
-    draw.lay(part, draw.cover(shape.distance, sharp), head)
+    draw.blend(head, blush * np.float32(0.5), colours["blush"])
+    draw.blend(part, draw.cover(shape.distance, sharp), head)
 
 
 def _coat(side, v, sharp, f, shapes, shape):
@@ -272,12 +240,12 @@ def _paint_muzzle(part, side, v, sharp, colours, f, shapes, inside):
     du, dv = away / wide - np.float32(0.11), v + np.float32(0.35)
     lobe = np.sqrt(du * du + dv * dv * np.float32(1.5)) - np.float32(0.215)
     # The soft shade about it keeps the muzzle visible where the fur is as pale as the muzzle itself.
-    draw.lay(part, draw.clamp(np.float32(1) - lobe * np.float32(9)) * inside * np.float32(0.42), colours["fur"])
-    draw.lay(part, draw.cover(lobe, sharp) * inside, colours["muzzle"])
+    draw.blend(part, draw.clamp(np.float32(1) - lobe * np.float32(9)) * inside * np.float32(0.42), colours["fur"])
+    draw.blend(part, draw.cover(lobe, sharp) * inside, colours["muzzle"])
     out = away - np.float32(0.20)
     fan = [np.abs(v + np.float32(0.34) - out * np.float32(slope)) for slope in (-0.22, 0.02, 0.26)]
     whisker = np.maximum(np.minimum.reduce(fan) - np.float32(0.008), np.abs(out - np.float32(0.31)) - np.float32(0.20))
-    draw.lay(part, draw.cover(whisker, sharp) * draw.per_picture(_WHISKER[shapes.species]), colours["ink"])
+    draw.blend(part, draw.cover(whisker, sharp) * draw.per_picture(_WHISKER[shapes.species]), colours["ink"])
     half = draw.per_picture(_NOSE[shapes.species])
     du, dv = away / half, (v + np.float32(0.235)) / (half * np.float32(0.72))
     du *= np.float32(1.08) - np.float32(0.22) * dv  # wider above than below
@@ -286,11 +254,11 @@ def _paint_muzzle(part, side, v, sharp, colours, f, shapes, inside):
     du, dv = away - reach, v + np.float32(0.375)
     mouth = np.maximum(np.abs(np.sqrt(du * du + dv * dv) - reach), dv) - np.float32(0.014)
     line = np.maximum(away, np.abs(v + np.float32(0.33)) - np.float32(0.04)) - np.float32(0.014)
-    draw.lay(part, draw.cover(np.minimum(mouth, line), sharp), colours["nose"])
-    draw.lay(part, draw.cover(nose * half * np.float32(0.8), sharp), colours["nose"])
+    draw.blend(part, draw.cover(np.minimum(mouth, line), sharp), colours["nose"])
+    draw.blend(part, draw.cover(nose * half * np.float32(0.8), sharp), colours["nose"])
     dv = v + np.float32(0.205)
     shine = draw.clamp(np.float32(1) - (away * away * np.float32(0.4) + dv * dv) * np.float32(1800))
-    draw.lay(part, shine * np.float32(0.55), colours["white"])
+    draw.blend(part, shine * np.float32(0.55), colours["white"])
 
 
 def _paint_eyes(part, side, v, sharp, colours, f, shapes):
@@ -299,13 +267,13 @@ def _paint_eyes(part, side, v, sharp, colours, f, shapes):
     du, dv = (np.abs(side) - eye) / radius, (v - np.float32(0.02)) / radius
     blur = sharp * radius
     q = np.sqrt(du * du * np.float32(1.08) + dv * dv)
-    draw.lay(part, draw.cover(q - np.float32(1), blur), colours["ink"])
-    draw.lay(part, draw.cover(q - np.float32(0.84), blur), colours["iris"])
+    draw.blend(part, draw.cover(q - np.float32(1), blur), colours["ink"])
+    draw.blend(part, draw.cover(q - np.float32(0.84), blur), colours["iris"])
     low = draw.clamp(-dv * np.float32(1.1)) * draw.cover(q - np.float32(0.84), blur)
-    draw.lay(part, low, colours["glow"])
+    draw.blend(part, low, colours["glow"])
     narrow = du * draw.per_picture(_SLIT[shapes.species])
     pupil = np.sqrt(narrow * du + dv * dv * np.float32(0.7)) - np.float32(0.50)
-    draw.lay(part, draw.cover(pupil, blur), colours["ink"])
+    draw.blend(part, draw.cover(pupil, blur), colours["ink"])
     toward = np.copysign(du, du * side) + np.float32(0.30)
     shine = np.sqrt(toward * toward + (dv - np.float32(0.36)) ** 2) - np.float32(0.25)
-    draw.lay(part, draw.cover(shine, blur), colours["white"])
+    draw.blend(part, draw.cover(shine, blur), colours["white"])

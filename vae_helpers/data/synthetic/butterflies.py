@@ -31,54 +31,24 @@ FACTORS = (
     Factor("background_light", 0.0, 1.0, "0 = dusk, 1 = bright day"),
     Factor("pattern", 0.0, 3.0, "family of wing patterns", ("monarch", "peacock", "morpho", "swallowtail")),
 )
+# fmt: off
 _WING = [
-    (206, 26, 58),
-    (242, 92, 22),
-    (250, 172, 18),
-    (206, 204, 34),
-    (70, 170, 62),
-    (8, 158, 136),
-    (18, 138, 220),
-    (66, 74, 212),
-    (140, 60, 204),
-    (212, 46, 152),
+    (206, 26, 58), (242, 92, 22), (250, 172, 18), (206, 204, 34), (70, 170, 62), (8, 158, 136), (18, 138, 220),
+    (66, 74, 212), (140, 60, 204), (212, 46, 152)
 ]
+# fmt: on
 _PALE = [(255, 240, 172), (186, 246, 204), (164, 236, 252), (208, 204, 255), (255, 192, 220)]
 _POLES = ((-0.04, 0.06), (-0.10, 0.03))  # hindwing, forewing
-_FORE = np.array(
-    [
-        (-0.06, 0.16),
-        (0.0, 0.20),
-        (0.20, 0.46),
-        (0.48, 0.68),
-        (0.76, 0.76),
-        (0.90, 0.66),
-        (0.86, 0.40),
-        (0.78, 0.13),
-        (0.52, -0.03),
-        (0.22, -0.05),
-        (0.0, -0.06),
-        (-0.06, -0.07),
-    ]
-)
-_HIND = np.array(
-    [
-        (-0.04, 0.22),
-        (0.10, 0.17),
-        (0.42, 0.14),
-        (0.68, 0.06),
-        (0.79, -0.16),
-        (0.75, -0.40),
-        (0.63, -0.60),
-        (0.48, -0.71),
-        (0.38, -0.735),
-        (0.28, -0.70),
-        (0.22, -0.65),
-        (0.13, -0.54),
-        (0.05, -0.40),
-        (-0.02, -0.30),
-    ]
-)
+# fmt: off
+_FORE = np.array([
+    (-0.06, 0.16), (0.0, 0.20), (0.20, 0.46), (0.48, 0.68), (0.76, 0.76), (0.90, 0.66), (0.86, 0.40), (0.78, 0.13),
+    (0.52, -0.03), (0.22, -0.05), (0.0, -0.06), (-0.06, -0.07)
+])
+_HIND = np.array([
+    (-0.04, 0.22), (0.10, 0.17), (0.42, 0.14), (0.68, 0.06), (0.79, -0.16), (0.75, -0.40), (0.63, -0.60),
+    (0.48, -0.71), (0.38, -0.735), (0.28, -0.70), (0.22, -0.65), (0.13, -0.54), (0.05, -0.40), (-0.02, -0.30)
+])
+# fmt: on
 _TAIL = np.array(
     [(0, 0)] * 6
     + [(-0.03, 0.05), (-0.05, 0.03), (0.08, -0.18), (0.12, -0.25), (0.01, -0.08), (-0.01, -0.01), (0, 0), (0, 0)]
@@ -159,6 +129,7 @@ def _body_tables() -> dict[str, np.ndarray]:
     v = (np.arange(draw.TABLE) + 0.5) * (2.0 / draw.TABLE) - 1.0
 
     def bump(at, length, width):
+        """An ellipse's half width, 0 beyond its ends."""
         return width * np.sqrt(np.maximum(1.0 - ((v - at) / length) ** 2, 0.0))
 
     body = np.maximum.reduce([bump(-0.20, 0.31, 0.055), bump(0.11, 0.16, 0.082), bump(0.30, 0.068, 0.062)])
@@ -224,7 +195,9 @@ def _paint_wings(part, u, v, sharp, squeeze, colours, f, radius):
     """Shadow, hindwings, forewings and all that is drawn on them."""
     _cast_shadow(part, u, v, squeeze, f, radius)
     u = np.abs(u) / draw.per_picture(squeeze)
-    hind, fore = (draw.seen(u, v, pole, table, draw.slope_table(table, squeeze)) for pole, table in zip(_POLES, radius))
+    hind, fore = (
+        draw.from_pole(u, v, pole, table, draw.slope_table(table, squeeze)) for pole, table in zip(_POLES, radius)
+    )
     # Each pixel belongs to one wing, which is painted once; the seam lies under the forewing's dark rim.
     front = fore.distance < 0
     own = draw.Shape(*(np.where(front, *pair) for pair in zip(fore, hind)))
@@ -238,18 +211,18 @@ def _paint_wings(part, u, v, sharp, squeeze, colours, f, radius):
     wing = np.empty_like(part)
     wing[:] = colours["root"].astype(np.float32)[:, :, None, None]
     _paint_pattern(wing, own, angular, under, np.where(front, spots[1], spots[0]), sharp, colours, f)
-    draw.lay(part, draw.cover(np.minimum(fore.distance, hind.distance), sharp), wing)
+    draw.blend(part, draw.cover(np.minimum(fore.distance, hind.distance), sharp), wing)
 
 
 def _paint_pattern(wing, own, angular, under, spots, sharp, colours, f):
     """The scales of a wing, from its root to its border, over `wing` (k, 3, h, w); in place."""
     family, rho = f["pattern"].astype(int), own.rho
     blur, spot_blur = sharp * own.edge, sharp * draw.per_picture(f["spot_size"])
-    draw.lay(wing, draw.smooth(draw.clamp(rho * np.float32(1.9) - np.float32(0.25))), colours["wing"])
-    draw.lay(wing, angular["ray"] * draw.clamp(np.float32(1.15) - rho) * np.float32(0.5), colours["light"])
-    draw.lay(wing, draw.clamp(rho * np.float32(2.2) - np.float32(1.25)) * np.float32(0.55), colours["deep"])
+    draw.blend(wing, draw.smooth(draw.clamp(rho * np.float32(1.9) - np.float32(0.25))), colours["wing"])
+    draw.blend(wing, angular["ray"] * draw.clamp(np.float32(1.15) - rho) * np.float32(0.5), colours["light"])
+    draw.blend(wing, draw.clamp(rho * np.float32(2.2) - np.float32(1.25)) * np.float32(0.55), colours["deep"])
     off = np.abs(rho - draw.per_picture(_BAND_AT[family])) - angular["lobe"] * draw.per_picture(f["band_width"] / 2)
-    draw.lay(wing, draw.cover(off, blur * np.float32(0.7)), colours["pale"])
+    draw.blend(wing, draw.cover(off, blur * np.float32(0.7)), colours["pale"])
     ink = draw.cover(np.abs(off) - np.float32(0.02), blur) * draw.per_picture(_BAND_INK[family])
     veins = draw.cover(angular["vein"] * own.r - np.float32(0.010), sharp) * draw.per_picture(_VEIN_INK[family])
     for more in (
@@ -260,11 +233,11 @@ def _paint_pattern(wing, own, angular, under, spots, sharp, colours, f):
         under,
     ):
         np.maximum(ink, more, out=ink)
-    draw.lay(wing, ink, colours["ink"])
+    draw.blend(wing, ink, colours["ink"])
     along, across = angular["cell"] * own.r, (np.float32(0.5) * angular["border"] + np.float32(0.5) - rho) * own.edge
     pale = draw.cover(np.sqrt(along * along + across * across) - angular["dot"], sharp)
     np.maximum(pale, draw.cover(np.abs(spots - np.float32(0.62)) - np.float32(0.2), spot_blur), out=pale)
-    draw.lay(wing, pale, colours["pale"])
+    draw.blend(wing, pale, colours["pale"])
 
 
 def _cast_shadow(part, u, v, squeeze, f, radius):
@@ -299,11 +272,11 @@ def _paint_body(part, u, v, sharp, colours):
     index = (index * np.float32(draw.TABLE - 0.01)).astype(np.intp)
     tables = {name: table.take(index) for name, table in _body_tables().items()}
     inside = (u - tables["body"]) * tables["body_slope"]
-    draw.lay(part, draw.cover(inside, sharp), colours["ink"])
+    draw.blend(part, draw.cover(inside, sharp), colours["ink"])
     sheen = draw.clamp(inside * np.float32(-22) - np.float32(0.15)) * tables["light"]
-    draw.lay(part, sheen, colours["fur"])
+    draw.blend(part, sheen, colours["fur"])
     line = np.abs(u - tables["feeler"]) * tables["feeler_slope"] - tables["thick"]
     du, dv = u - np.float32(0.276), v - np.float32(0.716)  # the clubs, leaning outwards by 45 degrees
     along, across = (du + dv) * np.float32(0.34), (du - dv) * np.float32(0.7)
     club = np.sqrt(along * along + across * across) - np.float32(0.025)
-    draw.lay(part, draw.cover(np.minimum(line, club), sharp), colours["ink"])
+    draw.blend(part, draw.cover(np.minimum(line, club), sharp), colours["ink"])

@@ -57,8 +57,8 @@ def smooth(share: np.ndarray) -> np.ndarray:
     return share * share * (np.float32(3) - np.float32(2) * share)
 
 
-def lay(canvas: np.ndarray, share: np.ndarray, colour: np.ndarray) -> None:
-    """Paint `colour`, (k, 3) or (k, 3, h, w), over `canvas` (k, 3, h, w) where `share` (k, h, w) is 1; in place."""
+def blend(canvas: np.ndarray, share: np.ndarray, colour: np.ndarray) -> None:
+    """Blend `colour`, (k, 3) or (k, 3, h, w), over `canvas` (k, 3, h, w) where `share` (k, h, w) is 1; in place."""
     if colour.ndim == 2:
         colour = colour.astype(np.float32)[:, :, None, None]
     step = colour - canvas
@@ -133,7 +133,7 @@ def polar(u: np.ndarray, v: np.ndarray, pole: tuple[float, float]) -> tuple[np.n
     return r, index
 
 
-def seen(u: np.ndarray, v: np.ndarray, pole: tuple[float, float], radius: np.ndarray, slope: np.ndarray) -> Shape:
+def from_pole(u: np.ndarray, v: np.ndarray, pole: tuple[float, float], radius: np.ndarray, slope: np.ndarray) -> Shape:
     """The shape whose outline is `radius` (k, TABLE) about `pole`; `slope` comes from slope_table."""
     r, index = polar(u, v, pole)
     edge = radius.astype(np.float32).ravel().take(index)
@@ -187,26 +187,16 @@ class Window:
         return u, v
 
 
+# fmt: off
 _DAY = [
-    (255, 216, 198),
-    (254, 234, 188),
-    (218, 240, 200),
-    (192, 236, 230),
-    (198, 224, 252),
-    (224, 212, 252),
-    (250, 208, 232),
-    (255, 206, 204),
+    (255, 216, 198), (254, 234, 188), (218, 240, 200), (192, 236, 230), (198, 224, 252), (224, 212, 252),
+    (250, 208, 232), (255, 206, 204)
 ]
 _DUSK = [
-    (226, 138, 118),
-    (222, 172, 98),
-    (136, 178, 112),
-    (74, 160, 156),
-    (92, 140, 204),
-    (136, 118, 196),
-    (190, 112, 168),
-    (214, 116, 128),
+    (226, 138, 118), (222, 172, 98), (136, 178, 112), (74, 160, 156), (92, 140, 204), (136, 118, 196),
+    (190, 112, 168), (214, 116, 128)
 ]
+# fmt: on
 
 
 def backdrop(hue: np.ndarray, light: np.ndarray, size: int) -> np.ndarray:

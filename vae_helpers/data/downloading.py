@@ -21,7 +21,7 @@ def download(name: str) -> Path:
     network or a Kaggle account is missing.
     """
     if name not in HANDLES:
-        raise InputError(f"There is nothing to download called {name!r}; choose {' or '.join(HANDLES)}.")
+        raise InputError(f"there is nothing to download called {name!r}: choose {' or '.join(HANDLES)}.")
     folder = find_folder(name)
     page = f"https://www.kaggle.com/datasets/{HANDLES[name]}"
     by_hand = f"or download {page} in a browser and unpack it into {folder}"
@@ -29,34 +29,42 @@ def download(name: str) -> Path:
         import kagglehub
     except ImportError:
         raise InputError(
-            f"Downloading needs the package kagglehub: `pip install kagglehub` and run this again, {by_hand}."
+            f"downloading needs the package kagglehub: `pip install kagglehub` and run this again, {by_hand}."
         ) from None
     try:
         fetched = Path(kagglehub.dataset_download(HANDLES[name]))
     except Exception as error:  # kagglehub passes on what requests, urllib3 or Kaggle raise
         raise InputError(
-            f"Kaggle did not give {HANDLES[name]} ({type(error).__name__}: {_short(error)}); check the "
+            f"Kaggle did not give {HANDLES[name]} ({type(error).__name__}: {_short(error)}): check the "
             f"network and the account (https://www.kaggle.com/settings → API), {by_hand}."
         ) from None
-    copied, labels = 0, _labels(fetched)
+    if not _copy_pictures(fetched, folder):
+        raise InputError(f"the download of {HANDLES[name]} holds no pictures: {by_hand.removeprefix('or ')}.")
+    return folder
+
+
+def _copy_pictures(fetched: Path, folder: Path) -> int:
+    """Copy the pictures below `fetched` that `folder` has not, by species where a table says it; how many there are."""
+    found, labels = 0, _labels(fetched)
     for file in sorted(fetched.rglob("*")):
         if file.is_file() and is_candidate(file.name, file):
             place = file.relative_to(fetched)
             if place.parts[0] == "train" and file.name in labels:
                 place = Path("train", labels[file.name], file.name)
-            target = folder / place
-            copied += 1
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                aside = target.with_name(f".{os.getpid()}.part")  # a copy that was cut short is no picture
-                try:
-                    shutil.copyfile(file, aside)
-                    os.replace(aside, target)
-                finally:
-                    aside.unlink(missing_ok=True)
-    if not copied:
-        raise InputError(f"The download of {HANDLES[name]} holds no pictures; {by_hand.removeprefix('or ')}.")
-    return folder
+            found += 1
+            if not (folder / place).exists():
+                _copy(file, folder / place)
+    return found
+
+
+def _copy(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{os.getpid()}.part")  # a copy that was cut short is no picture
+    try:
+        shutil.copyfile(file, aside)
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _labels(fetched: Path) -> dict[str, str]:

@@ -15,7 +15,17 @@ from vae_helpers.errors import InputError
 from vae_helpers.model import VAEConfig
 from vae_helpers.runs import Run, load_latest
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import Pace, Speed, TimeLeft, World, fit, looks_after, measure, pace, seconds_for
+from vae_helpers.train import (
+    Processes,
+    Speed,
+    TimeBudget,
+    TimeLeft,
+    evaluations_after,
+    fit,
+    measure,
+    seconds_for,
+    time_budget,
+)
 
 TRAIN, HELD_OUT = 3277, 410
 PICTURES = SimpleNamespace(split=SimpleNamespace(train=range(TRAIN), validation=range(HELD_OUT)))
@@ -27,14 +37,14 @@ class Machine:
     def __init__(self, step, compiled=0.7, start=60.0):
         self.now, self.step, self.compiled, self.start, self.tried = 0.0, step, compiled, start, []
 
-    def trial(self, model_config, config, world):
+    def trial(self, model_config, config, processes):
         self.tried.append((model_config.image_size, config.compile))
         step = self.step * (model_config.image_size / 128) ** 2 * (self.compiled if config.compile else 1)
         self.now += (2 * 32 + 32 * 0.4) * step + config.compile * self.start
         return Speed(step, 0.4 * step, config.compile * self.start)
 
-    def pace(self, run, minutes=None, looks=pace.TOUR_LOOKS):
-        return Pace(run, minutes, more_looks=looks, trial=self.trial, clock=lambda: self.now)
+    def pace(self, run, minutes=None, looks=time_budget.TOUR_EVALUATIONS):
+        return TimeBudget(run, minutes, more_evaluations=looks, trial=self.trial, clock=lambda: self.now)
 
 
 @pytest.fixture
@@ -50,7 +60,11 @@ def chosen(machine, run, minutes=None, opening=10.0, **settings):
     config = chooser.choose_length(PICTURES, model, **settings)
     step = machine.step * (model.image_size / 128) ** 2 * (machine.compiled if config.compile else 1)
     speed = Speed(step, 0.4 * step, machine.start * config.compile)
-    return model.image_size, config, machine.now + seconds_for(config, TRAIN, HELD_OUT, speed, pace.TOUR_LOOKS)
+    return (
+        model.image_size,
+        config,
+        machine.now + seconds_for(config, TRAIN, HELD_OUT, speed, time_budget.TOUR_EVALUATIONS),
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,7 +91,7 @@ def test_minutes_are_kept_and_used(run, minutes, step):
     assert seconds <= room or config.epochs == 1
     one_more = TrainConfig.quick(TRAIN, epochs=config.epochs + 1)
     a_step = step * (size / 128) ** 2
-    longer = seconds_for(one_more, TRAIN, HELD_OUT, Speed(a_step, 0.4 * a_step), pace.TOUR_LOOKS)
+    longer = seconds_for(one_more, TRAIN, HELD_OUT, Speed(a_step, 0.4 * a_step), time_budget.TOUR_EVALUATIONS)
     assert config.epochs == 250 or config.compile or longer > 0.6 * room
 
 
@@ -93,14 +107,14 @@ def test_time_spent_on_opening_is_missing_afterwards(run):
 
 @pytest.mark.parametrize("compiled, start, answer", [(0.5, 60.0, True), (1.1, 60.0, False), (0.95, 1200.0, False)])
 def test_compiling_is_timed_where_a_run_is_long_enough(run, monkeypatch, compiled, start, answer):
-    monkeypatch.setattr(pace, "can_compile", lambda device: True)
+    monkeypatch.setattr(time_budget, "can_compile", lambda device: True)
     machine = Machine(0.01, compiled, start)
     config = chosen(machine, run, 60)[1]
     assert machine.tried == [(128, False), (128, True)] and config.compile is answer
     short = Machine(0.01, compiled, start)
     assert chosen(short, run)[1].compile is False and short.tried == [(128, False)]
     unable = Machine(0.01, compiled, start)
-    monkeypatch.setattr(pace, "can_compile", lambda device: False)
+    monkeypatch.setattr(time_budget, "can_compile", lambda device: False)
     assert chosen(unable, run, 60)[1].compile is False and unable.tried == [(128, False)]
 
 
@@ -122,18 +136,18 @@ def test_a_run_that_exists_keeps_what_was_chosen(trained, small_set, capsys):
 @pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
 def test_no_time_is_refused(run, minutes):
     with pytest.raises(InputError, match="no time to train in"):
-        Pace(run, minutes)
+        TimeBudget(run, minutes)
 
 
 def test_several_processes_are_told_by_the_first(run):
     asked = []
 
-    class Others(World):
-        def first(self, action):
+    class Others(Processes):
+        def on_first(self, action):
             asked.append(action)
             return "told"
 
-    chooser = Pace(run, 5, Others(torch.device("cpu"), 1, 2), trial=None)
+    chooser = TimeBudget(run, 5, Others(torch.device("cpu"), 1, 2), trial=None)
     assert chooser.choose_size(VAEConfig(), TrainConfig.quick(1)) == "told"
     assert chooser.choose_length(PICTURES, VAEConfig()) == "told" and len(asked) == 2
 
@@ -142,7 +156,7 @@ def test_a_trial_times_steps_and_looks_and_changes_nothing(monkeypatch):
     seconds = itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: next(seconds))  # every look at the clock takes a second
     before = torch.get_rng_state()
-    speed = measure(SMALL, TrainConfig.quick(10, batch_size=4, compile=False), World(torch.device("cpu")))
+    speed = measure(SMALL, TrainConfig.quick(10, batch_size=4, compile=False), Processes(torch.device("cpu")))
     assert speed == Speed(1 / 4, 1 / 4, 0)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -150,7 +164,7 @@ def test_a_trial_times_steps_and_looks_and_changes_nothing(monkeypatch):
 def test_a_share_is_timed_for_several_processes(monkeypatch):
     seconds = itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: next(seconds))
-    speed = measure(SMALL, TrainConfig.quick(10, batch_size=8, compile=False), World(torch.device("cpu"), 0, 2))
+    speed = measure(SMALL, TrainConfig.quick(10, batch_size=8, compile=False), Processes(torch.device("cpu"), 0, 2))
     assert speed == Speed(1 / 8, 1 / 4, 0)  # two processes take four pictures each in the same second
 
 
@@ -158,7 +172,7 @@ def test_time_left_counts_scores_and_sheets():
     clock = [0.0]
     config = replace(TrainConfig.quick(40), epochs=4, batch_size=10, evaluate_every=2, pictures_every=4)
     left = TimeLeft(config, 4, 50, lambda: clock[0])
-    looks = [looks_after(config, epoch, 50) for epoch in (1, 2, 3, 4)]
+    looks = [evaluations_after(config, epoch, 50) for epoch in (1, 2, 3, 4)]
     assert looks == [0, 50, 0, 50 + 200 + 50 + 512]
     for seconds in (100.0, 2.0, 2.0, 2.0):  # the first step compiles
         clock[0] += seconds
@@ -184,7 +198,7 @@ def test_the_bar_says_what_is_left(small_set, tmp_path, capfd):
 
 def test_a_resumed_tour_keeps_its_length(capsys, monkeypatch):
     speeds = [0.5, 1e-5]
-    monkeypatch.setattr(pace, "measure", lambda *_: Speed(speeds[0], speeds[0] / 2))
+    monkeypatch.setattr(time_budget, "measure", lambda *_: Speed(speeds[0], speeds[0] / 2))
     small = "--image-size 32 --latent-dim 8 --limit 60 --batch-size 16 --out VAE --device cpu".split()
     assert main(["tour", "--minutes", "3", *small]) == 0
     length = load_latest(Run("butterflies_ns_1_tour"))[1]["train_config"]["epochs"]

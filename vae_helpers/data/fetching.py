@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from vae_helpers.data.download import HANDLES, download
-from vae_helpers.data.folders import NOT_DATA, project_root, safe_parts, tell_left_out
-from vae_helpers.data.kinds import HEAD, KINDS, label_left_out, shown, takes
-from vae_helpers.errors import InputError
+from vae_helpers.data.downloading import HANDLES, download
+from vae_helpers.data.folders import NOT_DATA, left_out_in_words, project_root, safe_parts
+from vae_helpers.data.kinds import HEAD, KINDS, label_left_out, takes
+from vae_helpers.errors import InputError, printable
 from vae_helpers.files import say
 
 WAYS = ("drive", "upload", *HANDLES)
@@ -32,13 +32,13 @@ DRIVE = Path("/content/drive")
 def fetch(way: str) -> Path:
     """Bring pictures here by `way` and return the folder that `open_pictures` takes.
 
-    `"drive"` mounts Google Drive and returns its root, below which a folder can be named; `"upload"` asks for pictures or a
-    zip of them and unpacks it to `data/uploaded` (the next one to `data/uploaded_2`); `"butterfly"` and `"animal"`
-    download from Kaggle (see `download`). The first two exist on Colab only. Raises InputError for another way, elsewhere
-    than on Colab, for an empty or broken upload.
+    `"drive"` mounts Google Drive and returns its root, below which a folder can be named; `"upload"` asks for pictures
+    or a zip of them and unpacks it to `data/uploaded` (the next one to `data/uploaded_2`); `"butterfly"` and `"animal"`
+    download from Kaggle (see `download`). The first two exist on Colab only. Raises InputError for another way,
+    elsewhere than on Colab, for an empty or broken upload.
     """
     if way not in WAYS:
-        raise InputError(f"pictures cannot be fetched by {way!r}; choose one of {', '.join(WAYS)}, or leave it empty.")
+        raise InputError(f"pictures cannot be fetched by {way!r}: choose one of {', '.join(WAYS)}, or leave it empty.")
     if way in HANDLES:
         return download(way)
     try:
@@ -56,9 +56,9 @@ def fetch(way: str) -> Path:
 def unpack(uploaded: dict[str, bytes]) -> Path:
     """Write uploaded files, `{name: bytes}`, and what is in zips among them, to a new folder below `data`.
 
-    Only pictures are kept; what is left out is counted and said. Each upload has its own folder, so two sets are never
-    mixed, and it appears once it is whole. Raises InputError for an upload without pictures, for a zip that is damaged
-    or unpacks to far more than it weighs, and when the disk is full.
+    Only pictures are kept; a line on stderr counts what is left out. Each upload has its own folder, so two sets are
+    never mixed, and it appears once it is whole. Raises InputError for an upload without pictures, for a zip that is
+    damaged or unpacks to far more than it weighs, and when the disk is full.
     """
     root = project_root() / "data"
     places = (root / (f"uploaded_{n}" if n > 1 else "uploaded") for n in itertools.count(1))
@@ -71,7 +71,7 @@ def unpack(uploaded: dict[str, bytes]) -> Path:
             for inner, read in _members(name, content)
         )
         if not kept:
-            held = f" (only {tell_left_out(left_out)})" if left_out else ""
+            held = f" (only {left_out_in_words(left_out)})" if left_out else ""
             raise InputError(
                 f"the upload of {len(uploaded)} files holds no pictures{held}: choose {KINDS} files, or a zip of them."
             )
@@ -82,7 +82,7 @@ def unpack(uploaded: dict[str, bytes]) -> Path:
         ) from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    say(f"Unpacked {kept:,} pictures{', left out ' + tell_left_out(left_out) if left_out else ''}.")
+    say(f"Unpacked {kept:,} pictures{', left out ' + left_out_in_words(left_out) if left_out else ''}.")
     return folder
 
 
@@ -125,11 +125,12 @@ def _members(name: str, content: bytes) -> Iterator[tuple[str, Read]]:
     room = MAX_UNPACKED + MAX_RATIO * len(content)
 
     def read(entry: zipfile.ZipInfo, n: int | None) -> bytes:
+        """Bytes of one file, as long as all of them together are no more than there is room for."""
         nonlocal room
         room -= entry.file_size if n is None else n  # zipfile gives no more than that
         if room < 0:
             raise InputError(
-                f"{shown(name)} holds far more than its {len(content) / 1e6:,.1f} MB when it is unpacked, "
+                f"{printable(name)} holds far more than its {len(content) / 1e6:,.1f} MB when it is unpacked, "
                 "as no pictures do: zip only the pictures."
             )
         with _plain_zip_errors(name), archive.open(entry) as file:
@@ -145,6 +146,6 @@ def _plain_zip_errors(name: str) -> Iterator[None]:
         yield
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise InputError(
-            f"{shown(name)} cannot be unpacked, because it is damaged or locked with a password "
-            f"({shown(str(error))[:100]}): zip the folder again."
+            f"{printable(name)} cannot be unpacked, because it is damaged or locked with a password "
+            f"({printable(str(error))[:100]}): zip the folder again."
         ) from None

@@ -1,7 +1,7 @@
 """How fast this machine trains: which run fits into the minutes that somebody has, and how long one still takes.
 
-A *look* at a picture is to encode, decode and score it, a *step* its share of an optimiser step. Both are timed here
-and now; everything else of a run is counted in looks.
+Two times are measured on this machine: that of a picture's share of an optimiser step, and that of its evaluation (to
+encode, decode and score it). Everything else that a run does is counted in evaluations.
 """
 
 from __future__ import annotations
@@ -20,70 +20,71 @@ from vae_helpers.errors import InputError
 from vae_helpers.files import say
 from vae_helpers.model import VAEConfig
 from vae_helpers.runs import Run, load_latest
+from vae_helpers.scores import evaluate
 from vae_helpers.settings import QUICK_PICTURES, TrainConfig
+from vae_helpers.train.batches import Batch
 from vae_helpers.train.compiling import PAYS_ABOVE, can_compile
-from vae_helpers.train.processes import World
+from vae_helpers.train.processes import Processes
+from vae_helpers.train.state import new_state
+from vae_helpers.train.step import train_step
 
 MINUTES = 5.0  # of a tour, unless said
 SMALLER = 64  # pixels: pictures of this size where the usual ones take too long
 ENOUGH = QUICK_PICTURES // 2  # steps' pictures below which smaller pictures come out better
-TOUR_LOOKS = 2_500  # what the tour's stills and animations take, measured: 1,730 with a busy neighbour
-_SHEET_LOOKS, _LAST_LOOKS = 200, 512  # drawing samples and reconstructions; the projector's codes
-_LOOK = 0.4  # of a step, until looks have been timed
-_ROOM = 0.9  # of the minutes are planned
+TOUR_EVALUATIONS = 2_500  # what the tour's stills and animations take, measured: 1,730 on a busy machine
+_SHEET_EVALUATIONS, _LAST_EVALUATIONS = 200, 512  # drawing samples and reconstructions; the projector's codes
+_EVALUATION = 0.4  # of a step, until evaluations have been timed
+_PLANNED = 0.9  # of the minutes: the rest is a margin
 _WORTH_COMPILING = 600.0  # seconds left from which on it is tried: the trial takes 25 to 106 of them, and as many again
 _TRIAL_SECONDS, _TRIAL_STEPS = 3.0, 8  # at most, but two steps
 
 
 class Speed(NamedTuple):
-    """Seconds of a picture's step and of a look at it, and what the first step takes longer."""
+    """Seconds of a picture's share of a step and of its evaluation, and what the first step takes longer."""
 
     step: float
-    look: float
+    evaluation: float
     start: float = 0.0
 
 
-Trial = Callable[[VAEConfig, TrainConfig, World], Speed]
+Trial = Callable[[VAEConfig, TrainConfig, Processes], Speed]
 
 
-def measure(model_config: VAEConfig, config: TrainConfig, world: World) -> Speed:
-    """Time some steps of such a run, and looks at a batch, on noise."""
-    from vae_helpers.scores import evaluate
-    from vae_helpers.train.batches import Batch
-    from vae_helpers.train.loop import _step
-    from vae_helpers.train.state import fresh
-
-    size, count = model_config.image_size, max(2, config.batch_size // world.size)
+def measure(model_config: VAEConfig, config: TrainConfig, processes: Processes) -> Speed:
+    """Time some steps of such a run, and the evaluation of a batch, on noise."""
+    size, count = model_config.image_size, max(2, config.batch_size // processes.size)
     noise = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-    state = fresh(config, model_config, World(world.device), count)  # alone: the others wait for the answer
+    state = new_state(config, model_config, Processes(processes.device), count)  # alone: the others wait for the answer
     batch, seconds, began = Batch(torch.from_numpy(noise), 0, count), [], time.perf_counter()
     while len(seconds) < 2 or len(seconds) < _TRIAL_STEPS and time.perf_counter() - began < _TRIAL_SECONDS:
         start = time.perf_counter()
-        _step(state, batch, config, 0.5)
+        train_step(state, batch, config, 0.5)
         state.totals().tolist()  # waits for a GPU
         seconds.append(time.perf_counter() - start)
     step = statistics.median(seconds[1:])
     start = time.perf_counter()
-    evaluate(state.shown.eval(), noise, np.arange(count))
-    look = (time.perf_counter() - start) / count
-    return Speed(step / (count * world.size), look, seconds[0] - step)
+    evaluate(state.eval_model.eval(), noise, np.arange(count))
+    evaluation = (time.perf_counter() - start) / count
+    return Speed(step / (count * processes.size), evaluation, seconds[0] - step)
 
 
-def looks_after(config: TrainConfig, epoch: int, held_out: int) -> int:
-    """Looks that closing this epoch, counted from 1, takes: scores if they are due, sheets, and what ends a run."""
+def evaluations_after(config: TrainConfig, epoch: int, held_out: int) -> int:
+    """Evaluations to close this epoch, counted from 1: scores if they are due, sheets, and what ends a run."""
     last = epoch == config.epochs
-    looks = held_out if last or epoch % config.evaluate_every == 0 else 0
-    looks += _SHEET_LOOKS if last or epoch % config.pictures_every == 0 else 0
-    return looks + (held_out + _LAST_LOOKS if last else 0)
+    evaluations = held_out if last or epoch % config.evaluate_every == 0 else 0
+    evaluations += _SHEET_EVALUATIONS if last or epoch % config.pictures_every == 0 else 0
+    return evaluations + (held_out + _LAST_EVALUATIONS if last else 0)
 
 
-def seconds_for(config: TrainConfig, train: int, held_out: int, speed: Speed, more_looks: int = 0) -> float:
-    """What a run over `train` pictures takes, scores on `held_out` others and `more_looks` after its end included."""
-    looks = sum(looks_after(config, epoch, held_out) for epoch in range(1, config.epochs + 1)) + more_looks
-    return speed.start + config.epochs * train * speed.step + looks * speed.look
+def seconds_for(config: TrainConfig, train: int, held_out: int, speed: Speed, more_evaluations: int = 0) -> float:
+    """Seconds of a run over `train` pictures with scores on `held_out` others, and of `more_evaluations` after it."""
+    evaluations = (
+        sum(evaluations_after(config, epoch, held_out) for epoch in range(1, config.epochs + 1)) + more_evaluations
+    )
+    return speed.start + config.epochs * train * speed.step + evaluations * speed.evaluation
 
 
-class Pace:
+class TimeBudget:
     """Chooses size of picture, epochs and whether to compile, so that a quick run ends within `minutes` from now.
 
     A run that exists keeps what was chosen for it. Without `minutes` they are `MINUTES`, and no more is done in them
@@ -94,31 +95,31 @@ class Pace:
         self,
         run: Run,
         minutes: float | None = None,
-        world: World | None = None,
-        more_looks: int = 0,
+        processes: Processes | None = None,
+        more_evaluations: int = 0,
         trial: Trial | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         if minutes is not None and not 0 < minutes <= 1e6:
             raise InputError(f"{minutes} minutes are no time to train in: give a number above 0.")
         self._minutes, self._fill = minutes or MINUTES, minutes is not None
-        self._run, self._world, self._more = run, world or World(torch.device("cpu")), more_looks
+        self._run, self._processes, self._more = run, processes or Processes(torch.device("cpu")), more_evaluations
         self._trial, self._clock, self._until = trial or measure, clock, clock() + 60 * (minutes or MINUTES)
         self._speeds: dict[int, Speed] = {}
 
     @property
     def left(self) -> float:
         """Seconds that are left to plan with."""
-        return self._until - self._clock() - (1 - _ROOM) * 60 * self._minutes
+        return self._until - self._clock() - (1 - _PLANNED) * 60 * self._minutes
 
     def choose_size(self, model_config: VAEConfig, config: TrainConfig) -> VAEConfig:
         """The same model for the largest pictures of which enough can be seen, the given ones or of 64 pixels."""
-        return self._world.first(lambda: self._choose_size(model_config, config))
+        return self._processes.on_first(lambda: self._choose_size(model_config, config))
 
     def choose_length(self, pictures: PictureSet, model_config: VAEConfig, **settings) -> TrainConfig:
         """The quick recipe with as many epochs as fit; `settings` are those of `TrainConfig.quick`."""
         train, held_out = len(pictures.split.train), len(pictures.split.validation)
-        return self._world.first(lambda: self._choose_length(train, held_out, model_config, settings))
+        return self._processes.on_first(lambda: self._choose_length(train, held_out, model_config, settings))
 
     def _choose_size(self, model_config: VAEConfig, config: TrainConfig) -> VAEConfig:
         size = model_config.image_size
@@ -146,10 +147,10 @@ class Pace:
         speed = self._speed(model_config, usual)
         chosen = self._longest(speed, train, held_out, settings)
         if chosen.compile is None:
-            chosen, device = replace(chosen, compile=False), self._world.device
+            chosen, device = replace(chosen, compile=False), self._processes.device
             many = chosen.epochs * train > PAYS_ABOVE.get(device.type, float("inf"))
             if many and self.left > _WORTH_COMPILING and can_compile(device):
-                compiled = self._trial(model_config, replace(chosen, compile=True), self._world)
+                compiled = self._trial(model_config, replace(chosen, compile=True), self._processes)
                 both = [(self._longest(each, train, held_out, settings), each) for each in (speed, compiled)]
                 # More epochs, or as many in less time. Compiling once more takes as long as in the trial.
                 chosen, speed = max(both, key=lambda it: (it[0].epochs, -seconds_for(it[0], train, held_out, it[1])))
@@ -177,12 +178,14 @@ class Pace:
     def _speed(self, model_config: VAEConfig, config: TrainConfig) -> Speed:
         size = model_config.image_size
         if size not in self._speeds:
-            speed = self._trial(model_config, replace(config, compile=False), self._world)
+            speed = self._trial(model_config, replace(config, compile=False), self._processes)
             self._speeds[size] = speed._replace(start=0.0)  # that warmed up for good
         return self._speeds[size]
 
     def _seconds_of_enough(self, speed: Speed) -> float:
-        return ENOUGH * speed.step + (ENOUGH // 8 + _SHEET_LOOKS + _LAST_LOOKS + self._more) * speed.look
+        return (
+            ENOUGH * speed.step + (ENOUGH // 8 + _SHEET_EVALUATIONS + _LAST_EVALUATIONS + self._more) * speed.evaluation
+        )
 
     def _tell(self, config: TrainConfig, seconds: float, train: int, size: int) -> None:
         engine = "compiled" if config.compile else "not compiled"
@@ -200,13 +203,13 @@ class Pace:
 
 
 class TimeLeft:
-    """How long a run still takes, scores and sheets included, from what its steps and looks have taken so far."""
+    """How long a run still takes, scores and sheets included, from what its steps and evaluations have taken so far."""
 
     def __init__(self, config: TrainConfig, per_epoch: int, held_out: int, clock: Callable[[], float] = time.monotonic):
         self._config, self._per_epoch, self._held_out = config, per_epoch, held_out
         self._clock, self._last = clock, clock()
-        self._steps = self._looks = 0
-        self._in_steps = self._in_looks = 0.0
+        self._steps = self._evaluations = 0
+        self._in_steps = self._in_evaluations = 0.0
 
     def stepped(self) -> None:
         """A step ended now."""
@@ -216,8 +219,8 @@ class TimeLeft:
 
     def closed(self, epoch: int) -> None:
         """This epoch, counted from 1, was closed now."""
-        self._looks += looks_after(self._config, epoch, self._held_out)
-        self._in_looks += self._passed()
+        self._evaluations += evaluations_after(self._config, epoch, self._held_out)
+        self._in_evaluations += self._passed()
 
     def _passed(self) -> float:
         before, self._last = self._last, self._clock()
@@ -225,13 +228,17 @@ class TimeLeft:
 
     def seconds(self, step: int, epochs_closed: int) -> float:
         """From this step of the run, with so many epochs closed, to its end."""
-        a_step = self._in_steps / max(1, self._steps - 1)
-        a_look = self._in_looks / self._looks if self._looks else _LOOK * a_step / self._config.batch_size
-        looks = sum(
-            looks_after(self._config, epoch, self._held_out)
+        per_step = self._in_steps / max(1, self._steps - 1)
+        per_evaluation = (
+            self._in_evaluations / self._evaluations
+            if self._evaluations
+            else _EVALUATION * per_step / self._config.batch_size
+        )
+        evaluations = sum(
+            evaluations_after(self._config, epoch, self._held_out)
             for epoch in range(epochs_closed + 1, self._config.epochs + 1)
         )
-        return (self._config.epochs * self._per_epoch - step) * a_step + looks * a_look
+        return (self._config.epochs * self._per_epoch - step) * per_step + evaluations * per_evaluation
 
     def words(self, step: int, epochs_closed: int) -> str:
         """The same as "4:05 left", for a progress bar."""

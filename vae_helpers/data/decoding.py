@@ -9,14 +9,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from os import PathLike
 from os.path import join
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from vae_helpers.data.chunks import jp2_profile, jpeg_scans, without_text
 from vae_helpers.data.colour import flatten, to_srgb
-from vae_helpers.data.kinds import HEIF_ADVICE, KINDS, Unreadable, formats, head_of, kind_of, open_regular, shown
-from vae_helpers.errors import within_limits
+from vae_helpers.data.kinds import HEIF_ADVICE, KINDS, Unreadable, formats, head_of, kind_of, open_regular
+from vae_helpers.errors import printable, within_limits
 
 # A picture with more pixels than this after JPEG's own down-scaling is refused: 300 MB of RGB per thread.
 MAX_PIXELS = 100_000_000
@@ -49,29 +50,39 @@ def is_temporary(reason: str) -> bool:
     return reason.startswith((NO_PERMISSION, NO_MEMORY, NOT_NOW))
 
 
+class Square(NamedTuple):
+    """What a picture becomes: `size` pixels a side, by `fit`.
+
+    "crop" takes the largest centred square; "pad" keeps the whole picture on neutral grey, which is 0 for the model and
+    so pulls it nowhere.
+    """
+
+    size: int
+    fit: str = "crop"
+
+
 def decode(path: str | PathLike[str], size: int, fit: str = "crop") -> np.ndarray:
     """Decode one file to uint8 RGB `(size, size, 3)`; raise `Unreadable` with the reason, and nothing else.
 
-    `fit="crop"` takes the largest centred square; `"pad"` keeps the whole picture on neutral grey, which is 0 for
-    the model and so pulls it nowhere. EXIF orientation is applied. Colours of an embedded ICC profile become sRGB.
+    `fit` as in `Square`. EXIF orientation is applied. Colours of an embedded ICC profile become sRGB.
     Transparent pixels lie on white, as viewers and the makers of cut-outs assume. 16-bit grey is scaled by the full
     range (65,535 is white), never clipped. Animations and files of several pages give their first one.
     """
-    return _decode(path, size, fit, threading.Event())[0]
+    return _decode(path, Square(size, fit), threading.Event())[0]
 
 
-def _decode(path, size: int, fit: str, stop: threading.Event) -> tuple[np.ndarray, str | None]:
+def _decode(path: str | PathLike[str], square: Square, stop: threading.Event) -> tuple[np.ndarray, str | None]:
     """The square, and what was done to it that is worth telling."""
     try:
         with open_regular(path) as file:
             try:
-                return _open_square(file, b"", size, fit, stop)
+                return _open_square(file, b"", square, stop)
             except Unreadable:
                 raise
             except Exception:
                 if (bare := without_text(file)) is None:
                     raise
-            return _open_square(*bare, size, fit, stop)
+            return _open_square(*bare, square, stop)
     except Unreadable:
         raise
     except Exception as error:  # a mutated file can raise nearly anything from deep inside a codec
@@ -82,8 +93,7 @@ def decode_blocks(
     folder: str | PathLike[str],
     names: Sequence[str],
     blocks: Sequence[np.ndarray],
-    size: int,
-    fit: str,
+    square: Square,
     workers: int,
     notes: MutableMapping[str, str] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, list[str | None]]]:
@@ -92,53 +102,69 @@ def decode_blocks(
     Pillow releases the GIL. A row whose reason is not `None` has no picture. At most two blocks are held,
     whatever the number of files. `notes` gets, by name, what was done to a picture that is worth telling.
     """
-    notes, stop = {} if notes is None else notes, threading.Event()
+    decoder = _Decoder(folder, names, square, {} if notes is None else notes, threading.Event())
     limits = within_limits("decoding pictures", "end other programs, or choose a smaller image size")
     with quiet(), limits, ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-
-        def start(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Future]]:
-            block = np.zeros((len(rows), size, size, 3), np.uint8)
-            parts = [slice(i, i + 8) for i in range(0, len(rows), 8)]
-            return (
-                rows,
-                block,
-                [pool.submit(_decode_part, folder, names, rows[p], block[p], size, fit, notes, stop) for p in parts],
-            )
-
-        def finish(rows, block, futures):
-            return rows, block, [reason for future in futures for reason in future.result()]
-
         waiting = None
         try:
             for rows in blocks:
-                following = start(rows)
+                following = decoder.start(pool, rows)
                 if waiting is not None:
-                    yield finish(*waiting)
+                    yield waiting.result()
                 waiting = following
             if waiting is not None:
-                yield finish(*waiting)
+                yield waiting.result()
         finally:
-            stop.set()  # after Ctrl-C each thread ends its picture, not its part
+            decoder.stop.set()  # after Ctrl-C each thread ends its picture, not its part
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _decode_part(folder, names, rows, out, size, fit, notes, stop) -> list[str | None]:
-    reasons: list[str | None] = []
-    for place, row in enumerate(rows):
-        name, note, reason = names[row], None, None
-        try:
-            out[place], note = _decode(join(folder, name), size, fit, stop)
-        except Unreadable as error:
-            reason = str(error)
-        reasons.append(reason)
-        if note:
-            notes[name] = note
-        else:
-            notes.pop(name, None)
-    return reasons
+class _Block(NamedTuple):
+    """Rows that are being decoded into `pictures` by parts."""
+
+    rows: np.ndarray
+    pictures: np.ndarray
+    parts: list[Future]
+
+    def result(self) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
+        """Wait for all parts."""
+        return self.rows, self.pictures, [reason for part in self.parts for reason in part.result()]
 
 
-def _open_square(file, profile: bytes, size: int, fit: str, stop: threading.Event) -> tuple[np.ndarray, str | None]:
+class _Decoder(NamedTuple):
+    """Which files are decoded and to what; `stop` set, each thread ends with the picture that it is at."""
+
+    folder: str | PathLike[str]
+    names: Sequence[str]
+    square: Square
+    notes: MutableMapping[str, str]
+    stop: threading.Event
+
+    def start(self, pool: ThreadPoolExecutor, rows: np.ndarray) -> _Block:
+        """Hand out the rows of a block to the threads, eight at a time."""
+        block = np.zeros((len(rows), self.square.size, self.square.size, 3), np.uint8)
+        parts = [slice(i, i + 8) for i in range(0, len(rows), 8)]
+        return _Block(rows, block, [pool.submit(self.decode_part, rows[part], block[part]) for part in parts])
+
+    def decode_part(self, rows: np.ndarray, out: np.ndarray) -> list[str | None]:
+        """Decode rows into `out`; the reason of each that has no picture."""
+        reasons: list[str | None] = []
+        for place, row in enumerate(rows):
+            name, note, reason = self.names[row], None, None
+            try:
+                out[place], note = _decode(join(self.folder, name), self.square, self.stop)
+            except Unreadable as error:
+                reason = str(error)
+            reasons.append(reason)
+            if note:
+                self.notes[name] = note
+            else:
+                self.notes.pop(name, None)
+        return reasons
+
+
+def _open_square(file, profile: bytes, square: Square, stop: threading.Event) -> tuple[np.ndarray, str | None]:
+    """As `_decode`, from an open file; `profile` is the colour profile, where it is not in the file."""
     file.seek(0)
     with Image.open(file, formats=formats()) as picture:
         if min(picture.size) < 1:
@@ -146,9 +172,9 @@ def _open_square(file, profile: bytes, size: int, fit: str, stop: threading.Even
         scans = jpeg_scans(file) if picture.format in ("JPEG", "MPO") else 1
         if scans > MAX_SCANS:
             raise Unreadable(f"is a JPEG of {scans:,} scans, more than the {MAX_SCANS} allowed")
-        whole = picture.size
-        box = _draft(picture, size, fit) if picture.format in ("JPEG", "MPO") else None
-        width, height = picture.size if scans == 1 else whole  # several scans are held at full size
+        declared = picture.size
+        whole = _draft(picture, square) if picture.format in ("JPEG", "MPO") else None
+        width, height = picture.size if scans == 1 else declared  # several scans are held at full size
         if width * height > MAX_PIXELS:
             raise Unreadable(f"{width}×{height} pixels is more than the {MAX_PIXELS / 1e6:.0f} million allowed")
         # Whatever reads pixels stands below: EXIF of a PNG does too.
@@ -158,24 +184,26 @@ def _open_square(file, profile: bytes, size: int, fit: str, stop: threading.Even
             profile = profile or picture.info.get("icc_profile") or b""
             if picture.format == "JPEG2000":
                 profile = jp2_profile(file)
-            return _square(picture, box, profile, size, fit)
+            return _to_square(picture, whole, profile, square)
 
 
-def _draft(picture: Image.Image, size: int, fit: str) -> tuple[float, float] | None:
+def _draft(picture: Image.Image, square: Square) -> tuple[float, float] | None:
     """Let a JPEG be decoded smaller than it is; the width and height of the whole in pixels of that, not rounded."""
-    shorter = min(picture.size) if fit == "crop" else max(picture.size)
-    scale = size * JPEG_GAP / shorter
+    shorter = min(picture.size) if square.fit == "crop" else max(picture.size)
+    scale = square.size * JPEG_GAP / shorter
     if scale > 0.5 or picture.mode not in ("RGB", "L", "CMYK"):
         return None
     drafted = picture.draft(picture.mode, tuple(max(1, round(side * scale)) for side in picture.size))
     return drafted and drafted[1][2:]
 
 
-def _square(picture: Image.Image, whole, profile: bytes, size: int, fit: str) -> tuple[np.ndarray, str | None]:
+def _to_square(picture: Image.Image, whole, profile: bytes, square: Square) -> tuple[np.ndarray, str | None]:
+    """Decode, shrink, convert and turn; `whole` are the sides of a JPEG that is decoded smaller than it is."""
+    size = square.size
     flat, dark = flatten(picture)
     # Colours and transparency are cheaper to settle on the small picture, and come out the same.
-    small, colours = to_srgb(_shrunk(flat, whole or flat.size, size, fit), profile)
-    if fit != "crop":
+    small, colours = to_srgb(_shrink(flat, whole or flat.size, square), profile)
+    if square.fit != "crop":
         padded = Image.new("RGB", (size, size), GREY)
         padded.paste(small, tuple((size - side) // 2 for side in small.size))
         small = padded
@@ -187,10 +215,13 @@ def _square(picture: Image.Image, whole, profile: bytes, size: int, fit: str) ->
     return np.asarray(small if turn is None else small.transpose(turn)), "; ".join(notes) or None
 
 
-def _shrunk(picture: Image.Image, whole: tuple[float, float], size: int, fit: str) -> Image.Image:
-    """The centred square, or everything, of a picture whose sides are `whole`."""
-    width, height = whole
-    if fit == "crop":
+def _shrink(picture: Image.Image, whole: tuple[float, float], square: Square) -> Image.Image:
+    """The centred square, or everything, of a picture whose sides are `whole`.
+
+    `ImageOps.fit` cuts by whole sides, but those of a JPEG that is decoded smaller than it is are fractions.
+    """
+    (width, height), size = whole, square.size
+    if square.fit == "crop":
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
         return _resize(picture, (size, size), (left, top, left + side, top + side))
@@ -200,7 +231,7 @@ def _shrunk(picture: Image.Image, whole: tuple[float, float], size: int, fit: st
 
 def _has_pages(picture: Image.Image) -> bool:
     try:
-        return picture.format == "TIFF" and picture.n_frames > 1
+        return picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1
     except Exception:  # damaged behind a sound first page
         return False
 
@@ -236,7 +267,7 @@ def _reason(path: str | PathLike[str], error: Exception) -> str:
         return f"is a {kind} file that Pillow cannot read (damaged, or a rare kind)" if kind else f"is not a {KINDS}"
     if isinstance(error, OSError) and error.errno:  # from the disk; Pillow's own have no number
         return f"{NOT_NOW}: {error.strerror}"
-    text = shown(" ".join(str(error).split())[:120])
+    text = printable(" ".join(str(error).split())[:120])
     return f"is damaged: {text or type(error).__name__}"
 
 

@@ -1,0 +1,49 @@
+"""Equal bits: CPU threads and GPU kernels."""
+
+import pytest
+import torch
+from small import QUICK, fit_small
+
+from vae_helpers.errors import InputError
+from vae_helpers.runs import Run
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train import Processes
+from vae_helpers.train import loop as train
+from vae_helpers.train.exact import exact_results
+
+
+def test_other_threads_than_before_are_put_back_to_resume_exactly(small_set, tmp_path, monkeypatch):
+    run, seen, step, before = Run("a", tmp_path), [], train.train_step, torch.get_num_threads()
+    fit_small(small_set, run, TrainConfig.quick(96, **QUICK), stop_after=1)
+    monkeypatch.setattr(
+        train, "train_step", lambda *arguments: (seen.append(torch.get_num_threads()), step(*arguments))
+    )
+    torch.set_num_threads(before + 1)
+    try:
+        fit_small(small_set, run, None, resume=True)
+        assert set(seen) == {before} and torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("exact", [None, False, True])
+def test_a_gpu_looks_for_fast_kernels_unless_exact(monkeypatch, exact):
+    made, ones = [], torch.ones
+    monkeypatch.setattr(torch, "ones", lambda *a, device=None: made.append(device) or ones(*a))
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    processes = Processes(torch.device("cuda", 0))
+    with exact_results(TrainConfig(exact=exact), processes, torch.get_num_threads()):
+        assert torch.backends.cudnn.benchmark is (exact is not True)
+        assert torch.are_deterministic_algorithms_enabled() is (exact is True) and bool(made) is (exact is True)
+    assert not torch.backends.cudnn.benchmark and not torch.are_deterministic_algorithms_enabled()
+
+
+def test_exact_products_asked_for_too_late_get_a_sentence(monkeypatch):
+    def refuses(*_, **__):
+        raise RuntimeError("Deterministic behavior was enabled ... CUBLAS_WORKSPACE_CONFIG=:4096:8")
+
+    monkeypatch.setattr(torch, "ones", refuses)
+    with pytest.raises(InputError, match="restart the notebook"):
+        with exact_results(TrainConfig(exact=True), Processes(torch.device("cuda", 0)), 1):
+            pass
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -1,0 +1,49 @@
+"""Results that can be repeated bit for bit, as far as the device allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from vae_helpers.errors import InputError
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train.processes import Processes
+
+
+@contextmanager
+def exact_results(config: TrainConfig, processes: Processes, threads: int) -> Iterator[None]:
+    """Let equal steps give equal bits inside the block: deterministic GPU kernels, and `threads` CPU threads.
+
+    Where `config.exact` is None, on a CPU only. A sum is rounded differently when another number of threads shares it;
+    over several processes nothing of this would hold, so nothing is changed there.
+    """
+    device = processes.device
+    exact = processes.size == 1 and (device.type == "cpu" if config.exact is None else config.exact)
+    threads_before = torch.get_num_threads()
+    deterministic_before = torch.are_deterministic_algorithms_enabled()
+    benchmark_before = torch.backends.cudnn.benchmark
+    try:
+        if exact:
+            torch.set_num_threads(threads)
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark = not exact  # batches of one shape: worth a search for the fastest kernel
+            if exact:
+                torch.use_deterministic_algorithms(True)
+                _require_exact_products(device)
+        yield
+    finally:
+        torch.set_num_threads(threads_before)
+        torch.use_deterministic_algorithms(deterministic_before)
+        torch.backends.cudnn.benchmark = benchmark_before
+
+
+def _require_exact_products(device: torch.device) -> None:
+    try:
+        torch.ones(1, 1, device=device) @ torch.ones(1, 1, device=device)
+    except RuntimeError:
+        raise InputError(
+            "exact results on a GPU ask for CUBLAS_WORKSPACE_CONFIG=:4096:8 before its first use, which this "
+            "session has behind it: restart the notebook and train first, or leave exact out."
+        ) from None
