@@ -36,6 +36,8 @@ class AxisRow:
     `value` is the axis's value on the screen, `start` that of the code it began with, rounded to what a control shows.
     """
 
+    start: Value
+
     def __init__(self, explorer: Explorer, axis: Axis, label: str):
         self.axis, self._explorer = axis, explorer
         self.strip = widgets.Image(format="jpeg", layout=widgets.Layout(width=f"{TILES * _TILE}px", height="auto"))
@@ -69,7 +71,7 @@ class AxisRow:
         """Move to a value, or to the nearest one that the controls can show."""
         raise NotImplementedError
 
-    def places(self, count: int) -> list[Value]:
+    def places(self, count: int) -> Sequence[Value]:
         """At most `count` values from one end to the other."""
         raise NotImplementedError
 

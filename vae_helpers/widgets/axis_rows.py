@@ -80,7 +80,7 @@ class AxisRows:
         """The base moved to the values of all controls, (latent_dim,); the base itself where nothing was moved."""
         return self._code_at(self.moved())
 
-    def sweep(self, key: Key, count: int) -> tuple[list[Value], Tensor]:
+    def sweep(self, key: Key, count: int) -> tuple[Sequence[Value], Tensor]:
         """Values of an axis from end to end, at most `count`, and codes (n, latent_dim) there, all else as it is."""
         values = self.row(key).places(count)
         return values, torch.stack([self._code_at(self.moved() | {key: value}) for value in values])

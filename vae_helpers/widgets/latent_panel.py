@@ -45,6 +45,7 @@ class LatentPanel(Explorer):
 
     def make_controls(self, kinds: Sequence[str], kind: str, page_size: int) -> None:
         """The controls, with these kinds of axes to choose from, of which `kind` is shown first."""
+        self._begun_verdict: Verdict | None = None
         self._own_photos, self._refined, self._note = [], {}, ""
         self.gallery = Gallery(self, page_size, self._clicked)
         self.start = number(0, 0, len(self.pictures) - 1, "Picture", 124)

@@ -219,9 +219,11 @@ class LatentExplorer(LatentPanel):
     def _remember(self, moved: dict[Key, float | str]) -> None:
         """Write the state, and keep the one before for Undo."""
         index, kind = self.start.value, self._start_kind
-        random = (self.start_seed.value, self.temperature.value) if kind == "random" else (0, 1.0)
-        refined = self._refined.get(index, 0) if kind == "picture" else 0
-        state = ExplorerState(index, kind, *random, refined, moved)
+        state = ExplorerState(index, kind, moved=moved)
+        if kind == "random":
+            state = state._replace(seed=self.start_seed.value, temperature=self.temperature.value)
+        if kind == "picture":
+            state = state._replace(refined=self._refined.get(index, 0))
         self._written = self.state.value = state.as_text()
         self._swept = self._history.note(state) or self._swept
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import Verdict, inspect_path, walk
+from vae_helpers.latent import Path as CodePath
+from vae_helpers.latent import PathReport, Verdict, inspect_path, walk
 from vae_helpers.show import embedded, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData, path_context
 from vae_helpers.widgets.frame import Explorer
@@ -134,7 +135,10 @@ class PairExplorer(PairPicker):
         self.meter, self.film = widgets.HTML(), widgets.HTML()
         self.film.add_class("vae-film")
         self._listeners = []
-        self.path = self.report = self.frames = self.reconstructions = self.verdict = None
+        self.path: CodePath | None = None
+        self.report: PathReport | None = None
+        self.verdict: Verdict | None = None
+        self.frames = self.reconstructions = None
         self.arrange(*self._lay_out())
         self._connect()
         with self.hold():
