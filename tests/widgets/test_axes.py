@@ -1,13 +1,14 @@
 """The latent explorer along attributes, components and latents: one set of controls for all kinds of axis."""
 
 import json
+import os
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 import pytest
 import torch
-from explorers import NAMES, count_draws, find_buttons, is_error, some_attributes
+from explorers import NAMES, count_draws, everything, find_buttons, is_error, some_attributes
 
 from vae_helpers.data import Attribute, Attributes
 from vae_helpers.latent import (
@@ -17,6 +18,7 @@ from vae_helpers.latent import (
     Soundness,
     Trust,
     Verdict,
+    attribute_axes,
     component_axes,
     decode_codes,
     encode_pictures,
@@ -49,10 +51,10 @@ def explorer(data):
 
 def test_attributes_are_shown_first_where_any_can_be_trusted(explorer):
     assert explorer.kind.options == ("Attributes", "Latents", "Components", "By hand")
-    assert explorer.kind.value == "Attributes" and explorer.shown == ["size", "pattern", "hue"]
+    assert explorer.kind.value == "Attributes" and explorer.axis_names == ["size", "pattern", "hue"]
     assert explorer.sliders["size"].description == "size, pixels · trust 0.90"
     assert explorer.sliders["hue"].description == "hue, of the colour circle · not to be trusted (0.01)"
-    assert explorer.choices["pattern"].options == ("plain", "spots", "stripes")
+    assert [label for label, _ in explorer.choices["pattern"].options] == ["plain", "spots", "stripes"]
     assert isinstance(explorer.choices["pattern"], widgets.ToggleButtons) and not is_error(explorer)
 
 
@@ -178,12 +180,12 @@ def test_a_random_start_without_a_chart_is_fitted_to_the_codes(model, pictures, 
 
 
 def test_random_values_of_attributes_are_those_of_one_picture(explorer, chart):
-    explorer.lots.click()
+    explorer.random_values.click()
     first = explorer.code
     assert explorer.seed.value == 1 and not is_error(explorer)
     size = explorer.axes["Attributes"][0]
     assert size.low <= explorer.values["size"].value <= size.high
-    explorer.lots.click()
+    explorer.random_values.click()
     assert not torch.equal(explorer.code, first)
     explorer.seed.value = 1
     assert torch.equal(explorer.code, first)
@@ -195,7 +197,7 @@ def test_an_explorer_of_forty_attributes_shows_as_many_as_asked(model, pictures,
     chart = Chart.fit(codes, Attributes(values, table))
     trust = [Trust(a.name, 0.9, 1.0, k / 40, "factors") for k, a in enumerate(table)]
     explorer = LatentExplorer(ExplorerData(model, pictures, NAMES, summary, chart=chart, trust=trust))
-    assert explorer.shown == [f"attribute {k}" for k in range(8)] and explorer.count.max == 40
+    assert explorer.axis_names == [f"attribute {k}" for k in range(8)] and explorer.count.max == 40
     explorer.count.value = 40
     assert len(explorer.panel.children) == 40 and "not to be trusted" in explorer.sliders["attribute 39"].description
     explorer.sliders["attribute 39"].value -= 1
@@ -259,7 +261,27 @@ def test_sweeps_of_every_kind_are_saved(explorer, kind, name):
 def test_axes_may_be_given(data):
     axis = LineAxis("to the left", "steps", -2.0, 2.0, vector=np.ones(8), origin=np.zeros(8), kind="direction")
     explorer = LatentExplorer(data, {"By hand": [axis], "Latents": []})
-    assert explorer.kind.options == ("By hand",) and explorer.shown == ["to the left"]
+    assert explorer.kind.options == ("By hand",) and explorer.axis_names == ["to the left"]
     start = explorer.code
     explorer.values["to the left"].value = 0.5
     assert torch.equal(explorer.code, axis.move(start, 0.5))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names there are Unicode")
+def test_choices_that_are_not_utf8_are_shown_and_recalled(model, pictures, summary, codes):
+    names = tuple(os.fsdecode(name) for name in (b"caf\xe9", b"b", b"c"))
+    known = some_attributes(codes)
+    table = (*known.table[:2], known.table[2]._replace(choices=names))
+    chart = Chart.fit(codes, Attributes(known.values, table))
+    data = ExplorerData(model, pictures, NAMES, summary, chart=chart)
+    explorer = LatentExplorer(data, {"Attributes": attribute_axes(chart)})
+    for choice in names:
+        explorer.choices["pattern"].value = choice
+    explorer.choices["pattern"].value = names[0]
+    assert not is_error(explorer)
+    for widget in everything(explorer):
+        for value in widget.get_state().values():  # what goes to the browser, which takes UTF-8 only
+            str(value).encode()
+    other = LatentExplorer(data, {"Attributes": attribute_axes(chart)})
+    other.state.value = explorer.state.value
+    assert torch.equal(other.code, explorer.code) and not is_error(other)

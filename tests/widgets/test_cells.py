@@ -20,7 +20,7 @@ from vae_helpers.widgets import (
     MapExplorer,
     PairExplorer,
     cells,
-    close_forsaken,
+    close_replaced,
     current_run,
 )
 
@@ -46,7 +46,7 @@ class Notebook:
         try:
             return code()
         finally:
-            close_forsaken()
+            close_replaced()
             self.now = None
 
 

@@ -48,7 +48,7 @@ def test_a_kept_direction_is_a_slider_now_and_later(explorer, model, pictures):
     mark(explorer)
     explorer.maker.name.value = "smile"
     explorer.maker.keep.click()
-    assert not is_error(explorer) and explorer.shown == ["smile"] and explorer.maker.marks["+"] == []
+    assert not is_error(explorer) and explorer.axis_names == ["smile"] and explorer.maker.marks["+"] == []
     codes = encode_pictures(model, pictures)[0]
     vector = codes[:3].mean(dim=0) - codes[3:6].mean(dim=0)
     start = explorer.code
@@ -67,8 +67,10 @@ def test_a_removed_direction_takes_its_slider_along(explorer):
     explorer.maker.keep.click()
     start = explorer.code
     explorer.values["smile"].value += 0.5
+    slider = explorer.sliders["smile"]
     explorer.maker.remove.click()
-    assert explorer.shown == [] and torch.equal(explorer.code, start) and not list_directions(explorer.data.directions)
+    assert explorer.axis_names == [] and torch.equal(explorer.code, start)
+    assert not list_directions(explorer.data.directions) and slider.comm is None
     explorer.undo.click()
     assert not is_error(explorer) and torch.equal(explorer.code, start)
     explorer.maker.remove.click()
@@ -95,9 +97,9 @@ def test_a_name_is_taken_once(explorer, model, pictures, summary, folder):
         mark(explorer)
         explorer.maker.name.value = "smile"
         explorer.maker.keep.click()
-    assert is_error(explorer) and "already" in explorer.status.value and explorer.shown == ["smile"]
+    assert is_error(explorer) and "already" in explorer.status.value and explorer.axis_names == ["smile"]
     explorer.maker.remove.click()
-    assert explorer.shown == []
+    assert explorer.axis_names == []
 
 
 def test_directions_of_other_weights_are_left_out_and_named(explorer):

@@ -15,9 +15,9 @@ from vae_helpers.widgets import ExplorerData, LatentExplorer
 
 
 def test_latents_are_the_active_ones_by_kl(latents, summary):
-    assert latents.shown == ["latent 7", "latent 1", "latent 3", "latent 4"]
+    assert latents.axis_names == ["latent 7", "latent 1", "latent 3", "latent 4"]
     assert latents.sliders["latent 7"].description == "latent 7 · 4.0 nats"
-    for j, name in zip([7, 1, 3, 4], latents.shown):
+    for j, name in zip([7, 1, 3, 4], latents.axis_names):
         value, slider = latents.values[name], latents.sliders[name]
         assert value.min == min(summary.mean[j] - 3 * summary.spread[j], value.value)
         assert value.max == max(summary.mean[j] + 3 * summary.spread[j], value.value)
@@ -66,7 +66,7 @@ def test_resets(latents, model, summary):
     latents.start.value = 5
     start = latents.code
     with latents.hold():
-        for j in latents.shown:
+        for j in latents.axis_names:
             latents.sliders[j].value = 4
     assert (latents.code != start).sum() == 4
     latents.to_picture.click()
@@ -83,7 +83,7 @@ def test_resets(latents, model, summary):
 def test_many_sliders_draw_once(latents):
     drawn = count_draws(latents, "live")
     with latents.hold():
-        for j in latents.shown:
+        for j in latents.axis_names:
             latents.sliders[j].value = -2
     assert drawn == ["live"]
     latents.start.value = 8
@@ -155,7 +155,8 @@ def test_a_bad_state_is_a_sentence_and_moves_nothing(latents, text, problem):
 def test_without_an_active_latent_it_says_so(model, pictures, summary):
     collapsed = summary._replace(variance=np.zeros(LATENTS))
     explorer = LatentExplorer(ExplorerData(model, pictures, NAMES, collapsed), sliders=3)
-    assert explorer.shown == ["latent 7", "latent 1", "latent 3"] and "No latent is active" in explorer.status.value
+    assert explorer.axis_names == ["latent 7", "latent 1", "latent 3"]
+    assert "No latent is active" in explorer.status.value
 
 
 def test_undo_goes_back_gesture_by_gesture(latents):
@@ -182,7 +183,7 @@ def test_more_latents_are_shown_on_demand_and_keep_their_values(latents):
     latents.sliders["latent 7"].value = 5
     code = latents.code
     latents.count.value = 6
-    assert latents.shown == [f"latent {j}" for j in (7, 1, 3, 4, 0, 6)] and len(latents.panel.children) == 6
+    assert latents.axis_names == [f"latent {j}" for j in (7, 1, 3, 4, 0, 6)] and len(latents.panel.children) == 6
     assert torch.equal(latents.code, code) and latents.sliders["latent 7"].value == 5
     latents.sliders["latent 6"].value = 1
     latents.count.value = 1
@@ -201,7 +202,7 @@ def test_random_values_come_back_with_their_seed(latents, summary):
     assert (code[active] != encode_pictures(latents.data.model, latents.pictures[:1])[0][0, active]).all()
     within = np.abs(code.numpy() - summary.mean) <= 3 * summary.spread + 1e-3
     assert within[active].all()
-    latents.lots.click()
+    latents.random_values.click()
     assert latents.seed.value == 6 and not torch.equal(latents.code, code)
     latents.seed.value = 5
     assert torch.equal(latents.code, code)

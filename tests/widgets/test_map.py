@@ -17,7 +17,7 @@ def chart():
 
 
 def test_two_clicks_pick_a_pair(chart):
-    first, second = chart.shown[2], chart.shown[5]
+    first, second = chart.with_thumbnail[2], chart.with_thumbnail[5]
     before = chart._back.value
     chart.buttons[first].click()
     chart.buttons[second].click()
@@ -43,13 +43,13 @@ def test_every_picture_has_a_place_on_the_field(chart):
 def test_others_come_up_until_all_were_shown(chart):
     seen = set()
     for _ in range(30):
-        shown = set(chart.shown)
+        shown = set(chart.with_thumbnail)
         assert shown and not shown & seen
         seen |= shown
         chart.others.click()
         if len(seen) == 30:
             break
-    assert seen == set(range(30)) and chart.shown
+    assert seen == set(range(30)) and chart.with_thumbnail
 
 
 def test_tsne_or_a_sentence(chart, monkeypatch):

@@ -192,7 +192,7 @@ def test_meters_stand_under_the_frames_of_the_strip(measured):
 def test_the_nearest_training_picture_is_shown_on_demand(measured, pictures):
     assert measured.nearest.layout.display == "none"
     drawn = count_draws(measured, "path")
-    measured.memories.value = True
+    measured.show_nearest.value = True
     sheet = np.asarray(Image.open(io.BytesIO(measured.nearest.value)))
     assert measured.nearest.layout.display == "" and not drawn
     assert np.abs(sheet[:, :32].astype(int) - pictures[0]).mean() < 5  # of frame A that is A itself
@@ -222,7 +222,7 @@ def test_nearest_pictures_need_a_support(model, pictures):
 def test_a_random_pair_turns_the_gallery_to_a(pair):
     for seed in range(1, 8):
         pair.seed.value = seed
-        assert pair.a.value in pair.gallery.shown
+        assert pair.a.value in pair.gallery.on_page
 
 
 def test_the_view_grows_and_shrinks(pair):

@@ -5,7 +5,9 @@ Codes are float32 (N, latent_dim), means μ and never samples, so that looking t
 
 from vae_helpers.latent.axes import (
     TRUSTED,
+    AttributeAxis,
     Axis,
+    LatentAxis,
     LineAxis,
     Trust,
     attribute_axes,
@@ -40,6 +42,7 @@ from vae_helpers.latent.factor_reader import FactorReader
 from vae_helpers.latent.geodesic import geodesic_curve
 from vae_helpers.latent.kept_directions import (
     DIRECTIONS,
+    KeptDirection,
     direction_by_hand,
     keep_direction,
     list_directions,
@@ -55,6 +58,7 @@ from vae_helpers.latent.soundness import BROKEN, DOUBTFUL, SOUND, Soundness, Ver
 from vae_helpers.latent.support import Support, SupportReport
 
 __all__ = [
+    "AttributeAxis",
     "Axis",
     "BROKEN",
     "Chart",
@@ -63,6 +67,8 @@ __all__ = [
     "FactorReader",
     "Features",
     "KINDS",
+    "KeptDirection",
+    "LatentAxis",
     "LatentSummary",
     "LineAxis",
     "Path",

@@ -5,7 +5,7 @@ latent explorer the sliders are in axis_row.py, kinds of axes in axis_kinds.py, 
 by_hand.py."""
 
 from vae_helpers.widgets.beta_dial import BetaDial, DialRun, runs_on
-from vae_helpers.widgets.cells import CellRun, close_forsaken, current_run
+from vae_helpers.widgets.cells import CellRun, close_replaced, current_run
 from vae_helpers.widgets.explorer_data import ExplorerData
 from vae_helpers.widgets.latents import LatentExplorer
 from vae_helpers.widgets.map import MapExplorer
@@ -19,7 +19,7 @@ __all__ = [
     "LatentExplorer",
     "MapExplorer",
     "PairExplorer",
-    "close_forsaken",
+    "close_replaced",
     "current_run",
     "runs_on",
 ]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vae_helpers.data import unembed_all
-from vae_helpers.latent import Axis, Chart, attribute_axes, by_trust, component_axes, latent_axes
-from vae_helpers.latent.axes import AttributeAxis
+from vae_helpers.latent import AttributeAxis, Axis, Chart, attribute_axes, by_trust, component_axes, latent_axes
 from vae_helpers.widgets.explorer_data import ExplorerData
 
 ATTRIBUTES, LATENTS, COMPONENTS, BY_HAND = KINDS = ("Attributes", "Latents", "Components", "By hand")

@@ -12,6 +12,7 @@ from torch import Tensor
 from vae_helpers.errors import printable
 from vae_helpers.latent import Axis, sound_choices, sound_range
 from vae_helpers.show import tile
+from vae_helpers.widgets.cells import inside
 from vae_helpers.widgets.frame import Explorer
 from vae_helpers.widgets.parts import row, show
 
@@ -34,6 +35,8 @@ class AxisRow:
 
     `value` is the axis's value on the screen, `start` that of the code it began with, rounded to what a control shows.
     """
+
+    start: Value
 
     def __init__(self, explorer: Explorer, axis: Axis, label: str):
         self.axis, self._explorer = axis, explorer
@@ -68,7 +71,7 @@ class AxisRow:
         """Move to a value, or to the nearest one that the controls can show."""
         raise NotImplementedError
 
-    def places(self, count: int) -> list[Value]:
+    def places(self, count: int) -> Sequence[Value]:
         """At most `count` values from one end to the other."""
         raise NotImplementedError
 
@@ -80,6 +83,11 @@ class AxisRow:
         """What the axis does: uint8 (n, H, W, 3), at places from one end to the other."""
         self.strip.layout.width = f"{len(frames) * _TILE}px"
         show(self.strip, tile(frames, len(frames), gap=0), scale=min(1.0, 96 / frames.shape[1]))
+
+    def close(self) -> None:
+        """Take its widgets away for good."""
+        for widget in inside(self.box):
+            widget.close()
 
     def _controls(self, label: str) -> widgets.HBox:
         raise NotImplementedError
@@ -177,7 +185,9 @@ class ChoiceRow(AxisRow):
 
     def _controls(self, label: str) -> widgets.HBox:
         self.buttons = widgets.ToggleButtons(
-            options=self._choices, style={"button_width": "auto"}, layout=widgets.Layout(width="200px")
+            options=[(printable(name), name) for name in self._choices],
+            style={"button_width": "auto"},
+            layout=widgets.Layout(width="200px"),
         )
         self._setting = False
         self.buttons.observe(lambda _: self._chosen(), "value")
@@ -187,6 +197,11 @@ class ChoiceRow(AxisRow):
     @property
     def value(self) -> str:
         return self.buttons.value
+
+    @property
+    def offered(self) -> list[str]:
+        """The choices that have a button."""
+        return [name for _, name in self.buttons.options]
 
     def begin(self, code: Tensor, value: Value | None, limits: object = None) -> None:
         self.start = self.axis.choices[round(self.axis.start(code))]
@@ -199,20 +214,20 @@ class ChoiceRow(AxisRow):
         return [self.axis.choices[k] for k in sound_choices(self.axis, code, sound)]
 
     def go_to(self, value: Value) -> None:
-        if value in self.buttons.options:
+        if value in self.offered:
             self.buttons.value = value
 
     def places(self, count: int) -> list[str]:
-        options = self.buttons.options
-        return [options[k] for k in np.unique(np.linspace(0, len(options) - 1, count).round().astype(int))]
+        names = self.offered
+        return [names[k] for k in np.unique(np.linspace(0, len(names) - 1, count).round().astype(int))]
 
     def _lay_out(self, limits: Sequence[str] | None, value: str) -> None:
         wanted = self._choices if limits is None else limits
-        options = tuple(c for c in self.axis.choices if c in wanted or c in (self.start, value))
+        names = [name for name in self.axis.choices if name in wanted or name in (self.start, value)]
         self._setting = True  # new options choose the first of them for a moment
         try:
-            if options != self.buttons.options:
-                self.buttons.options = options
+            if names != self.offered:
+                self.buttons.options = [(printable(name), name) for name in names]
             self.buttons.value = value
         finally:
             self._setting = False

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_helpers.latent import Axis, move_together
-from vae_helpers.latent.axes import LatentAxis
+from vae_helpers.latent import Axis, LatentAxis, move_together
 from vae_helpers.widgets.axis_kinds import KINDS, choices_of, in_order
 from vae_helpers.widgets.axis_row import AxisRow, ChoiceRow, SliderRow, Value, label_of
 from vae_helpers.widgets.axis_state import Key
@@ -50,7 +49,8 @@ class AxisRows:
         """Other axes of a kind; rows of those that are gone go too, with what was moved along them."""
         self.axes[kind] = list(axes)
         names = [axis.name for axis in axes]
-        self._rows = {key: each for key, each in self._rows.items() if key[0] != kind or key[1] in names}
+        for key in [key for key in self._rows if key[0] == kind and key[1] not in names]:
+            self._rows.pop(key).close()
 
     def moved(self) -> dict[Key, Value]:
         """The values that differ from the start's."""
@@ -80,7 +80,7 @@ class AxisRows:
         """The base moved to the values of all controls, (latent_dim,); the base itself where nothing was moved."""
         return self._code_at(self.moved())
 
-    def sweep(self, key: Key, count: int) -> tuple[list[Value], Tensor]:
+    def sweep(self, key: Key, count: int) -> tuple[Sequence[Value], Tensor]:
         """Values of an axis from end to end, at most `count`, and codes (n, latent_dim) there, all else as it is."""
         values = self.row(key).places(count)
         return values, torch.stack([self._code_at(self.moved() | {key: value}) for value in values])

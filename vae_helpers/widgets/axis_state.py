@@ -38,7 +38,7 @@ class ExplorerState(NamedTuple):
             plain["refined"] = self.refined
         for (kind, name), value in self.moved.items():
             plain.setdefault(kind.lower(), {})[name] = value
-        return json.dumps(plain, ensure_ascii=False)
+        return json.dumps(plain)
 
 
 def parse_state(text: str, pictures: int, axes: Mapping[str, Sequence[Axis]]) -> ExplorerState:

@@ -11,6 +11,7 @@ import torch
 from vae_helpers.errors import InputError, printable
 from vae_helpers.latent import (
     Axis,
+    KeptDirection,
     decode_codes,
     direction_axis,
     direction_by_hand,
@@ -18,7 +19,6 @@ from vae_helpers.latent import (
     list_directions,
     remove_direction,
 )
-from vae_helpers.latent.kept_directions import KeptDirection
 from vae_helpers.widgets.frame import Explorer
 from vae_helpers.widgets.parts import button, choice, row, show_strip, strip
 

@@ -41,11 +41,11 @@ def claim(shown: ShownInCells) -> None:
         _claims.setdefault(shown, {})[now.cell] = now.run
         shell = get_ipython()
         if shell not in _listening:
-            shell.events.register("post_run_cell", lambda _: close_forsaken())
+            shell.events.register("post_run_cell", lambda _: close_replaced())
             _listening.add(shell)
 
 
-def close_forsaken() -> None:
+def close_replaced() -> None:
     """Close what only earlier runs of the cell that has just run have shown."""
     now = current_run()
     for shown, cells in list(_claims.items()) if now else ():

@@ -38,7 +38,7 @@ class Gallery(widgets.VBox):
         self.children = [self._drawn, self._marked, self._grid, *([turning] if self.pages > 1 else [])]
 
     @property
-    def shown(self) -> range:
+    def on_page(self) -> range:
         """Indices of the pictures on the current page."""
         first = (self.page.value - 1) * self._size
         return range(first, min(first + self._size, len(self._explorer.pictures)))
@@ -53,13 +53,13 @@ class Gallery(widgets.VBox):
         slots = {}
         for label, indices in self._marks.items():
             for index in indices:
-                if index in self.shown:
-                    slots.setdefault(index - self.shown.start, []).append(label)
+                if index in self.on_page:
+                    slots.setdefault(index - self.on_page.start, []).append(label)
         self._marked.value = f"<style>{''.join(self._frame(slot, labels) for slot, labels in slots.items())}</style>"
 
     def draw(self) -> None:
         """Put the current page on the buttons."""
-        first, last = self.shown.start, self.shown.stop - 1
+        first, last = self.on_page.start, self.on_page.stop - 1
         pictures = self._explorer.pictures[first : last + 1]
         rules = (
             f'.{self._key}-{slot}{{background-image:url("{data_uri(each, THUMB)}")}}'
@@ -80,7 +80,7 @@ class Gallery(widgets.VBox):
         thumb = widgets.Button(layout=widgets.Layout(width=f"{THUMB}px", height=f"{THUMB + 16}px"))
         thumb.add_class("vae-thumb")
         thumb.add_class(f"{self._key}-{slot}")
-        self._explorer.act_on(thumb, lambda: pick(self.shown[slot]))
+        self._explorer.act_on(thumb, lambda: pick(self.on_page[slot]))
         return thumb
 
     def _frame(self, slot: int, labels: list[str]) -> str:

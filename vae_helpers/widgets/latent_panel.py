@@ -45,6 +45,7 @@ class LatentPanel(Explorer):
 
     def make_controls(self, kinds: Sequence[str], kind: str, page_size: int) -> None:
         """The controls, with these kinds of axes to choose from, of which `kind` is shown first."""
+        self._begun_verdict: Verdict | None = None
         self._own_photos, self._refined, self._note = [], {}, ""
         self.gallery = Gallery(self, page_size, self._clicked)
         self.start = number(0, 0, len(self.pictures) - 1, "Picture", 124)
@@ -64,7 +65,7 @@ class LatentPanel(Explorer):
             layout=widgets.Layout(width="144px"),
         )
         self.undo = button("Undo", 64)
-        self.lots, self.seed = button("Random values", 136), number(0, 0, 2**31 - 1, "seed", 100)
+        self.random_values, self.seed = button("Random values", 136), number(0, 0, 2**31 - 1, "seed", 100)
         self.keep_sound = widgets.Checkbox(
             value=self._soundness is not None,
             description="ranges end where pictures break",
@@ -93,7 +94,7 @@ class LatentPanel(Explorer):
             title("Move it", "the pictures beside a slider show what it does, from its left end to its right"),
             row(self.kind_row, self.count, gap="8px"),
             self.maker,
-            row(self.undo, self.lots, self.seed, *beside, gap="8px"),
+            row(self.undo, self.random_values, self.seed, *beside, gap="8px"),
             row(self._lay_out_pictures([self.meter] * measured), self.panel, gap="16px", align="flex-start"),
             save_row(self, self._save, "Save the sweep of what was moved last as"),
             self.state,
@@ -126,7 +127,7 @@ class LatentPanel(Explorer):
         index = self.start.value
         if index < len(self.pictures):
             self.gallery.turn_to(index)
-            return self.codes([index], self.gallery.shown)[0]
+            return self.codes([index], self.gallery.on_page)[0]
         if index not in self._codes:
             self._codes[index] = encode_pictures(self._model, self._start_picture()[1][None])[0][0]
         return self._codes[index]

@@ -85,7 +85,7 @@ class LatentExplorer(LatentPanel):
         return torch.tensor(self._code)
 
     @property
-    def shown(self) -> list[str]:
+    def axis_names(self) -> list[str]:
         """The names of the axes that are shown, from top to bottom."""
         return [axis.name for axis in self.axes[self.kind.value][: self.count.value]]
 
@@ -105,7 +105,7 @@ class LatentExplorer(LatentPanel):
         return self._rows.controls(self.kind.value, "buttons")
 
     def _shown_keys(self) -> list[Key]:
-        return [(self.kind.value, name) for name in self.shown]
+        return [(self.kind.value, name) for name in self.axis_names]
 
     def _connect(self) -> None:
         self.start.observe(lambda _: self._restart("picture"), "value")
@@ -115,7 +115,7 @@ class LatentExplorer(LatentPanel):
         self.start_seed.observe(lambda _: self._restart("random"), "value")
         self.temperature.observe(lambda _: self._restart("random"), "value")
         self.act_on(self.undo, lambda: self._recall(self._history.back()))
-        self.act_on(self.lots, lambda: _next(self.seed))
+        self.act_on(self.random_values, lambda: _next(self.seed))
         self.seed.observe(lambda _: self._set_random_values(), "value")
         self.act_on(self.refine, lambda: self._refine(self.refine_steps.value))
         self.redraw_on(self.count, "rows")
@@ -219,9 +219,11 @@ class LatentExplorer(LatentPanel):
     def _remember(self, moved: dict[Key, float | str]) -> None:
         """Write the state, and keep the one before for Undo."""
         index, kind = self.start.value, self._start_kind
-        random = (self.start_seed.value, self.temperature.value) if kind == "random" else (0, 1.0)
-        refined = self._refined.get(index, 0) if kind == "picture" else 0
-        state = ExplorerState(index, kind, *random, refined, moved)
+        state = ExplorerState(index, kind, moved=moved)
+        if kind == "random":
+            state = state._replace(seed=self.start_seed.value, temperature=self.temperature.value)
+        if kind == "picture":
+            state = state._replace(refined=self._refined.get(index, 0))
         self._written = self.state.value = state.as_text()
         self._swept = self._history.note(state) or self._swept
 

@@ -72,7 +72,7 @@ class MapExplorer(ShownInCells):
         """Take it off the page; the pair explorer stays where it is shown."""
         if "pair" not in vars(self):
             return super().close()  # refused before it was made: the garbage collector asks
-        self.pair.forget_path(self._show_path)
+        self.pair.stop_on_path(self._show_path)
         for widget in inside(self, without=self.pair):
             widgets.Widget.close(widget)
 
@@ -80,7 +80,7 @@ class MapExplorer(ShownInCells):
         return f"MapExplorer of {len(self._codes)} pictures by {self.kind.value}"
 
     @property
-    def shown(self) -> list[int]:
+    def with_thumbnail(self) -> list[int]:
         """The pictures on the map that are no dots."""
         return [i for i, thumb in self.buttons.items() if thumb in self._field.children]
 
@@ -103,7 +103,7 @@ class MapExplorer(ShownInCells):
         self._draw()
 
     def _show_others(self) -> None:
-        self._hidden |= set(self.shown)
+        self._hidden |= set(self.with_thumbnail)
         if len(self._hidden) == len(self._codes):
             self._hidden = set()
         self._draw()
@@ -116,25 +116,25 @@ class MapExplorer(ShownInCells):
         all_points = self._points[self.kind.value]
         low, high = all_points.min(axis=0), all_points.max(axis=0)
         share = (points - low) / np.where(high > low, high - low, 1)
-        room = np.array([_WIDTH, _HEIGHT]) - 2 * _EDGE
-        return _EDGE + np.stack([share[:, 0], 1 - share[:, 1]], axis=1) * room
+        space = np.array([_WIDTH, _HEIGHT]) - 2 * _EDGE
+        return _EDGE + np.stack([share[:, 0], 1 - share[:, 1]], axis=1) * space
 
     def _draw(self) -> None:
         places = self._places()
         free = np.array([i for i in range(len(places)) if i not in self._hidden])
-        shown = free[choose_apart(places[free], _THUMB + 2)]
-        for i in shown:
+        chosen = free[choose_apart(places[free], _THUMB + 2)]
+        for i in chosen:
             if i not in self.buttons:
                 self.buttons[i] = self._button(int(i))
         rules = [
             f".{self._key}-{i}{{left:{places[i, 0] - _THUMB / 2:.0f}px;top:{places[i, 1] - _THUMB / 2:.0f}px;"
             f'background-image:url("{data_uri(self.pair.pictures[i], _THUMB)}")}}'
-            for i in shown
+            for i in chosen
         ]
         self._drawn.value = f"<style>{''.join(rules)}</style>"
-        self._field.children = [self._back, *(self.buttons[i] for i in shown)]
+        self._field.children = [self._back, *(self.buttons[i] for i in chosen)]
         self.note.value = (
-            f'<span class="vae-note">{len(shown)} of {len(places)} pictures, dots for the others. '
+            f'<span class="vae-note">{len(chosen)} of {len(places)} pictures, dots for the others. '
             + (
                 f"The two axes hold {self._plane.explained.sum():.0%} of the codes' variance."
                 if self.kind.value == "PCA"

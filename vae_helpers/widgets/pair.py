@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import Verdict, inspect_path, walk
+from vae_helpers.latent import Path as CodePath
+from vae_helpers.latent import PathReport, Verdict, inspect_path, walk
 from vae_helpers.show import embedded, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData, path_context
 from vae_helpers.widgets.frame import Explorer
@@ -126,7 +127,7 @@ class PairExplorer(PairPicker):
         self.method.value = self._context.default_kind
         self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 200)
         self.even = _checkbox("equal steps")
-        self.memories = _checkbox("nearest training pictures")
+        self.show_nearest = _checkbox("nearest training pictures")
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 84)
         self.frame.add_class("vae-frame")
         self.view = picture(LARGE, "vae-view")
@@ -134,7 +135,10 @@ class PairExplorer(PairPicker):
         self.meter, self.film = widgets.HTML(), widgets.HTML()
         self.film.add_class("vae-film")
         self._listeners = []
-        self.path = self.report = self.frames = self.reconstructions = self.verdict = None
+        self.path: CodePath | None = None
+        self.report: PathReport | None = None
+        self.verdict: Verdict | None = None
+        self.frames = self.reconstructions = None
         self.arrange(*self._lay_out())
         self._connect()
         with self.hold():
@@ -156,7 +160,7 @@ class PairExplorer(PairPicker):
         sides = [widgets.VBox(both, layout=widgets.Layout(grid_gap="4px")) for both in zip(self.original_boxes, boxes)]
         pictures = row(sides[0], middle, sides[1], self.film, gap="16px", align="flex-start")
         measured = [self.meter] * (self.data.support is not None or self._soundness is not None)
-        remembered = [self.memories, self.nearest] * (self.data.training_pictures is not None)
+        remembered = [self.show_nearest, self.nearest] * (self.data.training_pictures is not None)
         return [
             style_sheet(),
             title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
@@ -179,7 +183,7 @@ class PairExplorer(PairPicker):
     def _connect(self) -> None:
         for control in (self.a, self.b, self.method, self.steps, self.even):
             self.redraw_on(control, "path")
-        self.redraw_on(self.memories, "strips")
+        self.redraw_on(self.show_nearest, "strips")
         self.redraw_on(self.frame, "frame")
         self.act_on(self.random_pair, self._next_pair)
         self.seed.observe(lambda _: self._set_random_pair(), "value")
@@ -188,7 +192,7 @@ class PairExplorer(PairPicker):
         """Call this after each new path."""
         self._listeners.append(heard)
 
-    def forget_path(self, heard: Callable[[], None]) -> None:
+    def stop_on_path(self, heard: Callable[[], None]) -> None:
         """Call it no more."""
         self._listeners = [each for each in self._listeners if each != heard]
 
@@ -207,7 +211,7 @@ class PairExplorer(PairPicker):
         steps = self.steps.value
         if self.method.value == "geodesic":
             self.say("Looking for the geodesic …")
-        a, b = self.codes(self.pair, self.gallery.shown)
+        a, b = self.codes(self.pair, self.gallery.on_page)
         self.path = walk(self._model, a, b, steps, self.method.value, self._context, self.even.value)
         self.frames = self.path.frames
         self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
@@ -267,8 +271,8 @@ class PairExplorer(PairPicker):
             verdict is not None, distances is not None
         )
         if self.data.training_pictures is not None:
-            self.nearest.layout.display = "" if self.memories.value else "none"
-            if self.memories.value:
+            self.nearest.layout.display = "" if self.show_nearest.value else "none"
+            if self.show_nearest.value:
                 show_strip(self.nearest, self.data.training_pictures[self.report.support.nearest[chosen]], width)
 
     def save(self, ending: str) -> Path:
