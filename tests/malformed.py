@@ -18,7 +18,7 @@ from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train import Batch, Processes, new_state, save_best, save_last, train_step
 
-REQUEST = dict(source="synthetic", image_size=8, fit="crop", limit=12, allow_bad=0.01, seed=0)
+REQUEST = {"source": "synthetic", "image_size": 8, "fit": "crop", "limit": 12, "allow_bad": 0.01, "seed": 0}
 SCORES = {"total": 3.0, "reconstruction": 2.0, "kl": 1.0, "psnr": 9.0, "active_units": 1, "pictures": 2}
 NUMBERS = ("x", None, math.nan, -math.inf, -7, 10**30, True, [], {"a": 1}, torch.ones(2))
 OBJECTS = ("x", None, 3, [1], (), {}, {"x": 1}, torch.ones(3))

@@ -23,6 +23,13 @@ MANY_PARAMETERS = {
     "data/synthetic/animals.py:_paint_eyes": "as above",
     "data/synthetic/butterflies.py:_paint_wings": "as above",
     "data/synthetic/butterflies.py:_paint_pattern": "as above",
+    "latent/paths.py:walk": "what a path is made of: model, ends, number, kind, context, re-timed or not",
+    "latent/paths.py:chain": "as above, and closed or not",
+    "latent/path_report.py:compare_paths": "as above, and what measures each path",
+    "scores/held_out.py:evaluate": "the loss's own settings are given by name, as `held_out_loss` makes them",
+    "scores/bounds.py:likelihood": "as above",
+    "train/loop.py:fit": "what a notebook says of a run: keywords, each with a default",
+    "train/launch.py:launch": "as above",
 }
 # What a library or Python calls by this name, and so has documented.
 OF_A_LIBRARY = {"forward", "backward", "write", "close", "error", "display", "state_dict", "load_state_dict"}

@@ -8,8 +8,7 @@ from vae_helpers.data import Attribute, Attributes, attributes_of
 from vae_helpers.errors import InputError
 from vae_helpers.latent import stamp_of
 from vae_helpers.runs import Run
-from vae_helpers.scores import chart_of_run, run_chart
-from vae_helpers.scores.trust import spread_rows
+from vae_helpers.scores import chart_of_run, run_chart, spread_rows
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,10 @@ from vae_helpers.runs.checkpoint import (
 )
 from vae_helpers.runs.log import LATER_SCORES, Logbook, draw, read_scalars, write_projector
 from vae_helpers.runs.pictures import NoPictures, as_in_run, describe, difference, in_short, open_for_run
-from vae_helpers.runs.shipped import PREFIX, SHIPPED, choose_run
+from vae_helpers.runs.shipped import FILES, PREFIX, SHIPPED, choose_run
 
 __all__ = [
+    "FILES",
     "Archive",
     "LATER_SCORES",
     "Logbook",

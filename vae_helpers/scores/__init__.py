@@ -25,7 +25,7 @@ from vae_helpers.scores.picture_quality import (
 from vae_helpers.scores.run_chart import chart_of_run, make_chart
 from vae_helpers.scores.score_report import headline, log_scores, save_scores, score_table
 from vae_helpers.scores.traversal_quality import drawability_by_kind, frames_by_kind, traversal_quality
-from vae_helpers.scores.trust import measure_trust, trust_lines, trust_of
+from vae_helpers.scores.trust import measure_trust, spread_rows, trust_lines, trust_of
 
 __all__ = [
     "BestPictures",
@@ -70,6 +70,7 @@ __all__ = [
     "save_scores",
     "score_of",
     "score_table",
+    "spread_rows",
     "share_drawable",
     "ssim_of",
     "drawability_by_kind",

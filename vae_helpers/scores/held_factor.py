@@ -41,12 +41,14 @@ class FactorSampler:
         self.table, self._sampler, self._progress = tuple(table), sampler, progress
 
     def codes(self, held: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Codes of pictures that share a factor's value, see `CodeSource`: (m, size, latents)."""
         factors = uniform_factors(self.table, len(held) * size, rng).reshape(len(held), size, -1)
         for batch, factor in zip(factors, held):
             batch[:, factor] = batch[0, factor]
         return self.encode(factors)
 
     def pairs(self, held: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Codes of pairs that share a factor's value, see `CodeSource`: (m, size, 2, latents)."""
         factors = uniform_factors(self.table, len(held) * size * 2, rng).reshape(len(held), size, 2, -1)
         for batch, factor in zip(factors, held):
             batch[:, 1, factor] = batch[:, 0, factor]
@@ -87,10 +89,12 @@ class GroupedCodes:
             self._groups.append(groups)
 
     def codes(self, held: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Codes of pictures that share a factor's value, see `CodeSource`: (m, size, latents)."""
         rows = [rng.choice(group, size, replace=len(group) < size) for group in self._some_groups(held, rng)]
         return self._codes[np.array(rows)]
 
     def pairs(self, held: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Codes of pairs that share a factor's value, see `CodeSource`: (m, size, 2, latents)."""
         rows = [
             [rng.choice(group, 2, replace=False) for group in self._some_groups([factor] * size, rng)]
             for factor in held
