@@ -259,9 +259,12 @@ def test_sweeps_of_every_kind_are_saved(explorer, kind, name):
 
 
 def test_axes_may_be_given(data):
-    axis = LineAxis("to the left", "steps", -2.0, 2.0, vector=np.ones(8), origin=np.zeros(8), kind="direction")
-    explorer = LatentExplorer(data, {"By hand": [axis], "Latents": []})
-    assert explorer.kind.options == ("By hand",) and explorer.axis_names == ["to the left"]
+    line = {"vector": np.ones(8), "origin": np.zeros(8), "kind": "direction"}
+    axis = LineAxis("to the left", "steps", -2.0, 2.0, 0.9, **line)
+    poor = LineAxis("to the right", "steps", -2.0, 2.0, 0.1, **line)
+    explorer = LatentExplorer(data, {"By hand": [poor, axis], "Latents": []}, sliders=2)
+    assert explorer.kind.options == ("By hand",)
+    assert explorer.axis_names == ["to the left", "to the right"]  # what is not to be trusted comes last
     start = explorer.code
     explorer.values["to the left"].value = 0.5
     assert torch.equal(explorer.code, axis.move(start, 0.5))
