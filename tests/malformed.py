@@ -1,4 +1,4 @@
-"""A tiny run's real checkpoints, and a table of ways to spoil them; plain functions, so that a child process can use them."""
+"""A tiny run's real checkpoints, and a table of ways to spoil them; plain, for child processes to use."""
 
 import copy
 import io

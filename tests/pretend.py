@@ -18,8 +18,8 @@ _FROM_HOST = {torch.tensor, torch.as_tensor, Tensor.new_tensor}
 class Pretend(TorchFunctionMode):
     """While it is entered, a device of this kind ("cuda", "mps") exists. Counts copies from the host and waits for it.
 
-    Raises TypeError for float64 on "mps" and for NumPy, RuntimeError where tensors of both places meet, where a copy from
-    unpinned memory is not waited for, and for autocast on "mps", which torch did not always know.
+    Raises TypeError for float64 on "mps" and for NumPy, RuntimeError where tensors of both places meet, where a copy
+    from unpinned memory is not waited for, and for autocast on "mps", which torch did not always know.
     """
 
     def __init__(self, kind: str, monkeypatch):

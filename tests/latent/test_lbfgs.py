@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from vae_helpers.latent.lbfgs import minimise
+from vae_helpers.latent import lbfgs
+
+minimise = lbfgs.minimise
 
 
 def test_finds_the_bottom_of_a_stretched_bowl():

@@ -59,7 +59,7 @@ def evaluate(
     # The s² that all pictures share is known when all are seen: until then, their squared errors.
     kind = "gaussian" if likelihood == "calibrated" else likelihood
     generator = torch.Generator().manual_seed(seed)
-    sums, quality, mus, logvars = torch.zeros(2, dtype=torch.float64), [], [], []
+    sums, quality, heads = torch.zeros(2, dtype=torch.float64), [], []
     for start in range(0, len(indices), batch_size):
         batch = indices[start : start + batch_size]
         x = to_float(torch.from_numpy(np.ascontiguousarray(pictures[batch])), device)
@@ -69,9 +69,8 @@ def evaluate(
         cost, kl = distortion(kind, sampled, x, scale).mean(), kl_per_dimension(mu, logvar).sum(dim=-1).mean()
         sums += torch.stack([cost, kl]).cpu().double() * len(batch)
         quality.append(psnr(model.decoder.picture(from_mu) if activation else from_mu, x).cpu())
-        mus.append(mu.cpu())
-        logvars.append(logvar.cpu())
-    summary = summarise(torch.cat(mus), torch.cat(logvars))
+        heads.append((mu.cpu(), logvar.cpu()))
+    summary = summarise(*(torch.cat(part) for part in zip(*heads)))
     reconstruction, kl = (sums / len(indices)).tolist()
     if likelihood == "calibrated":
         error, values = torch.tensor(reconstruction), x[0].numel()
