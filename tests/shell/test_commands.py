@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vae_helpers.__main__ import main
@@ -328,3 +329,13 @@ def test_the_shell_door_opens_from_anywhere(tmp_path):
         env={"PYTHONPATH": str(PROJECT), "PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "nobody" in done.stderr
+
+
+def test_scores_that_are_no_numbers_are_no_success(capsys, small_model):
+    with_absurd = {name: torch.full_like(value, 1e30) for name, value in small_model.decoder.state_dict().items()}
+    small_model.decoder.load_state_dict(with_absurd)
+    request = {"source": "synthetic", "image_size": 32, "limit": 60, "fit": "crop", "allow_bad": 0.01, "seed": 0}
+    about = {"name": "butterflies", "pictures": 60, "request": request}
+    save_checkpoint(Run("s").best, small_model, data=about, train_config=asdict(TrainConfig(epochs=1)))
+    status, _, error = run(capsys, "reconstruct", "--run", "s", "--device", "cpu")
+    assert status == 2 and "no finite numbers" in error

@@ -7,8 +7,7 @@ from matplotlib.colors import to_hex
 from vae_helpers.data import Factor
 from vae_helpers.errors import InputError
 from vae_helpers.latent import BROKEN, DOUBTFUL, SOUND, FactorReader, Path, PathContext, Support, Verdict, inspect_path
-from vae_helpers.show import show_factors, show_inspection, show_map
-from vae_helpers.show.style import BAD, FAIR, GOOD
+from vae_helpers.show import show_factors, show_inspection, show_map, style
 
 TABLE = (Factor("size", -3.0, 3.0, ""), Factor("kind", 0.0, 1.0, "", ("cat", "fox")))
 CODES = torch.stack([torch.linspace(-2, 2, 6), torch.linspace(0, 1, 6)], dim=1)
@@ -51,7 +50,7 @@ def test_the_verdict_under_a_frame_has_its_colour_and_number(reports):
     assert len(axes) == 3 and axes[1].get_ylabel() == "re-encode error"
     assert _texts(axes[1]) == ["1.0", "0.5", "1.8 ?", "7.3 ✕", "40.0 ✕", "1.2"]
     colours = [to_hex(bar.get_facecolor()) for bar in axes[1].patches]
-    assert colours == [GOOD, GOOD, FAIR, BAD, BAD, GOOD]
+    assert colours == [style.GOOD, style.GOOD, style.FAIR, style.BAD, style.BAD, style.GOOD]
 
 
 def test_verdict_and_distance_stand_under_each_other(reports):

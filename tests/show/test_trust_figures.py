@@ -7,8 +7,7 @@ from matplotlib.colors import to_hex
 
 from vae_helpers.errors import InputError
 from vae_helpers.latent import Trust
-from vae_helpers.show import show_kinds, show_trust
-from vae_helpers.show.style import BAD, GOOD, QUIET
+from vae_helpers.show import show_kinds, show_trust, style
 
 TRUSTS = [
     Trust("pattern_hue", 0.1, float("nan"), 0.0, "pixels"),
@@ -29,7 +28,7 @@ def test_trust_is_ordered_and_an_untrusted_slider_is_grey():
     assert [t.get_text() for t in readout.get_yticklabels()] == ["size", "warmth", "pattern hue"]
     assert [bar.get_width() for bar in readout.patches] == [0.99, 0.9, 0.1]
     assert _texts(slope) == ["0.95", "0.40", "?"] and _texts(leak) == ["0.02", "0.30", "0.00"]
-    assert [to_hex(bar.get_facecolor()) for bar in leak.patches] == [GOOD, QUIET, QUIET]
+    assert [to_hex(bar.get_facecolor()) for bar in leak.patches] == [style.GOOD, style.QUIET, style.QUIET]
     assert [axis.lines[0].get_xdata()[0] for axis in figure.axes] == [1, 1, 0]  # the best values
 
 
@@ -46,7 +45,7 @@ def test_the_share_of_sound_middles_by_hand():
     assert _texts(shares) == ["100% of 3", "50% of 4", "100% of 2"]  # the mark is 27
     assert [t.get_text() for t in shares.get_yticklabels()] == list(values)
     assert _texts(dots) == ["30.0 dB", "26.9 dB", "29.5 dB"]
-    assert [to_hex(c) for c in dots.collections[1].get_facecolors()] == [BAD, GOOD, BAD, GOOD]
+    assert [to_hex(c) for c in dots.collections[1].get_facecolors()] == [style.BAD, style.GOOD, style.BAD, style.GOOD]
     assert dots.lines[-1].get_xdata()[0] == 27
 
 

@@ -8,8 +8,8 @@ from vae_helpers.errors import InputError
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train import Processes
+from vae_helpers.train import exact as exactness
 from vae_helpers.train import loop as train
-from vae_helpers.train.exact import exact_results
 
 
 def test_other_threads_than_before_are_put_back_to_resume_exactly(small_set, tmp_path, monkeypatch):
@@ -32,7 +32,7 @@ def test_a_gpu_looks_for_fast_kernels_unless_exact(monkeypatch, exact):
     monkeypatch.setattr(torch, "ones", lambda *a, device=None: made.append(device) or ones(*a))
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     processes = Processes(torch.device("cuda", 0))
-    with exact_results(TrainConfig(exact=exact), processes, torch.get_num_threads()):
+    with exactness.exact_results(TrainConfig(exact=exact), processes, torch.get_num_threads()):
         assert torch.backends.cudnn.benchmark is (exact is not True)
         assert torch.are_deterministic_algorithms_enabled() is (exact is True) and bool(made) is (exact is True)
     assert not torch.backends.cudnn.benchmark and not torch.are_deterministic_algorithms_enabled()
@@ -44,6 +44,6 @@ def test_exact_products_asked_for_too_late_get_a_sentence(monkeypatch):
 
     monkeypatch.setattr(torch, "ones", refuses)
     with pytest.raises(InputError, match="restart the notebook"):
-        with exact_results(TrainConfig(exact=True), Processes(torch.device("cuda", 0)), 1):
+        with exactness.exact_results(TrainConfig(exact=True), Processes(torch.device("cuda", 0)), 1):
             pass
     assert not torch.are_deterministic_algorithms_enabled()

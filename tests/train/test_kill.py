@@ -182,7 +182,7 @@ def _kill_all(folder, plan, rng, whole_time):
 def _kill_again_and_again(folder):
     import torch
 
-    import vae_helpers.train.loop  # noqa: F401 (loaded here once, instead of in each child)
+    import vae_helpers.train  # noqa: F401 (loaded here once, instead of in each child)
     from vae_helpers.runs import Run
 
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # loads most of torch's compiler

@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 
-from vae_helpers.widgets.parts import THUMB, style_sheet
+from vae_helpers.widgets import parts
 
 tinycss2 = pytest.importorskip("tinycss2")  # comes with JupyterLab
 PACKAGE = resources.files("vae_helpers.widgets")
@@ -31,4 +31,4 @@ def test_every_class_and_variable_is_used():
 
 
 def test_thumbnails_are_as_large_as_their_buttons():
-    assert f"--vae-thumb: {THUMB}px" in CSS and CSS in style_sheet().value
+    assert f"--vae-thumb: {parts.THUMB}px" in CSS and CSS in parts.style_sheet().value

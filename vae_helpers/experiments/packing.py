@@ -58,8 +58,8 @@ def pack(
         parameter.data = parameter.half()
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
     save_checkpoint(folder / FILES[0], model, data=_fewer(pictures), scores=scores.get("validation", {}), **kept)
-    with writing(folder / FILES[1]) as file:
-        file.write(as_utf8(_made(run, model, saved, len(pictures.split.train), scores)))
+    with writing(folder / FILES[1]) as notes:
+        notes.write(as_utf8(_made(run, model, saved, len(pictures.split.train), scores)))
     return [folder / file for file in FILES]
 
 

@@ -219,7 +219,5 @@ def latent_parts(mu: Tensor, logvar: Tensor, seed: int = 0, most: int = 2000, pr
     own = log_density(z, mu, logvar).sum(dim=1)
     prior = log_density(z, torch.zeros(()), torch.zeros(())).sum(dim=1)
     product = each.sum(dim=1)
-    parts = (own - joint, joint - product, product - prior)
-    return LatentParts(
-        *(part.mean().item() for part in parts), kl_per_dimension(mu, logvar).sum(dim=1).mean().item(), n
-    )
+    means = [part.mean().item() for part in (own - joint, joint - product, product - prior)]
+    return LatentParts(means[0], means[1], means[2], kl_per_dimension(mu, logvar).sum(dim=1).mean().item(), n)

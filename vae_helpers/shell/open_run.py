@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from vae_helpers.errors import InputError, printable
@@ -28,8 +29,13 @@ def list_files(files) -> None:
 
 
 def report(run, result) -> None:
-    """Print the held-out scores of a `train.Fit`."""
+    """Print the held-out scores of a `FitResult`. Raises InputError where they are no numbers."""
     s = result.scores
+    if not math.isfinite(s.psnr + s.reconstruction + s.kl):
+        raise InputError(
+            f"the scores of the run {run.name!r} are no finite numbers, because its weights are absurd: use another "
+            "checkpoint, or train the run again."
+        )
     print(
         f"{run.name}: held-out PSNR {s.psnr:.2f} dB over {s.pictures:,} pictures, reconstruction "
         f"{s.reconstruction:,.0f} and KL {s.kl:,.0f} nats a picture, {s.active_units} of "
