@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from vae_helpers.data import Attribute, Attributes, attributes_of
+from vae_helpers.data import Attribute, Attributes, attributes_of, open_pictures
 from vae_helpers.errors import InputError
 from vae_helpers.latent import stamp_of
-from vae_helpers.runs import Run
+from vae_helpers.runs import Run, choose_run, load_run
 from vae_helpers.scores import chart_of_run, run_chart, spread_rows
 
 
@@ -100,3 +100,13 @@ def test_rows_are_spread_over_the_whole_set():
     rows = np.arange(1000)
     assert len(spread_rows(rows, 10)) == 10 and spread_rows(rows, 10)[[0, -1]].tolist() == [0, 999]
     assert spread_rows(rows[:7], 10).tolist() == list(range(7)) and len(spread_rows(rows[:0], 10)) == 0
+
+
+def test_the_shipped_chart_is_that_of_the_shipped_weights_and_comes_with_them(tmp_path, monkeypatch):
+    """After a change of the weights, of the drawing or of the chart's format it must be made anew and committed."""
+    run = choose_run("", tmp_path)
+    model, _ = load_run(run)
+    pictures = open_pictures("butterflies", 128, limit=1024, cache_dir=tmp_path, progress=False)
+    monkeypatch.setattr(run_chart, "make_chart", lambda *_: pytest.fail("it is made again"))
+    chart, trust = chart_of_run(run, model, pictures, progress=False)
+    assert [t.name for t in trust if not t.trusted] == ["pattern hue"] and len(chart.table) == 14

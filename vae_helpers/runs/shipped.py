@@ -14,6 +14,7 @@ from vae_helpers.runs.checkpoint import Run, list_runs, newest_run, why_not_writ
 SHIPPED = "shipped_butterflies"
 PREFIX = "sweep_"  # of the names of a sweep's runs
 FILES = ("best.pt", "made.txt")
+_CHART = "chart.npz"  # made by `scores.chart_of_run`, so that the explorers' named sliders are there at once
 
 
 def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
@@ -31,8 +32,9 @@ def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
         source = next((folder for folder in _places() if (folder / "best.pt").is_file()), None)
         if source is None:
             return Run(newest_run(out), out)  # says what to do
-        for file in reversed(FILES):  # the weights last: once they are there, everything is
-            _copy(source / file, run.models / file)
+        for file in (_CHART, *reversed(FILES)):  # the weights last: once they are there, everything is
+            if file != _CHART or (source / file).is_file():
+                _copy(source / file, run.models / file)
     if not name:
         print(
             f"No run of your own in {run.models.parent} yet, so these are the weights that come with the project "
