@@ -151,7 +151,7 @@ class Notebook:
         page.goto(address, timeout=60_000)
         page.wait_for_function(_IDLE, timeout=60_000)
 
-    def run_all(self, seconds: float = 120) -> float:
+    def run_all(self, seconds: float = 400) -> float:
         """Run every cell; returns the seconds it took. Raises AssertionError with a cell's error."""
         began = time.monotonic()
         self.command("notebook:run-all-cells")
