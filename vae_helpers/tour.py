@@ -10,20 +10,24 @@ from torch import Tensor
 
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
+from vae_helpers.files import say
 from vae_helpers.latent import (
     BROKEN,
     Axis,
+    Chart,
     LatentSummary,
     PathContext,
     Soundness,
+    Trust,
+    attribute_axes,
     chain,
+    compare_paths,
     decode_codes,
     encode_pictures,
     frozen_decoder,
     pick_pairs,
     reconstruct,
-    sample_fitted,
-    sample_prior,
+    samples_by_kind,
     sound_choices,
     sound_range,
     traversal_range,
@@ -32,8 +36,14 @@ from vae_helpers.latent import (
 )
 from vae_helpers.model import BetaVAE, psnr_of
 from vae_helpers.runs import Run, read_scalars
-from vae_helpers.scores import Scores
-from vae_helpers.show import figures, save_frames
+from vae_helpers.scores import Scores, chart_of_run
+from vae_helpers.show import figures, save_frames, show_inspection, show_samples
+
+_FEWEST, _JUDGED, _KNOWN = (
+    20,
+    200,
+    1000,
+)  # held-out pictures that say what is sound, training codes that paths go through
 
 
 def save_reconstructions(model: BetaVAE, pictures: np.ndarray, path: Path, count: int = 10) -> Path:
@@ -44,27 +54,38 @@ def save_reconstructions(model: BetaVAE, pictures: np.ndarray, path: Path, count
     return figures.save(figure, path)
 
 
-def save_samples(model: BetaVAE, pictures: np.ndarray, run: Run) -> Path:
-    """Samples from the prior, and from a Gaussian fitted to the codes of uint8 training pictures (N, H, W, 3)."""
-    prior, fitted = sample_prior(model, 20), sample_fitted(model, *encode_pictures(model, pictures), 20)
-    rows = [prior[:10], prior[10:], fitted[:10], fitted[10:]]
-    return figures.save(
-        figures.show_rows(rows, ["prior", "N(0, 1)", "fitted", "to the codes"]), run.plots / "samples.png"
-    )
+def save_samples(
+    model: BetaVAE, pictures: np.ndarray, run: Run, chart: Chart | None = None, soundness: Soundness | None = None
+) -> Path:
+    """Samples of every kind, with the verdict on each; `pictures` are uint8 training pictures (N, H, W, 3)."""
+    samples = samples_by_kind(model, *encode_pictures(model, pictures), chart)
+    return figures.save(show_samples(samples, soundness), run.plots / "samples.png")
 
 
-def save_paths(model: BetaVAE, pictures: np.ndarray, run: Run, active: np.ndarray, steps: int = 10) -> list[Path]:
-    """Straight paths between four pairs of pictures, one pair both ways, and an animation through all of them."""
-    pairs = pick_pairs(model, pictures, 4)
+def save_paths(
+    model: BetaVAE,
+    pictures: np.ndarray,
+    run: Run,
+    context: PathContext,
+    soundness: Soundness | None = None,
+    steps: int = 10,
+) -> list[Path]:
+    """Paths between four pairs of uint8 pictures (N, H, W, 3), one pair by several kinds, an animation through all.
+
+    They are of the context's soundest kind; the straight line stands beside it in the comparison.
+    """
+    kind, pairs = context.default_kind, pick_pairs(model, pictures, 4)
     stops, _ = encode_pictures(model, pictures[pairs.ravel()])
     ends = stops.unflatten(0, (-1, 2))
-    paths = {f"pair {i + 1}": walk(model, a, b, steps).frames for i, (a, b) in enumerate(ends)}
-    written = [figures.save(figures.show_rows(list(paths.values()), list(paths)), run.plots / "interpolations.png")]
-    both = {
-        kind: walk(model, ends[0, 0], ends[0, 1], steps, kind, PathContext(active)).frames for kind in ("lerp", "slerp")
-    }
-    written.append(figures.save(figures.show_paths(both, pictures[pairs[0]]), run.plots / "lerp_and_slerp.png"))
-    loop = chain(model, stops, steps=13, even=True, closed=True)
+    paths = {f"pair {i + 1}": walk(model, a, b, steps, kind, context).frames for i, (a, b) in enumerate(ends)}
+    title = f"Paths of kind {kind}"
+    written = [
+        figures.save(figures.show_rows(list(paths.values()), list(paths), title), run.plots / "interpolations.png")
+    ]
+    kinds = tuple(dict.fromkeys(("lerp", "slerp", kind)))
+    reports = compare_paths(model, *ends[0], steps, context, soundness, kinds=kinds)
+    written.append(figures.save(show_inspection(reports), run.plots / "kinds_of_path.png"))
+    loop = chain(model, stops, 13, kind, context, even=True, closed=True)
     names = ("path.gif", "path.webp", "path.html")
     return written + [save_frames(loop.frames, run.plots / name, ping_pong=False) for name in names]
 
@@ -93,7 +114,7 @@ def save_attribute_sweeps(
     What is sound is learnt from `held_out` pictures, uint8 (N, H, W, 3); of fewer than 20 nothing is: ranges are whole.
     """
     code, decoder = encode_pictures(model, picture[None])[0][0], frozen_decoder(model)
-    soundness = Soundness(model, held_out) if len(held_out) >= 20 else None
+    soundness = Soundness(model, held_out) if len(held_out) >= _FEWEST else None
 
     def is_sound(codes: Tensor) -> np.ndarray:
         frames = decode_codes(decoder, codes)
@@ -119,16 +140,33 @@ def _save_film(swept: Sequence[np.ndarray], path: Path) -> Path:
 
 def save_all(model: BetaVAE, pictures: PictureSet, run: Run, scores: Scores) -> list[Path]:
     """Every still and animation of a trained run, from its held-out pictures; returns the files written."""
-    held_out = pictures.pictures[pictures.split.validation]
+    held_out, train = pictures.validation, pictures.pictures[pictures.split.train[:2048]]
+    soundness = Soundness(model, held_out[:_JUDGED]) if len(held_out) >= _FEWEST else None
+    chart, trust = _chart(run, model, pictures)
+    known, _ = encode_pictures(model, train[:_KNOWN])
     written = [
-        figures.save(figures.show_grid(pictures.pictures[pictures.split.train[:32]]), run.plots / "pictures.png"),
+        figures.save(figures.show_grid(train[:32]), run.plots / "pictures.png"),
         figures.save(figures.show_losses(read_scalars(run.tensorboard)), run.plots / "losses.png"),
         save_reconstructions(model, held_out, run.plots / "reconstructions.png"),
-        save_samples(model, pictures.pictures[pictures.split.train[:2048]], run),
+        save_samples(model, train, run, chart, soundness),
         figures.save(figures.show_latent_use(scores.summary), run.plots / "latent_use.png"),
     ]
     if len(held_out) > 1:
-        written += save_paths(model, held_out[:64], run, scores.summary.active)
+        context = PathContext(scores.summary.active, known=known, chart=chart)
+        written += save_paths(model, held_out[:64], run, context, soundness)
     if len(scores.summary.active):
         written.append(save_traversals(model, held_out[0], scores.summary, run.plots / "traversals.png"))
+    axes = [axis for axis in attribute_axes(chart, trust) if axis.trusted] if chart else []
+    if axes:
+        path = run.plots / "attributes.png"
+        written.append(save_attribute_sweeps(model, held_out[0], axes[:8], held_out[:_JUDGED], path))
     return written
+
+
+def _chart(run: Run, model: BetaVAE, pictures: PictureSet) -> tuple[Chart | None, list[Trust]]:
+    """The run's chart and what its sliders are worth; where none can be made, a line that says why."""
+    try:
+        return chart_of_run(run, model, pictures)
+    except InputError as problem:
+        say(f"No named sliders: {problem}")
+        return None, []

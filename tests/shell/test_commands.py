@@ -118,9 +118,10 @@ def test_tour_writes_its_pictures_and_can_be_taken_again(capsys):
     status, out, _ = run(capsys, "tour", *TINY)
     assert status == 0 and "held-out PSNR" in out and "latents active" in out and "jupyter lab" in out
     plots = Path("VAE/plots/butterflies_ns_1_tour")
-    for name in ("pictures", "losses", "reconstructions", "samples", "interpolations", "latent_use"):
+    names = ("pictures", "losses", "reconstructions", "samples", "interpolations", "kinds_of_path", "latent_use")
+    for name in names:
         assert (plots / f"{name}.png").is_file() and f"{name}.png" in out
-    assert (plots / "path.gif").is_file()
+    assert (plots / "path.gif").is_file() and Path("VAE/models/butterflies_ns_1_tour/chart.npz").is_file()
     assert run(capsys, "tour", *TINY)[0] == 0
 
 

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from vae_helpers.data import Factor
 from vae_helpers.errors import InputError
 from vae_helpers.latent import BROKEN, DOUBTFUL, SOUND, FactorReader, Path, PathContext, Support, Verdict, inspect_path
-from vae_helpers.show import show_factors, show_inspection, show_map, style
+from vae_helpers.show import show_factors, show_inspection, show_map, show_samples, style
 
 TABLE = (Factor("size", -3.0, 3.0, ""), Factor("kind", 0.0, 1.0, "", ("cat", "fox")))
 CODES = torch.stack([torch.linspace(-2, 2, 6), torch.linspace(0, 1, 6)], dim=1)
@@ -125,3 +125,31 @@ def test_bad_input_gets_a_sentence(reports):
     ):
         with pytest.raises(InputError, match=word):
             wrong()
+
+
+class _Judge:
+    """Finds every frame as bad as its first pixel says."""
+
+    def judge(self, frames):
+        level = frames[:, 0, 0, 0].astype(int)
+        return Verdict(level + 0.5, level)
+
+
+def test_samples_stand_in_rows_with_their_verdicts_and_shares():
+    some = {"prior": np.zeros((5, 8, 8, 3), np.uint8), "fitted": np.zeros((5, 8, 8, 3), np.uint8)}
+    some["prior"][[1, 4], 0, 0, 0] = BROKEN
+    some["prior"][2, 0, 0, 0] = DOUBTFUL
+    axes = show_samples(some, _Judge(), shown=3).axes
+    assert len(axes) == 4 and all(len(axis.images) == 3 for axis in axes[::2])
+    assert [axis.get_ylabel() for axis in axes[::2]] == [
+        "prior\n60% of 5\npass the check",
+        "fitted\n100% of 5\npass the check",
+    ]
+    assert _texts(axes[1]) == ["0.5", "2.5 ✕", "1.5 ?"]
+    assert [axis.get_ylabel() for axis in show_samples(some).axes] == ["prior", "fitted"]
+
+
+@pytest.mark.parametrize("nothing", [{}, {"prior": np.zeros((0, 8, 8, 3), np.uint8)}])
+def test_no_samples_are_refused(nothing):
+    with pytest.raises(InputError, match="there are no samples to show: give at least one picture"):
+        show_samples(nothing)

@@ -29,9 +29,6 @@ from vae_helpers.latent.codes import (
     encode_pictures,
     frozen_decoder,
     reconstruct,
-    sample_fitted,
-    sample_posterior,
-    sample_prior,
     summarise,
     traversal_range,
     traverse,
@@ -54,6 +51,7 @@ from vae_helpers.latent.path_kinds import KINDS, PathContext
 from vae_helpers.latent.path_report import PathReport, compare_paths, inspect_path
 from vae_helpers.latent.paths import Path, chain, four_corners, pick_pairs, picture_change, picture_length, walk
 from vae_helpers.latent.refined_code import Refined, refine
+from vae_helpers.latent.samples import sample_chart, sample_fitted, sample_posterior, sample_prior, samples_by_kind
 from vae_helpers.latent.soundness import BROKEN, DOUBTFUL, SOUND, Soundness, Verdict, reencode_error
 from vae_helpers.latent.support import Support, SupportReport
 
@@ -116,9 +114,11 @@ __all__ = [
     "reencode_error",
     "refine",
     "remove_direction",
+    "sample_chart",
     "sample_fitted",
     "sample_posterior",
     "sample_prior",
+    "samples_by_kind",
     "save_chart",
     "slerp",
     "sound_choices",

@@ -1,4 +1,4 @@
-"""Pictures to codes and back: encode, decode, reconstruct, sample, sweep one latent."""
+"""Pictures to codes and back: encode, decode, reconstruct, sweep one latent."""
 
 from __future__ import annotations
 
@@ -90,32 +90,6 @@ def decode_codes(model: BetaVAE | Decoder, codes: Tensor) -> np.ndarray:
 def reconstruct(model: BetaVAE, pictures: np.ndarray) -> np.ndarray:
     """uint8 pictures (N, H, W, 3) => what the decoder makes of their μ, same shape and type."""
     return decode_codes(model, encode_pictures(model, pictures)[0])
-
-
-def sample_posterior(model: BetaVAE, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Like `reconstruct`, but from one random point of each q(z|x) instead of its centre."""
-    mu, logvar = encode_pictures(model, pictures)
-    noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(seed))
-    return decode_codes(model, model.reparameterize(mu, logvar, noise))
-
-
-def sample_prior(model: BetaVAE, n: int, seed: int = 0) -> np.ndarray:
-    """Decode n codes drawn from the prior N(0, 1): uint8 (n, H, W, 3)."""
-    generator = torch.Generator().manual_seed(seed)
-    return decode_codes(model, torch.randn(n, model.config.latent_dim, generator=generator))
-
-
-def sample_fitted(model: BetaVAE, mu: Tensor, logvar: Tensor, n: int, seed: int = 0) -> np.ndarray:
-    """Decode n codes from one Gaussian fitted to the encoded pictures mu, logvar (N, latent_dim): uint8 (n, H, W, 3).
-
-    The prior N(0, 1) is where codes were meant to lie; this is where they lie (ex-post density, Ghosh et al. 2020),
-    so these samples lie nearer to known codes.
-    """
-    mu, logvar = mu.cpu(), logvar.cpu()
-    centred = (mu - mu.mean(dim=0)).double()
-    covariance = centred.T @ centred / len(mu) + torch.diag(logvar.double().exp().mean(dim=0))
-    noise = torch.randn(n, mu.shape[1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return decode_codes(model, (mu.mean(dim=0) + noise @ torch.linalg.cholesky(covariance).T).float())
 
 
 def summarise(mu: Tensor, logvar: Tensor) -> LatentSummary:

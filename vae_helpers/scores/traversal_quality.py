@@ -10,15 +10,7 @@ import torch
 from torch import Tensor
 
 from vae_helpers.data import PictureSet
-from vae_helpers.latent import (
-    Chart,
-    decode_codes,
-    encode_pictures,
-    frozen_decoder,
-    known_curve,
-    sample_fitted,
-    sample_prior,
-)
+from vae_helpers.latent import Chart, decode_codes, encode_pictures, frozen_decoder, known_curve, samples_by_kind
 from vae_helpers.model import BetaVAE
 from vae_helpers.scores.drawability import drawability, share_drawable
 from vae_helpers.scores.trust import LEARNT, spread_rows
@@ -40,11 +32,8 @@ def frames_by_kind(
     frames = {RECONSTRUCTIONS: decode_codes(decoder, mu[spread_rows(np.arange(len(mu)), n)])}
     for kind, middles in _middles(model, pictures, mu, chart, n, seed).items():
         frames[f"{kind} middles"] = decode_codes(decoder, middles)
-    frames["prior samples"] = sample_prior(model, n, seed)
-    frames["fitted samples"] = sample_fitted(model, mu, logvar, n, seed)
-    if chart is not None:
-        frames["chart samples"] = decode_codes(decoder, chart.sample(n, seed))
-    return frames
+    samples = samples_by_kind(model, mu, logvar, chart, n, seed)
+    return frames | {f"{kind} samples": drawn for kind, drawn in samples.items()}
 
 
 def drawability_by_kind(

@@ -18,7 +18,7 @@ from vae_helpers.show.figures import (
     show_traversals,
 )
 from vae_helpers.show.map_figure import show_map
-from vae_helpers.show.path_figures import show_factors, show_inspection
+from vae_helpers.show.path_figures import show_factors, show_inspection, show_samples
 from vae_helpers.show.score_figures import show_factor_map, show_rate_distortion, show_scores
 from vae_helpers.show.scrubber import embedded, scrubber_html
 from vae_helpers.show.trust_figures import show_kinds, show_trust
@@ -44,6 +44,7 @@ __all__ = [
     "show_rate_distortion",
     "show_reconstructions",
     "show_rows",
+    "show_samples",
     "show_scores",
     "show_traversals",
     "show_trust",

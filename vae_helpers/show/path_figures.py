@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import FactorReader, PathReport
+from vae_helpers.latent import BROKEN, FactorReader, PathReport, Soundness
 from vae_helpers.show.style import BAD, FAINT, FAIR, GOOD, INK, bare, closed, plain, subplots
 
 _COLOURS = ("#2f80d0", "#dd7a1e", "#4c8c6b", "#8e5ea2", "#7f6a55", "#c8553d")
@@ -67,6 +67,38 @@ def show_factors(reports: dict[str, PathReport], reader: FactorReader, best: int
         _paint_factor(axis, reports, reader, which)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
+    return closed(figure, title)
+
+
+def show_samples(
+    samples: Mapping[str, np.ndarray], soundness: Soundness | None = None, shown: int = 12, title: str = ""
+) -> Figure:
+    """The first `shown` samples of each kind, `{kind: uint8 (n, H, W, 3)}`, a row each.
+
+    With a `soundness` the verdict stands under each as in `show_inspection`, and beside a row the share of all n that
+    passes (is not broken). Raises InputError for no kind, or one without pictures.
+    """
+    if not samples or not all(map(len, samples.values())):
+        raise InputError("there are no samples to show: give at least one picture of each kind.")
+    columns = max(min(len(pictures), shown) for pictures in samples.values())
+    heights = [_HEIGHTS["frames"]] + [_HEIGHTS["verdict"]] * (soundness is not None)
+    side = min(1.1, 11 / columns)
+    figure, axes = subplots(
+        len(samples) * len(heights),
+        1,
+        figsize=(side * columns + 1.6, side * len(samples) * sum(heights) + 0.3 * bool(title)),
+        height_ratios=heights * len(samples),
+        squeeze=False,
+    )
+    figure.get_layout_engine().set(h_pad=0.01, hspace=0.01)  # type: ignore[call-arg]
+    for (kind, pictures), (first, *below) in zip(samples.items(), axes[:, 0].reshape(len(samples), -1)):
+        _paint_strip(first, pictures[:columns])
+        label = kind
+        for axis in below:
+            verdict = soundness.judge(pictures)
+            _paint_verdict(axis, verdict.error[:columns], verdict.level[:columns])
+            label = f"{kind}\n{(verdict.level < BROKEN).mean():.0%} of {len(pictures)}\npass the check"
+        first.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9, color=INK)
     return closed(figure, title)
 
 

@@ -1,0 +1,56 @@
+import numpy as np
+import torch
+
+from vae_helpers.latent import (
+    decode_codes,
+    encode_pictures,
+    reconstruct,
+    sample_chart,
+    sample_fitted,
+    sample_posterior,
+    sample_prior,
+    samples,
+    samples_by_kind,
+)
+
+
+def test_looking_twice_shows_the_same(small_model, noise_pictures):
+    for look in (
+        lambda: reconstruct(small_model, noise_pictures),
+        lambda: sample_prior(small_model, 5, seed=3),
+        lambda: sample_posterior(small_model, noise_pictures, seed=3),
+    ):
+        assert np.array_equal(look(), look())
+    assert not np.array_equal(sample_prior(small_model, 5, seed=3), sample_prior(small_model, 5, seed=4))
+
+
+def test_fitted_samples_lie_where_the_codes_lie(small_model, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(samples, "decode_codes", lambda model, codes: drawn.append(codes))
+    mu = torch.randn(5000, 1) * torch.tensor([[2.0, -2.0, 0.0]]) + torch.tensor([5.0, 0.0, 1.0])  # one line in three
+    noise = 2.0  # as large as the scatter of the means: a sample without it would be seen
+    sample_fitted(small_model, mu, torch.full_like(mu, np.log(noise)), n=20_000, seed=1)
+    codes = drawn[0].double()
+    expected = np.array([[4 + noise, -4, 0], [-4, 4 + noise, 0], [0, 0, noise]])
+    assert np.allclose(codes.mean(0), [5, 0, 1], atol=0.1)
+    assert np.allclose(np.cov(codes.numpy().T), expected, atol=0.2)
+
+
+class _Chart:
+    """Has one code to give, moved by the seed."""
+
+    def sample(self, n, seed=0):
+        return torch.full((n, 8), float(seed))
+
+
+def test_each_kind_of_sample_is_the_one_it_is_called(small_model, noise_pictures):
+    mu, logvar = encode_pictures(small_model, noise_pictures)
+    assert np.array_equal(
+        sample_chart(small_model, _Chart(), 2, seed=3), decode_codes(small_model, torch.full((2, 8), 3.0))
+    )
+    drawn = samples_by_kind(small_model, mu, logvar, _Chart(), n=3, seed=5)
+    assert list(drawn) == ["prior", "fitted", "chart"]
+    assert np.array_equal(drawn["prior"], sample_prior(small_model, 3, 5))
+    assert np.array_equal(drawn["fitted"], sample_fitted(small_model, mu, logvar, 3, 5))
+    assert np.array_equal(drawn["chart"], sample_chart(small_model, _Chart(), 3, 5))
+    assert list(samples_by_kind(small_model, mu, logvar, n=3)) == ["prior", "fitted"]
