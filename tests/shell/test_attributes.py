@@ -69,7 +69,7 @@ def test_a_file_adds_attributes(capsys, at, small_set):
         ("traverse --attribute=", "no name of an attribute"),
         ("traverse --attributes x.csv", "name one, or leave the table out"),
         ("traverse --attribute tail --attributes none.csv", "none.csv cannot be read, because"),
-        ("interpolate 0 1 --attributes x.csv", "--attributes is for --method chart"),
+        ("interpolate 0 1 --method known --attributes x.csv", "--attributes is for --method chart"),
         ("interpolate 0 1 --method straight", "choose one of lerp, slerp, geodesic, known, chart"),
         ("attributes --attributes none.csv", "none.csv cannot be read, because"),
     ],

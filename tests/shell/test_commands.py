@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from vae_helpers.__main__ import main
+from vae_helpers.errors import InputError
+from vae_helpers.latent import walk
 from vae_helpers.runs import Run, load_checkpoint, save_checkpoint
 from vae_helpers.settings import TrainConfig
 from vae_helpers.shell import COMMANDS
@@ -145,6 +147,33 @@ def test_interpolate_takes_every_kind_of_path(capsys, trained, method, ending):
         f"p.{ending}",
     )
     assert status == 0 and f"p.{ending}" in out and Path(f"p.{ending}").stat().st_size > 1000
+
+
+def test_interpolate_chooses_the_soundest_kind_that_can_be_drawn(capsys, trained, photos, monkeypatch):
+    ends = sorted((photos / "cat").glob("*.jpg"))[:2]
+    where = ("interpolate", *ends, "--run", "small", "--out", trained[0].root, "--steps", 3, "--save")
+    kinds, walked = [], walk
+    monkeypatch.setattr("vae_helpers.latent.walk", lambda *given: kinds.append(given[4]) or walked(*given))
+    assert run(capsys, *where, "1.png")[0] == 0
+
+    def no_chart(*_):
+        raise InputError("no chart can be made here.")
+
+    monkeypatch.setattr("vae_helpers.scores.chart_of_run", no_chart)
+    status, out, error = run(capsys, *where, "2.png")
+    assert status == 0 and "through codes of training pictures: no chart can be made here." in out + error
+    assert run(capsys, *where, "3.png", "--method", "chart")[0] == 2
+
+    def no_pictures(*_, **__):
+        raise InputError("they are gone.")
+
+    monkeypatch.setattr("vae_helpers.runs.open_for_run", no_pictures)
+    status, out, error = run(capsys, *where, "4.png")
+    assert (
+        status == 0
+        and "A straight line: other kinds of path need the run's pictures, and they are gone." in out + error
+    )
+    assert kinds == ["chart", "known", "lerp"]
 
 
 def test_data_reports_on_a_folder_and_asks_for_one(capsys, photos):

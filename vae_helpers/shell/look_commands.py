@@ -28,10 +28,9 @@ def add_interpolate(sub: Parser) -> None:
     sub.take(
         "--method",
         kind=OneOf(METHODS),
-        default="lerp",
         metavar="NAME",
-        help="lerp (straight line), slerp (arc), geodesic (the shortest way in pictures), known (through codes of "
-        "training pictures) or chart (each attribute goes straight)",
+        help="chart (each attribute goes straight), known (through codes of training pictures), lerp (straight line), "
+        "slerp (arc) or geodesic (the shortest way in pictures); default: chart, or else known",
     )
     sub.add_argument("--even", action="store_true", help="the picture changes by the same amount at each step")
     add_attribute_file(sub)
@@ -96,36 +95,49 @@ def run_interpolate(options: argparse.Namespace) -> None:
     from vae_helpers.latent import encode_pictures, walk
     from vae_helpers.show import save_frames
 
-    if options.attributes is not None and options.method != "chart":
+    if options.attributes is not None and options.method not in (None, "chart"):
         raise InputError(f"--attributes is for --method chart, and a {options.method} needs none: leave it out.")
     run, model, saved = load(options)
-    pictures, context = None, None
-    if options.method != "lerp" or any(map(names_number, options.pictures)):  # a straight line needs its two ends only
-        pictures, context = _pictures_and_context(options, run, model, saved)
+    pictures, context, kind = _what_a_path_needs(options, run, model, saved)
     ends = [picture(text, model, pictures) for text in options.pictures]
     (a, b), _ = encode_pictures(model, np.stack(ends))
-    way = walk(model, a, b, options.steps, options.method, context, options.even)
-    list_files([save_frames(way.frames, target(options, options.save, run.plots / f"{options.method}.png"))])
+    way = walk(model, a, b, options.steps, kind, context, options.even)
+    list_files([save_frames(way.frames, target(options, options.save, run.plots / f"{kind}.png"))])
 
 
-def _pictures_and_context(options: argparse.Namespace, run, model, saved: dict):
-    """The run's pictures and what a path needs of them; None twice where they are not to be had and not needed."""
+def _what_a_path_needs(options: argparse.Namespace, run, model, saved: dict):
+    """`(pictures, PathContext, kind)`: the run's pictures, what the path needs of them, and its kind.
+
+    Pictures and context are None where they are not to be had and not needed.
+    """
     from vae_helpers.files import say
     from vae_helpers.latent import PathContext, encode_pictures
 
+    kind, numbers = options.method, any(map(names_number, options.pictures))
+    if kind == "lerp" and not numbers:  # a straight line needs its two ends only
+        return None, None, kind
     try:
         pictures = pictures_of(options, run, saved)
     except InputError as problem:
-        if options.data or any(map(names_number, options.pictures)) or options.method in ("known", "chart"):
+        if options.data or options.attributes or numbers or kind in ("known", "chart"):
             raise
+        if kind is None:
+            say(f"A straight line: other kinds of path need the run's pictures, and {problem}")
+            return None, None, "lerp"
         say(f"Active latents are known from the run's pictures only, and {problem} The path counts all latents.")
-        return None, None
-    if options.method == "chart":
-        return pictures, PathContext(chart=chart_of(options, run, model, saved, pictures)[0])
+        return None, None, kind
+    if kind in (None, "chart"):
+        try:
+            return pictures, PathContext(chart=chart_of(options, run, model, saved, pictures)[0]), "chart"
+        except InputError as problem:
+            if kind or options.attributes:
+                raise
+            say(f"A path through codes of training pictures: {problem}")
+            kind = "known"
     known = None
-    if options.method == "known":
+    if kind == "known":
         known, _ = encode_pictures(model, pictures.pictures[pictures.split.train[:_KNOWN]])
-    return pictures, PathContext(_summary(model, pictures).active, known=known)
+    return pictures, PathContext(_summary(model, pictures).active, known=known), kind
 
 
 def run_traverse(options: argparse.Namespace) -> None:
