@@ -83,7 +83,7 @@ def save_paths(
         figures.save(figures.show_rows(list(paths.values()), list(paths), title), run.plots / "interpolations.png")
     ]
     kinds = tuple(dict.fromkeys(("lerp", "slerp", kind)))
-    reports = compare_paths(model, *ends[0], steps, context, soundness, kinds=kinds)
+    reports = compare_paths(model, ends[0, 0], ends[0, 1], steps, context, soundness, kinds=kinds)
     written.append(figures.save(show_inspection(reports), run.plots / "kinds_of_path.png"))
     loop = chain(model, stops, 13, kind, context, even=True, closed=True)
     names = ("path.gif", "path.webp", "path.html")

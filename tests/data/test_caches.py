@@ -6,7 +6,7 @@ import stat
 
 import numpy as np
 import pytest
-from PIL import Image
+from picture_files import fill
 
 from vae_helpers.__main__ import main
 from vae_helpers.data import (
@@ -21,14 +21,6 @@ from vae_helpers.data import (
 )
 from vae_helpers.data import folder_cache as folders
 from vae_helpers.files import only_builder
-
-
-def fill(folder, rows):
-    folder.mkdir(exist_ok=True)
-    for row in rows:
-        small = np.random.default_rng(row).integers(0, 256, (6, 6, 3), np.uint8)
-        Image.fromarray(small).resize((40, 40), Image.Resampling.BICUBIC).save(folder / f"{row}.png")
-    return folder
 
 
 @pytest.fixture

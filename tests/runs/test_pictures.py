@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from picture_files import fill
 from small import SMALL
 
 from vae_helpers.__main__ import main
@@ -30,15 +30,6 @@ from vae_helpers.runs import (
 from vae_helpers.runs import pictures as identity
 from vae_helpers.settings import TrainConfig
 from vae_helpers.widgets import runs_on
-
-
-def fill(folder, rows):
-    """A picture of 40 pixels for each number, the same whenever it is asked for."""
-    folder.mkdir(exist_ok=True)
-    for row in rows:
-        small = np.random.default_rng(row).integers(0, 256, (6, 6, 3), np.uint8)
-        Image.fromarray(small).resize((40, 40), Image.Resampling.BICUBIC).save(folder / f"{row}.png")
-    return folder
 
 
 @pytest.fixture
