@@ -25,6 +25,7 @@ from vae_helpers.widgets.parts import (
     caption_text,
     captioned,
     choice,
+    describe,
     picture,
     row,
     save_row,
@@ -37,6 +38,7 @@ from vae_helpers.widgets.parts import (
 )
 
 _VIEW, _STRIP_WIDTH, _MOST, _PAGE = 200, 640, 6, 12
+_ABREAST = 3  # runs whose pictures shrink to stay beside each other; more wrap
 _ENOUGH = 64  # pictures that tell which latents are active
 _COLOURS = ("#2f80d0", "#dd7a1e", "#4c8c6b", "#8e5ea2", "#7f6a55", "#c8553d")
 
@@ -107,7 +109,7 @@ class BetaDial(PairPicker):
         self._active = [summarise(*encode_pictures(model, pictures[:_ENOUGH])).active for model in self._models]
         self.method_row, self.method = choice(PathContext().kinds, "Path", 92)
         self.steps, self.typed_steps = slider_and_number(12, 2, 24, "Steps", 240)
-        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH)
+        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", None)
         self.frame.add_class("vae-dial-frame")
         self.frames: list[np.ndarray] = []
         self.arrange(*self._lay_out())
@@ -123,10 +125,14 @@ class BetaDial(PairPicker):
 
     def _lay_out(self) -> list[widgets.Widget]:
         self.views = [picture(_VIEW, f"vae-run-{k}") for k in range(len(self.runs))]
+        for view, run in zip(self.views, self.runs):
+            describe(view, f"the frame under β = {run.beta:g}")
         columns, self.view_captions = zip(*(captioned(view, _VIEW) for view in self.views))
+        ends = self.original_boxes
+        pictures = row(ends[0], *columns, ends[1], gap="8px", align="flex-start", wrap=len(self.runs) > _ABREAST)
         self.strips = [strip(f"vae-run-strip-{k}") for k in range(len(self.runs))]
         labelled = [
-            row(widgets.HTML(_run_label(run, colour), layout=widgets.Layout(width="200px")), each, wrap=False)
+            row(widgets.HTML(_run_label(run, colour), layout=widgets.Layout(width="200px")), each)
             for run, each, colour in zip(self.runs, self.strips, _COLOURS)
         ]
         curve = widgets.HTML(_curve(self.runs))
@@ -137,7 +143,7 @@ class BetaDial(PairPicker):
             self.gallery,
             title("The same walk under every run", "the slider moves all of them"),
             row(self.method_row, self.steps, self.typed_steps, gap="8px"),
-            row(self.original_boxes[0], *columns, self.original_boxes[1], gap="8px", align="flex-start"),
+            pictures,
             row(self.frame, self.typed_frame, wrap=False),
             *labelled,
             title(
@@ -167,7 +173,9 @@ class BetaDial(PairPicker):
         lengths = ", ".join(
             f"{picture_length(frames):.0f} (β = {run.beta:g})" for run, frames in zip(self.runs, self.frames)
         )
-        self.say(f"A is {a}, B is {b}; lengths in grey levels: {lengths}.")
+        same = "A and B are the same picture, so nothing changes on the way: pick another A or B. "
+        told = f"A is {a}, B is {b}; lengths in grey levels: {lengths}."
+        self.say(f"{same if self.a.value == self.b.value else ''}{told}")
 
     def close(self) -> None:
         """Take it off the page and let its copies of the models go."""
@@ -215,7 +223,8 @@ def _curve(runs: Sequence[DialRun], width: int = 520, height: int = 220) -> str:
         for i, run in enumerate(runs)
     )
     return (
-        f'<svg class="vae-curve" width="{width}" height="{height}" role="img" aria-label="rate against distortion">'
+        f'<svg class="vae-curve" viewBox="0 0 {width} {height}" width="{width}" role="img" '
+        'aria-label="rate against distortion">'
         f'<path d="M50 10V{height - 25}H{width - 10}"/><polyline points="{line}"/>{dots}'
         f'<text x="{width - 10}" y="{height - 8}" text-anchor="end">rate (KL), nats</text>'
         f'<text x="14" y="{height - 30}" transform="rotate(-90 14 {height - 30})">distortion, nats</text></svg>'

@@ -41,8 +41,8 @@ class MapExplorer(ShownInCells):
         self._drawn, self._back, self._marked = (widgets.HTML() for _ in range(3))
         self._hidden = set()
         self.buttons: dict[int, widgets.Button] = {}  # by picture
-        self._field = widgets.Box(layout=widgets.Layout(width=f"{_WIDTH}px", height=f"{_HEIGHT}px"))
-        self._field.add_class("vae-map")
+        self._field = widgets.Box(layout=widgets.Layout(width="100%", max_width=f"{_WIDTH}px"))
+        self._field.add_class("vae-map")  # its --vae-u is a pixel of _WIDTH, so that it shrinks with the page
         self.note = widgets.HTML()
         self.children = [
             style_sheet(),
@@ -127,7 +127,7 @@ class MapExplorer(ShownInCells):
             if i not in self.buttons:
                 self.buttons[i] = self._button(int(i))
         rules = [
-            f".{self._key}-{i}{{left:{places[i, 0] - _THUMB / 2:.0f}px;top:{places[i, 1] - _THUMB / 2:.0f}px;"
+            f".{self._key}-{i}{{left:calc({places[i, 0]:.0f}*var(--vae-u));top:calc({places[i, 1]:.0f}*var(--vae-u));"
             f'background-image:url("{data_uri(self.pair.pictures[i], _THUMB)}")}}'
             for i in chosen
         ]
@@ -159,7 +159,7 @@ class MapExplorer(ShownInCells):
             f'y="{places[i, 1] - _THUMB / 2 - 4:.1f}">{label}</text>'
             for i, label in zip(ends, "AB")
         )
-        drawing = f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="the path from A to B">'
+        drawing = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="the path from A to B">'
         self._back.value = f'{drawing}<g class="vae-dots">{dots}</g>{line}{names}</svg>'
         rings = [
             f".vae-explorer .vae-map button.{self._key}-{i}{{box-shadow:0 0 0 3px var(--vae-{label})}}"
@@ -171,7 +171,6 @@ class MapExplorer(ShownInCells):
         thumb = widgets.Button(
             description=str(index),
             tooltip=str(self.pair.names[index]),
-            layout=widgets.Layout(width=f"{_THUMB}px", height=f"{_THUMB}px"),
         )
         thumb.add_class(f"{self._key}-{index}")
         self.pair.act_on(thumb, lambda: self.pair.pick(index))

@@ -19,12 +19,12 @@ from vae_helpers.widgets.frame import Explorer
 from vae_helpers.widgets.gallery import Gallery
 from vae_helpers.widgets.meters import in_words, meter_note, meters
 from vae_helpers.widgets.parts import (
-    LARGE,
     button,
     caption_text,
     captioned,
     choice,
     enlarge_button,
+    describe,
     number,
     picture,
     row,
@@ -66,6 +66,8 @@ class PairPicker(Explorer):
         self.gallery = Gallery(self, page_size, self.pick)
         self.originals = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
         self.original_boxes, self.original_captions = zip(*(captioned(image, SIDE) for image in self.originals))
+        for image, label in zip(self.originals, "AB"):
+            describe(image, f"{label}, the picture itself")
         self.act_on(self.swap, self._swap)
 
     @property
@@ -128,9 +130,9 @@ class PairExplorer(PairPicker):
         self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 200)
         self.even = _checkbox("equal steps")
         self.show_nearest = _checkbox("nearest training pictures")
-        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 84)
+        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", None)
         self.frame.add_class("vae-frame")
-        self.view = picture(LARGE, "vae-view")
+        self.view = picture(None, "vae-view")
         self.strip, self.nearest = strip("vae-strip"), strip("vae-nearest")
         self.meter, self.film = widgets.HTML(), widgets.HTML()
         self.film.add_class("vae-film")
@@ -152,33 +154,40 @@ class PairExplorer(PairPicker):
         )
 
     def _lay_out(self) -> list[widgets.Widget]:
-        self.ends = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
-        boxes, captions = zip(*(captioned(image, SIDE) for image in self.ends))
-        for caption, label in zip(captions, "AB"):
-            caption.value = caption_text(label, "reconstructed", label.lower())
-        middle, self.view_caption = captioned(self.view, LARGE)
-        sides = [widgets.VBox(both, layout=widgets.Layout(grid_gap="4px")) for both in zip(self.original_boxes, boxes)]
-        pictures = row(sides[0], middle, sides[1], self.film, gap="16px", align="flex-start")
         measured = [self.meter] * (self.data.support is not None or self._soundness is not None)
         remembered = [self.show_nearest, self.nearest] * (self.data.training_pictures is not None)
+        walking = row(self._lay_out_pictures(), self.film, gap="16px", align="flex-start")
         return [
             style_sheet(),
             title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
             row(self.target_row, self.a, self.b, self.swap, self.random_pair, self.seed, gap="8px"),
             self.gallery,
-            title(
-                "Walk from A to B",
-                "every frame is decoded beforehand; on the right the same as a film that needs no kernel",
-            ),
+            title("Walk from A to B", "every frame is decoded beforehand; the film beside it needs no kernel"),
             row(self._method_row, self.even, self.steps, self.typed_steps, gap="8px"),
-            pictures,
-            row(self.frame, self.typed_frame, wrap=False),
+            walking,
             self.strip,
             *measured,
             *remembered,
-            row(save_row(self, self.save), enlarge_button(self.view, self.view_caption, LARGE, 2 * LARGE), gap="16px"),
+            row(save_row(self, self.save), enlarge_button(self), gap="16px"),
             self.status,
         ]
+
+    def _lay_out_pictures(self) -> widgets.VBox:
+        """A, the frame and B beside each other, and the frame's slider right under them."""
+        self.ends = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
+        boxes, captions = zip(*(captioned(image, SIDE) for image in self.ends))
+        for image, caption, label in zip(self.ends, captions, "AB"):
+            describe(image, f"{label}, reconstructed")
+            caption.value = caption_text(label, "reconstructed", label.lower())
+        middle, self.view_caption = captioned(self.view, None, "vae-view-box")
+        describe(self.view, "the frame chosen by the slider")
+        sides = [widgets.VBox(both) for both in zip(self.original_boxes, boxes)]
+        for side in sides:
+            side.add_class("vae-side")
+        pictures = row(sides[0], middle, sides[1], gap="12px", align="flex-start", wrap=False)
+        together = widgets.VBox([pictures, row(self.frame, self.typed_frame, wrap=False)])
+        together.add_class("vae-walk")
+        return together
 
     def _connect(self) -> None:
         for control in (self.a, self.b, self.method, self.steps, self.even):
@@ -224,8 +233,9 @@ class PairExplorer(PairPicker):
         self.frame.max = self.typed_frame.max = steps - 1
         self._stale.update(("frame", "verdict", "strips", "film"))
         a, b = (self.names[index] for index in self.pair)
+        same = "A and B are the same picture, so nothing changes on the way: pick another A or B. "
         self.say(
-            f"A is {a}, B is {b}: {steps} frames by {self.method.value}, decoded in {milliseconds:.0f} ms; the "
+            f"{same if self.a.value == self.b.value else ''}A is {a}, B is {b}: {steps} frames by {self.method.value}, decoded in {milliseconds:.0f} ms; the "
             f"picture changes by {self.report.picture_length:.0f} grey levels in all, its largest step is "
             f"{self.report.unevenness:.2f} × the mean."
         )
@@ -277,10 +287,10 @@ class PairExplorer(PairPicker):
 
     def save(self, ending: str) -> Path:
         """Write the frames as this kind of file, such as ".gif", and return where."""
-        name = f"path_{self.a.value}_{self.b.value}_{self.method.value}{'_even' * self.even.value}{ending}"
+        file = f"path_{self.a.value}_{self.b.value}_{self.method.value}{'_even' * self.even.value}{ending}"
         return save_frames(
             self.frames,
-            self.new_file(name),
+            self.new_file(file),
             captions=self._frame_captions(),
             title=f"From {short(self.names[self.a.value])} to {short(self.names[self.b.value])}, {self.method.value}",
         )
