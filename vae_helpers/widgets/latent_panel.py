@@ -117,8 +117,12 @@ class LatentPanel(Explorer):
         live, caption = captioned(self.live, None)
         caption.value = caption_text("Live", "the start with the sliders' values")
         describe(self.live, "live: the start with the sliders' values")
+        now = widgets.VBox([live, *meter])
+        now.add_class("vae-live-now")
         beneath = row(self.refine, self.refine_steps, enlarge_button(self), gap="4px")
-        together = widgets.VBox([live, row(*boxes, gap="2px", align="flex-start", wrap=False), *meter, beneath])
+        start = widgets.VBox([row(*boxes, gap="2px", align="flex-start", wrap=False), beneath])
+        start.add_class("vae-start")
+        together = widgets.VBox([now, start])
         together.add_class("vae-live-box")
         return together
 
