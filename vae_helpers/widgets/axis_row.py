@@ -19,6 +19,7 @@ from vae_helpers.widgets.parts import describe, row, show, strip
 Value = float | str  # of a category: the choice's name
 TILES = 5  # pictures of a strip
 _LABEL, _TILE = 204, 40  # CSS pixels: a label's width, a tile's side
+STRIP_WIDTH = TILES * _TILE
 _PLACES = 9  # values of a range that are checked
 
 
@@ -40,9 +41,8 @@ class AxisRow:
 
     def __init__(self, explorer: Explorer, axis: Axis, label: str):
         self.axis, self._explorer = axis, explorer
-        self.strip = strip("vae-does")
-        self.strip.layout.width = f"{TILES * _TILE}px"
-        describe(self.strip, f"what {printable(axis.name)} does")
+        self.strip = strip(f"what {printable(axis.name)} does", "vae-does")
+        self.strip.layout.width = f"{STRIP_WIDTH}px"
         self.box = self._controls(label)
         self.box.add_class("vae-axis")
 

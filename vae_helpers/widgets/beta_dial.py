@@ -17,15 +17,14 @@ from vae_helpers.files import say
 from vae_helpers.latent import PathContext, encode_pictures, picture_length, summarise, walk
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run, difference, list_runs, load_run
-from vae_helpers.show import save_frames
+from vae_helpers.show import embedded, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData
 from vae_helpers.widgets.frame import frozen_copy
-from vae_helpers.widgets.pair import PairPicker
+from vae_helpers.widgets.pair import SAME_PICTURE, PairPicker
 from vae_helpers.widgets.parts import (
     caption_text,
     captioned,
     choice,
-    describe,
     picture,
     row,
     save_row,
@@ -36,8 +35,10 @@ from vae_helpers.widgets.parts import (
     style_sheet,
     title,
 )
+from vae_helpers.widgets.saved import SavedView
 
 _VIEW, _STRIP_WIDTH, _MOST, _PAGE = 200, 640, 6, 12
+_FILM = 240  # CSS pixels of a run in the saved view
 _ABREAST = 3  # runs whose pictures shrink to stay beside each other; more wrap
 _ENOUGH = 64  # pictures that tell which latents are active
 _COLOURS = ("#2f80d0", "#dd7a1e", "#4c8c6b", "#8e5ea2", "#7f6a55", "#c8553d")
@@ -84,7 +85,7 @@ class BetaDial(PairPicker):
     pictures of different sizes.
     """
 
-    stages = ("gallery", "paths", "frame")
+    stages = ("gallery", "paths", "frame", "saved")
 
     def __init__(
         self,
@@ -124,20 +125,19 @@ class BetaDial(PairPicker):
         return f"BetaDial of {len(self.runs)} runs: A = {self.a.value}, B = {self.b.value}, {self.method.value}"
 
     def _lay_out(self) -> list[widgets.Widget]:
-        self.views = [picture(_VIEW, f"vae-run-{k}") for k in range(len(self.runs))]
-        for view, run in zip(self.views, self.runs):
-            describe(view, f"the frame under β = {run.beta:g}")
+        betas = [f"β = {run.beta:g}" for run in self.runs]
+        self.views = [picture(f"the frame under {beta}", _VIEW, f"vae-run-{k}") for k, beta in enumerate(betas)]
         columns, self.view_captions = zip(*(captioned(view, _VIEW) for view in self.views))
         ends = self.original_boxes
         pictures = row(ends[0], *columns, ends[1], gap="8px", align="flex-start", wrap=len(self.runs) > _ABREAST)
-        self.strips = [strip(f"vae-run-strip-{k}") for k in range(len(self.runs))]
+        self.strips = [strip(f"the frames under {beta}", f"vae-run-strip-{k}") for k, beta in enumerate(betas)]
         labelled = [
             row(widgets.HTML(_run_label(run, colour), layout=widgets.Layout(width="200px")), each)
             for run, each, colour in zip(self.runs, self.strips, _COLOURS)
         ]
         curve = widgets.HTML(_curve(self.runs))
         return [
-            style_sheet(),
+            style_sheet(self),
             title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
             row(self.target_row, self.a, self.b, self.swap, gap="8px"),
             self.gallery,
@@ -168,14 +168,13 @@ class BetaDial(PairPicker):
             show_strip(each, frames[shown], _STRIP_WIDTH)
         self.show_originals()
         self.frame.max = self.typed_frame.max = steps - 1
-        self._stale.add("frame")
+        self._stale.update(("frame", "saved"))
         a, b = (self.names[index] for index in self.pair)
         lengths = ", ".join(
             f"{picture_length(frames):.0f} (β = {run.beta:g})" for run, frames in zip(self.runs, self.frames)
         )
-        same = "A and B are the same picture, so nothing changes on the way: pick another A or B. "
         told = f"A is {a}, B is {b}; lengths in grey levels: {lengths}."
-        self.say(f"{same if self.a.value == self.b.value else ''}{told}")
+        self.say(SAME_PICTURE if self.a.value == self.b.value else told)
 
     def close(self) -> None:
         """Take it off the page and let its copies of the models go."""
@@ -187,6 +186,14 @@ class BetaDial(PairPicker):
         for view, caption, run, frames in zip(self.views, self.view_captions, self.runs, self.frames):
             show(view, frames[at])
             caption.value = caption_text(f"β = {run.beta:g}", run.name)
+
+    def saved_view(self) -> SavedView | None:
+        """A film of all runs beside each other, and the first one's strip as a still."""
+        if not self.frames:
+            return None
+        betas = ", ".join(f"{run.beta:g}" for run in self.runs)
+        film = scrubber_html(np.concatenate(self.frames, axis=2), title=f"β = {betas}")
+        return SavedView(embedded(film, _FILM * len(self.runs), _FILM + 120), self.strips[0].value)
 
     def _save(self, ending: str) -> Path:
         """All runs' frames beside each other; as a strip, under each other."""

@@ -6,12 +6,15 @@ of its model, so cells that are run again and again would fill the memory.
 
 from __future__ import annotations
 
+import uuid
 import weakref
 from typing import NamedTuple
 
 import ipywidgets as widgets
 from IPython import get_ipython
 from torch import nn
+
+from vae_helpers.widgets.saved import SavedView, in_cell, publish
 
 
 class CellRun(NamedTuple):
@@ -77,19 +80,43 @@ def inside(root: object, without: object = None) -> list[widgets.Widget]:
 
 
 class ShownInCells(widgets.VBox):
-    """A box that is closed when the cells that showed it have all been run again."""
+    """A box that is closed when the cells that showed it have all been run again.
+
+    `saved_key` marks its saved view in the cells' outputs.
+    """
+
+    def __init__(self, *arguments, **options):
+        self.saved_key, self._published = f"vae-saved-{uuid.uuid4().hex[:8]}", False
+        super().__init__(*arguments, **options)
 
     def stay(self) -> None:
         """The cell that runs now shows this, and whatever it is made of."""
         claim(self)
 
+    def saved_view(self) -> SavedView | None:
+        """What readers of the saved notebook see without a kernel; None where there is nothing to see yet."""
+        return None
+
+    def update_saved_view(self) -> None:
+        """Bring what the cells' outputs keep up to date."""
+        view = self.saved_view() if self._published else None
+        if view is not None:
+            publish(view, self.saved_key, update=True)
+
+    def _shown(self) -> None:
+        self.stay()
+        view = self.saved_view() if in_cell() else None
+        if view is not None:
+            publish(view, self.saved_key)
+            self._published = True
+
     if hasattr(widgets.VBox, "_repr_mimebundle_"):  # ipywidgets 8
 
         def _repr_mimebundle_(self, *arguments, **options):
-            self.stay()
+            self._shown()
             return super()._repr_mimebundle_(*arguments, **options)
     else:
 
         def _ipython_display_(self, *arguments, **options):
-            self.stay()
+            self._shown()
             return super()._ipython_display_(*arguments, **options)

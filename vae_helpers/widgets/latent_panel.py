@@ -21,10 +21,10 @@ from vae_helpers.widgets.parts import (
     button,
     caption_text,
     captioned,
+    checkbox,
     choice,
     difference,
     enlarge_button,
-    describe,
     number,
     picture,
     row,
@@ -67,12 +67,7 @@ class LatentPanel(Explorer):
         )
         self.undo = button("Undo", 64)
         self.random_values, self.seed = button("Random values", 136), number(0, 0, 2**31 - 1, "seed", 100)
-        self.keep_sound = widgets.Checkbox(
-            value=self._soundness is not None,
-            description="ranges end where pictures break",
-            indent=False,
-            layout=widgets.Layout(width="auto"),
-        )
+        self.keep_sound = checkbox("ranges end where pictures break", self._soundness is not None)
         self.refine_steps, self.refine = number(20, 0, 100, "steps", 96), button("Refine", 72)
         self.state = widgets.Text(
             description="State",
@@ -80,7 +75,11 @@ class LatentPanel(Explorer):
             style={"description_width": "initial"},
             layout=widgets.Layout(width="100%"),
         )
-        self.live, self.meter, self.panel = picture(None, "vae-live"), widgets.HTML(), widgets.VBox()
+        self.live, self.meter, self.panel = (
+            picture("live: the start with the sliders' values", None, "vae-live"),
+            widgets.HTML(),
+            widgets.VBox(),
+        )
         self.panel.add_class("vae-axes")
 
     def lay_out(self) -> list[widgets.Widget]:
@@ -91,32 +90,30 @@ class LatentPanel(Explorer):
         moving.add_class("vae-move")
         beside = [self.keep_sound] if self._soundness is not None else []
         return [
-            style_sheet(),
+            style_sheet(self),
             title("Start from a picture", "click a thumbnail, or Tab to it and press Enter; or type a number"),
             self.gallery,
-            row(self.start, widgets.Label("or your own photo"), self.photo, gap="8px"),
+            row(self.start, widgets.Label("or your own photo"), self.photo, gap="8px", align="flex-start"),
             row(self.to_picture, self.to_mean, self.to_random, self.start_seed, self.temperature, gap="8px"),
             title("Move it", "the pictures beside a slider show what it does, from its left end to its right"),
             row(self.kind_row, self.count, gap="8px"),
             self.maker,
             row(self.undo, self.random_values, self.seed, *beside, gap="8px"),
             moving,
-            *[widgets.HTML(meter_note(judged, placed))] * (judged or placed),
+            *([widgets.HTML(meter_note(judged, placed))] if judged or placed else []),
             save_row(self, self._save, "Save the sweep of what was moved last as"),
             self.state,
             self.status,
         ]
 
     def _lay_out_pictures(self, meter: Sequence[widgets.Widget]) -> widgets.VBox:
-        self.original = picture(_SMALL, "vae-edge-a", "vae-original")
-        self.rebuilt, self.lost = picture(_SMALL), picture(_SMALL)
+        self.original = picture("the start itself", _SMALL, "vae-edge-a", "vae-original")
+        self.rebuilt = picture("the start, rebuilt from its code", _SMALL)
+        self.lost = picture("what rebuilding lost: white is nothing", _SMALL)
         small = (self.original, self.rebuilt, self.lost)
-        for image, what in zip(small, ("the start itself", "the start, rebuilt", "what was lost: white is nothing")):
-            describe(image, what)
         boxes, self.captions = zip(*(captioned(image, _SMALL) for image in small))
         live, caption = captioned(self.live, None)
         caption.value = caption_text("Live", "the start with the sliders' values")
-        describe(self.live, "live: the start with the sliders' values")
         now = widgets.VBox([live, *meter])
         now.add_class("vae-live-now")
         beneath = row(self.refine, self.refine_steps, enlarge_button(self), gap="4px")

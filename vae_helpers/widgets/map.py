@@ -14,6 +14,7 @@ from vae_helpers.widgets.cells import ShownInCells, claim, inside
 from vae_helpers.widgets.frame import answer_beside_cells
 from vae_helpers.widgets.pair import PairExplorer
 from vae_helpers.widgets.parts import button, choice, data_uri, row, save_row, style_sheet, title
+from vae_helpers.widgets.saved import SavedView, figure, map_still
 
 _WIDTH, _HEIGHT, _THUMB, _EDGE = 912, 520, 48, 30  # CSS pixels
 
@@ -45,7 +46,7 @@ class MapExplorer(ShownInCells):
         self._field.add_class("vae-map")  # its --vae-u is a pixel of _WIDTH, so that it shrinks with the page
         self.note = widgets.HTML()
         self.children = [
-            style_sheet(),
+            style_sheet(self),
             self._drawn,
             self._marked,
             title("Pick two pictures on the map", "click, or Tab and Enter: A and B in turn; or type two numbers"),
@@ -143,6 +144,7 @@ class MapExplorer(ShownInCells):
             + "</span>"
         )
         self._show_path()
+        self.update_saved_view()
 
     def _show_path(self) -> None:
         """Dots, the path of the pair explorer, and where A and B lie."""
@@ -167,11 +169,14 @@ class MapExplorer(ShownInCells):
         ]
         self._marked.value = f"<style>{''.join(rings)}</style>"
 
+    def saved_view(self) -> SavedView | None:
+        """The map as a picture."""
+        shown = self.with_thumbnail
+        still = map_still(self.pair.pictures[shown], self._places()[shown], (_WIDTH, _HEIGHT), _THUMB)
+        return SavedView(figure(still, f"{len(shown)} pictures on a map by {self.kind.value}", _WIDTH), still)
+
     def _button(self, index: int) -> widgets.Button:
-        thumb = widgets.Button(
-            description=str(index),
-            tooltip=str(self.pair.names[index]),
-        )
+        thumb = widgets.Button(description=str(index), tooltip=str(self.pair.names[index]))
         thumb.add_class(f"{self._key}-{index}")
         self.pair.act_on(thumb, lambda: self.pair.pick(index))
         answer_beside_cells(thumb)

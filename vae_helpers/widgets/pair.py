@@ -22,9 +22,9 @@ from vae_helpers.widgets.parts import (
     button,
     caption_text,
     captioned,
+    checkbox,
     choice,
     enlarge_button,
-    describe,
     number,
     picture,
     row,
@@ -37,8 +37,10 @@ from vae_helpers.widgets.parts import (
     style_sheet,
     title,
 )
+from vae_helpers.widgets.saved import SavedView
 
 SIDE = 128  # CSS pixels: the originals
+SAME_PICTURE = "A and B are the same picture, so nothing changes on the way: pick another A or B."
 
 
 class PairPicker(Explorer):
@@ -64,10 +66,8 @@ class PairPicker(Explorer):
         self.target_row, self.target = choice("AB", "A click sets", 40)
         self.swap = button("Swap", 72)
         self.gallery = Gallery(self, page_size, self.pick)
-        self.originals = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
+        self.originals = [picture(f"{side}, the picture itself", SIDE, f"vae-edge-{side.lower()}") for side in "AB"]
         self.original_boxes, self.original_captions = zip(*(captioned(image, SIDE) for image in self.originals))
-        for image, label in zip(self.originals, "AB"):
-            describe(image, f"{label}, the picture itself")
         self.act_on(self.swap, self._swap)
 
     @property
@@ -94,8 +94,7 @@ class PairPicker(Explorer):
         self.gallery.draw()
 
 
-_STRIP_COLUMNS, _STRIP_WIDTH = 12, 912
-_FILM = 296  # width of the film on the screen, in CSS pixels
+_STRIP_COLUMNS, _STRIP_WIDTH, _FILM = 12, 912, 296  # frames of the strip; its and the film's width in CSS pixels
 
 
 class PairExplorer(PairPicker):
@@ -108,7 +107,7 @@ class PairExplorer(PairPicker):
     `support`; with its training pictures the nearest of them can be shown.
     """
 
-    stages = ("gallery", "path", "frame", "verdict", "strips", "film")
+    stages = ("gallery", "path", "frame", "verdict", "strips", "film", "saved")
 
     def __init__(
         self,
@@ -128,12 +127,13 @@ class PairExplorer(PairPicker):
         self._method_row, self.method = choice(self._context.kinds, "Path", 80)
         self.method.value = self._context.default_kind
         self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 200)
-        self.even = _checkbox("equal steps")
-        self.show_nearest = _checkbox("nearest training pictures")
+        self.even = checkbox("equal steps")
+        self.show_nearest = checkbox("nearest training pictures")
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", None)
         self.frame.add_class("vae-frame")
-        self.view = picture(None, "vae-view")
-        self.strip, self.nearest = strip("vae-strip"), strip("vae-nearest")
+        self.view = picture("the frame that the slider chose", None, "vae-view")
+        self.strip = strip("frames from A to B", "vae-strip")
+        self.nearest = strip("the training pictures nearest to those frames", "vae-nearest")
         self.meter, self.film = widgets.HTML(), widgets.HTML()
         self.film.add_class("vae-film")
         self._listeners = []
@@ -158,7 +158,7 @@ class PairExplorer(PairPicker):
         remembered = [self.show_nearest, self.nearest] * (self.data.training_pictures is not None)
         walking = row(self._lay_out_pictures(), self.film, gap="16px", align="flex-start")
         return [
-            style_sheet(),
+            style_sheet(self),
             title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
             row(self.target_row, self.a, self.b, self.swap, self.random_pair, self.seed, gap="8px"),
             self.gallery,
@@ -174,13 +174,11 @@ class PairExplorer(PairPicker):
 
     def _lay_out_pictures(self) -> widgets.VBox:
         """A, the frame and B beside each other, and the frame's slider right under them."""
-        self.ends = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
+        self.ends = [picture(f"{side}, reconstructed", SIDE, f"vae-edge-{side.lower()}") for side in "AB"]
         boxes, captions = zip(*(captioned(image, SIDE) for image in self.ends))
-        for image, caption, label in zip(self.ends, captions, "AB"):
-            describe(image, f"{label}, reconstructed")
+        for caption, label in zip(captions, "AB"):
             caption.value = caption_text(label, "reconstructed", label.lower())
         middle, self.view_caption = captioned(self.view, None, "vae-view-box")
-        describe(self.view, "the frame chosen by the slider")
         sides = [widgets.VBox(both) for both in zip(self.original_boxes, boxes)]
         for side in sides:
             side.add_class("vae-side")
@@ -231,14 +229,14 @@ class PairExplorer(PairPicker):
         for image, end in zip(self.ends, self.reconstructions):
             show(image, end)
         self.frame.max = self.typed_frame.max = steps - 1
-        self._stale.update(("frame", "verdict", "strips", "film"))
+        self._stale.update(("frame", "verdict", "strips", "film", "saved"))
         a, b = (self.names[index] for index in self.pair)
-        same = "A and B are the same picture, so nothing changes on the way: pick another A or B. "
-        self.say(
-            f"{same if self.a.value == self.b.value else ''}A is {a}, B is {b}: {steps} frames by {self.method.value}, decoded in {milliseconds:.0f} ms; the "
+        told = (
+            f"A is {a}, B is {b}: {steps} frames by {self.method.value}, decoded in {milliseconds:.0f} ms; the "
             f"picture changes by {self.report.picture_length:.0f} grey levels in all, its largest step is "
             f"{self.report.unevenness:.2f} × the mean."
         )
+        self.say(SAME_PICTURE if self.a.value == self.b.value else told)
         for heard in self._listeners:
             heard()
 
@@ -269,6 +267,10 @@ class PairExplorer(PairPicker):
         captions = [in_words(self.verdict, self._distances, k) for k in range(len(self.frames))]
         return captions if any(captions) else []
 
+    def saved_view(self) -> SavedView | None:
+        """The film, and the strip of frames as a still."""
+        return None if self.frames is None else SavedView(self.film.value, self.strip.value)
+
     def _draw_strips(self) -> None:
         """A frame per column, at most twelve, evenly chosen with both ends; the meters stand under them."""
         columns = min(len(self.frames), _STRIP_COLUMNS)
@@ -294,7 +296,3 @@ class PairExplorer(PairPicker):
             captions=self._frame_captions(),
             title=f"From {short(self.names[self.a.value])} to {short(self.names[self.b.value])}, {self.method.value}",
         )
-
-
-def _checkbox(text: str) -> widgets.Checkbox:
-    return widgets.Checkbox(value=False, description=text, indent=False, layout=widgets.Layout(width="auto"))

@@ -18,7 +18,9 @@ from traitlets import Unicode
 from vae_helpers.errors import InputError
 from vae_helpers.settings import ENDINGS
 from vae_helpers.show import tile, to_bytes, video_encoder
+from vae_helpers.widgets.cells import ShownInCells
 from vae_helpers.widgets.frame import Explorer
+from vae_helpers.widgets.saved import hiding
 
 LARGE = 280  # CSS pixels: the main picture where there is space; --vae-view in style.css
 THUMB = 66  # CSS pixels: side of a thumbnail; --vae-thumb in style.css
@@ -26,10 +28,10 @@ _WIDE, _WIDER = "960px", "1240px"  # the most that an explorer takes, also with 
 _BLANK = to_bytes(np.full((1, 1, 3), 232, np.uint8), "jpeg")  # without bytes the browser shows a torn page
 
 
-def style_sheet() -> widgets.HTML:
-    """The style sheet of an explorer; put it among its children."""
+def style_sheet(explorer: ShownInCells) -> widgets.HTML:
+    """The style sheet of an explorer, which also hides its saved view; put it among its children."""
     css = resources.files(__package__).joinpath("style.css").read_text("utf-8")
-    return widgets.HTML(f"<style>{css}</style>", layout=widgets.Layout(display="none"))
+    return widgets.HTML(f"<style>{css}{hiding(explorer.saved_key)}</style>", layout=widgets.Layout(display="none"))
 
 
 def title(text: str, hint: str = "") -> widgets.HTML:
@@ -62,6 +64,11 @@ def button(text: str, width: int) -> widgets.Button:
     return widgets.Button(description=text, layout=widgets.Layout(width=f"{width}px"))
 
 
+def checkbox(text: str, value: bool = False) -> widgets.Checkbox:
+    """A box to tick, with its text right of it."""
+    return widgets.Checkbox(value=value, description=text, indent=False, layout=widgets.Layout(width="auto"))
+
+
 def number(value: int, low: int, high: int, text: str, width: int) -> widgets.BoundedIntText:
     """A typed whole number with its label."""
     return widgets.BoundedIntText(
@@ -74,9 +81,10 @@ def number(value: int, low: int, high: int, text: str, width: int) -> widgets.Bo
     )
 
 
-def picture(width: int | None, *classes: str) -> widgets.Image:
-    """A blank square picture, at most `width` CSS pixels wide, or as wide as its class; bytes are set with `show`."""
-    return _image(widgets.Layout(width=f"{width}px") if width else widgets.Layout(), "vae-square", *classes)
+def picture(text: str, width: int | None, *classes: str) -> widgets.Image:
+    """A blank square picture for `show`, at most `width` CSS pixels wide, or as wide as its class; `text` names it."""
+    layout = widgets.Layout(width=f"{width}px") if width else widgets.Layout()
+    return _image(layout, text, "vae-square", *classes)
 
 
 class _Picture(widgets.Image):
@@ -85,8 +93,9 @@ class _Picture(widgets.Image):
     description = Unicode("").tag(sync=True)
 
 
-def _image(layout: widgets.Layout, *classes: str) -> widgets.Image:
+def _image(layout: widgets.Layout, text: str, *classes: str) -> widgets.Image:
     image = _Picture(value=_BLANK, format="jpeg", layout=layout)
+    describe(image, text)
     for each in ("vae-picture", *classes):
         image.add_class(each)
     return image
@@ -97,9 +106,9 @@ def show(image: widgets.Image, pixels: np.ndarray, scale: float = 1) -> None:
     image.value = to_bytes(pixels, "jpeg", scale)
 
 
-def strip(*classes: str) -> widgets.Image:
-    """A blank strip of frames, whose pictures are set with `show_strip`."""
-    return _image(widgets.Layout(height="auto"), *classes)
+def strip(text: str, *classes: str) -> widgets.Image:
+    """A blank strip of frames, whose pictures are set with `show_strip`; `text` names it."""
+    return _image(widgets.Layout(height="auto"), text, *classes)
 
 
 def show_strip(image: widgets.Image, frames: np.ndarray, width: int) -> None:
