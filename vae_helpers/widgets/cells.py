@@ -14,7 +14,7 @@ import ipywidgets as widgets
 from IPython import get_ipython
 from torch import nn
 
-from vae_helpers.widgets.saved import SavedView, in_cell, publish
+from vae_helpers.widgets.saved import SavedView, publish
 
 
 class CellRun(NamedTuple):
@@ -30,11 +30,15 @@ _listening: weakref.WeakSet = weakref.WeakSet()  # to the ends of cells, of thes
 
 def current_run() -> CellRun | None:
     """The run of a cell in which this is called; None outside of notebooks, and where the page names no cells."""
+    request = _cell_request()
+    cell = request.get("metadata", {}).get("cellId")
+    return CellRun(cell, request["header"]["msg_id"]) if cell else None
+
+
+def _cell_request() -> dict:
+    """The message that asked for the cell which runs now; empty outside of notebooks, and when a control was moved."""
     parent = getattr(get_ipython(), "get_parent", dict)()
-    if parent.get("header", {}).get("msg_type") != "execute_request":
-        return None  # a control was moved
-    cell = parent.get("metadata", {}).get("cellId")
-    return CellRun(cell, parent["header"]["msg_id"]) if cell else None
+    return parent if parent.get("header", {}).get("msg_type") == "execute_request" else {}
 
 
 def claim(shown: ShownInCells) -> None:
@@ -105,7 +109,7 @@ class ShownInCells(widgets.VBox):
 
     def _shown(self) -> None:
         self.stay()
-        view = self.saved_view() if in_cell() else None
+        view = self.saved_view() if _cell_request() else None
         if view is not None:
             publish(view, self.saved_key)
             self._published = True

@@ -47,7 +47,7 @@ class OwnPhoto(widgets.VBox):
     """
 
     def __init__(self, explorer: Explorer, size: int, take: Callable[[str, np.ndarray], None]):
-        super().__init__()
+        super().__init__(layout=widgets.Layout(flex="1 1 470px"))
         self._explorer, self._size, self._take, self._next = explorer, size, take, 0
         self._entered, self._renewing = False, False
         self.place = widgets.Text(

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from IPython import get_ipython
 from IPython.display import publish_display_data
 from PIL import Image, ImageDraw
 
@@ -28,16 +27,11 @@ class SavedView(NamedTuple):
     still: bytes
 
 
-def in_cell() -> bool:
-    """Whether a notebook's cell runs now, so that there is an output to write to."""
-    shell = get_ipython()
-    parent = getattr(shell, "get_parent", dict)()
-    return hasattr(shell, "kernel") and parent.get("header", {}).get("msg_type") == "execute_request"
-
-
 def publish(view: SavedView, key: str, update: bool = False) -> None:
     """Write it to the running cell's output, or with `update` in the place of what has the same `key`."""
-    page = f'<div class="{key}"><p style="font: 13px sans-serif">{_SENTENCE}</p>{view.page}</div>'
+    # Where the explorer lives no more, Jupyter would say below it that it cannot display a widget.
+    rule = f".jp-OutputArea-child:has(.{key}) + .jp-OutputArea-child:not(:has(.vae-explorer)){{display:none}}"
+    page = f'<style>{rule}</style><div class="{key}"><p style="font: 13px sans-serif">{_SENTENCE}</p>{view.page}</div>'
     data = {"text/html": page, "image/jpeg": base64.b64encode(view.still).decode(), "text/plain": _SENTENCE}
     publish_display_data(data, transient={"display_id": key}, update=update)
 
