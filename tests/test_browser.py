@@ -71,15 +71,6 @@ def say(capsys):
     return out_loud
 
 
-@pytest.fixture(scope="module")
-def opened(place, shots):
-    """Notebook 04 in JupyterLab with every cell run, for tests that follow each other on one page."""
-    with server(place, VAE_OUT=str(place / "VAE"), VAE_SMOKE="1") as address, browser(CHROMIUM) as page:
-        notebook = Notebook(page, address("04_traverse.ipynb"), shots)
-        notebook.run_all()
-        yield notebook
-
-
 def pick_by_keyboard(notebook, thumbnail):
     """Tab to a thumbnail and press Enter."""
     notebook.page.locator(".vae-pair button.vae-thumb").nth(thumbnail).focus()
@@ -121,8 +112,8 @@ def test_notebook_04_in_jupyterlab(place, shots, say):
         say(f"screenshots in {shots}")
 
 
-def test_explorers_fit_the_page(opened, shots):
-    notebook = opened
+def expect_explorers_to_fit(notebook, shots):
+    """The picture and its sliders share the screen: enlarged, in a narrow page, and at 200 %."""
     notebook.resize(1600, 1000)
     for explorer, sliders, picture, least in (
         (".vae-pair", ".vae-frame", ".vae-view", 1),
@@ -147,8 +138,9 @@ def test_explorers_fit_the_page(opened, shots):
     assert not notebook.errors()
 
 
-def test_an_upload_above_the_limit_leaves_a_control_that_works(opened, place):
-    notebook, large, small = opened, place / "large.png", place / "small.png"
+def expect_uploads_to_recover(notebook, place):
+    """A file above Jupyter's limit ends the connection; after that the control works again, and so does the path."""
+    large, small = place / "large.png", place / "small.png"
     noise = np.random.default_rng(0).integers(0, 256, (2, 2050, 2050, 3), np.uint8)
     Image.fromarray(noise[0]).save(large)
     Image.fromarray(noise[1, :64, :64]).save(small)
@@ -164,8 +156,9 @@ def test_an_upload_above_the_limit_leaves_a_control_that_works(opened, place):
         notebook.page.locator(".vae-latents .vae-status", has_text=found).wait_for(timeout=5000)
 
 
-def test_a_reopened_notebook_shows_what_needs_no_kernel(opened, shots):
-    notebook, page = opened, opened.page
+def expect_a_reopened_notebook_to_show_films(notebook, shots):
+    """Saved with its outputs and opened without the kernel, it shows what needs none."""
+    page = notebook.page
     assert page.locator("[class^=vae-saved]:visible").count() == 0
     assert page.locator("[class^=vae-saved]").count() == 4
     notebook.restart_kernel()
@@ -180,8 +173,18 @@ def test_a_reopened_notebook_shows_what_needs_no_kernel(opened, shots):
     film.locator("#slider").press("ArrowRight")
     assert film.locator("#picture").get_attribute("src") != before
     page.wait_for_timeout(2000)  # until Jupyter has given up looking for the widgets
-    assert page.locator("text=Error displaying widget").filter(visible=True).count() == 0
+    beside = page.locator(".jp-OutputArea-child:has([class^=vae-saved]) + .jp-OutputArea-child")
+    assert beside.count() == 4 and beside.filter(visible=True).count() == 0  # where it said "Error displaying widget"
     page.screenshot(path=shots / "lab_reopened.png")
+
+
+def test_the_page_around_the_explorers(place, shots):
+    with server(place, VAE_OUT=str(place / "VAE"), VAE_SMOKE="1") as address, browser(CHROMIUM) as page:
+        notebook = Notebook(page, address("04_traverse.ipynb"), shots)
+        notebook.run_all()
+        expect_explorers_to_fit(notebook, shots)
+        expect_uploads_to_recover(notebook, place)
+        expect_a_reopened_notebook_to_show_films(notebook, shots)
 
 
 @pytest.mark.skipif(find_spec("notebook") is None, reason="the package notebook (Notebook 7) is not installed")
