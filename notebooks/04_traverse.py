@@ -229,8 +229,8 @@ panel = LatentExplorer(data, folder=run.plots)
 panel
 
 # %% [markdown]
-# Uploads take up to about 10 MB, the path field any size. With a photo of your own look at the verdict first: far from the training set the model paints what it knows. *Refine*
-# looks for a better code than the encoder's guess.
+# Uploads take up to about 10 MB, the path field any size. With a photo of your own look at the verdict first: far from the
+# training set the model paints what it knows. *Refine* looks for a better code than the encoder's guess.
 #
 # ## A direction from two groups
 # What the panel does with your marks, by a cell: the mean of the brightest quarter minus that of the darkest.
