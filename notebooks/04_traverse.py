@@ -173,7 +173,7 @@ figure
 #
 # ## By hand: between two pictures
 # The same with your own hand: pick A and B in the grid (the A | B switch alternates by itself), choose steps and the
-# kind of path, and drag the frame slider; the film on the right plays without the kernel.
+# kind of path, and drag the frame slider; the film beside it plays without the kernel.
 
 # %%
 shown = min(len(held_out), SHOWN)
@@ -188,7 +188,7 @@ explorer
 # Everything is decoded when the pair changes, so the frame slider only leafs through finished pictures. Things to
 # try: the same pair by each kind of path; *Random pair* a dozen times; a tick at *nearest training pictures*: if a frame
 # looks like its neighbour, that is memory, else invention. Where sliders wait for the cells below, as on Colab, they move
-# once the last one has run.
+# once the last one has run. A saved notebook keeps the film of the last pair, which plays wherever it is opened.
 
 # %%
 before = explorer.view.value
@@ -229,8 +229,8 @@ panel = LatentExplorer(data, folder=run.plots)
 panel
 
 # %% [markdown]
-# With a photo of your own look at the verdict first: far from the training set the model paints what it knows. *Refine*
-# looks for a better code than the encoder's guess.
+# Uploads take up to about 10 MB, the path field any size. With a photo of your own look at the verdict first: far from the
+# training set the model paints what it knows. *Refine* looks for a better code than the encoder's guess.
 #
 # ## A direction from two groups
 # What the panel does with your marks, by a cell: the mean of the brightest quarter minus that of the darkest.

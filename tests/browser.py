@@ -141,6 +141,13 @@ _FILM = """() => { const img = document.getElementById('picture'); let began = n
     img.decode().then(() => done(performance.now() - began)); })
     .observe(img, {attributes: true, attributeFilter: ['src']})); }"""
 
+# How many elements lie wholly in the part of the notebook that is on the screen.
+_IN_SIGHT = """selector => { const n = window.jupyterapp.shell.currentWidget.content;
+  const r = n.outerNode.getBoundingClientRect();
+  return [...document.querySelectorAll(selector)].map(e => e.getBoundingClientRect()).filter(b =>
+    b.width && b.top >= r.top - 1 && b.bottom <= Math.min(r.bottom, window.innerHeight) + 1
+    && b.left >= r.left - 1 && b.right <= Math.min(r.right, window.innerWidth) + 1).length; }"""
+
 
 class Notebook:
     """A notebook open in a page; `pictures` is the folder for screenshots."""
@@ -225,6 +232,31 @@ class Notebook:
         with self.page.expect_file_chooser() as chooser:
             self.page.locator(f"{explorer} button:has-text('Upload')").click()
         chooser.value.set_files(file)
+
+    def in_sight(self, selector: str) -> int:
+        """How many of the elements are wholly on the screen."""
+        return self.page.evaluate(_IN_SIGHT, selector)
+
+    def scroll_to(self, selector: str, block: str = "start") -> None:
+        """Scroll until the first of the elements is at the start, centre or end of the screen."""
+        self.page.locator(selector).first.evaluate("(e, block) => e.scrollIntoView({block})", block)
+        self.page.wait_for_timeout(300)
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.wait_for_timeout(800)
+
+    def restart_kernel(self) -> None:
+        """Start the kernel anew without running a cell."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        self.page.wait_for_function(_IDLE, timeout=60_000)
+
+    def save_and_reopen(self) -> None:
+        """Save the notebook with its outputs, and load the page again."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self.page.reload()
+        self.page.wait_for_function(_IDLE, timeout=60_000)
 
     def errors(self) -> list[str]:
         """What the explorers' status lines complain about."""

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from browser import ROOT, Notebook, browser, chromium, server, spread
 from PIL import Image
@@ -109,6 +110,81 @@ def test_notebook_04_in_jupyterlab(place, shots, say):
         say(f"JupyterLab, an untouched latent slider while a cell trains: {spread(took)}")
         assert not notebook.errors()
         say(f"screenshots in {shots}")
+
+
+def expect_explorers_to_fit(notebook, shots):
+    """The picture and its sliders share the screen: enlarged, in a narrow page, and at 200 %."""
+    notebook.resize(1600, 1000)
+    for explorer, sliders, picture, least in (
+        (".vae-pair", ".vae-frame", ".vae-view", 1),
+        (".vae-latents", ".vae-latents .vae-axis", ".vae-live", 6),
+    ):
+        notebook.page.locator(f"{explorer} button:has-text('Enlarge')").click()
+        notebook.scroll_to(picture)
+        notebook.page.screenshot(path=shots / f"lab_enlarged_{explorer[5:]}.png")
+        assert notebook.page.locator(picture).bounding_box()["width"] > 500
+        assert notebook.in_sight(picture) == 1 and notebook.in_sight(sliders) >= least
+        notebook.page.locator(f"{explorer} button:has-text('Shrink')").click()
+    notebook.resize(900, 900)
+    cut = notebook.page.evaluate("""() => [...document.querySelectorAll('.vae-explorer')]
+      .filter(e => e.scrollWidth > e.clientWidth).map(e => e.className)""")
+    assert not cut and notebook.page.locator(".vae-explorer").count() == 4
+    notebook.command("application:toggle-left-area")
+    notebook.resize(700, 450)  # as much as 200 % leave of 1400 by 900
+    for axis, block in ((1, "start"), (8, "end")):
+        notebook.scroll_to(f".vae-latents .vae-axis:nth-child({axis})", block)
+        notebook.page.screenshot(path=shots / f"lab_at_200_percent_axis_{axis}.png")
+        assert notebook.in_sight(".vae-live") == 1 and notebook.in_sight(".vae-latents .vae-axis") >= 4
+    assert not notebook.errors()
+
+
+def expect_uploads_to_recover(notebook, place):
+    """A file above Jupyter's limit ends the connection; after that the control works again, and so does the path."""
+    large, small = place / "large.png", place / "small.png"
+    noise = np.random.default_rng(0).integers(0, 256, (2, 2050, 2050, 3), np.uint8)
+    Image.fromarray(noise[0]).save(large)
+    Image.fromarray(noise[1, :64, :64]).save(small)
+    assert large.stat().st_size > 10 * 1024**2
+    notebook.upload(".vae-latents", large)
+    notebook.page.locator(".vae-latents .vae-status", has_text="connected again").wait_for(timeout=15_000)
+    notebook.changes("vae-original", lambda: notebook.upload(".vae-latents", small))
+    field = notebook.page.locator(".vae-latents input[placeholder*='path']")
+    for file in (large, place / "no_such.png"):
+        field.fill(str(file))
+        field.press("Enter")
+        found = file.name if file == large else "there is no file or folder"
+        notebook.page.locator(".vae-latents .vae-status", has_text=found).wait_for(timeout=5000)
+
+
+def expect_a_reopened_notebook_to_show_films(notebook, shots):
+    """Saved with its outputs and opened without the kernel, it shows what needs none."""
+    page = notebook.page
+    assert page.locator("[class^=vae-saved]:visible").count() == 0
+    assert page.locator("[class^=vae-saved]").count() == 4
+    notebook.restart_kernel()
+    page.locator(".vae-pair.jupyter-widgets-disconnected").wait_for(timeout=10_000)
+    told = page.locator(".vae-pair").evaluate("e => getComputedStyle(e, '::before').content")
+    assert "kernel that moved these pictures is gone" in told
+    notebook.save_and_reopen()
+    page.locator("[class^=vae-saved]:visible").nth(3).wait_for(timeout=20_000)
+    film = page.locator("[class^=vae-saved] iframe").first.element_handle().content_frame()
+    film.locator("body[data-ready]").wait_for(timeout=5000)
+    before = film.locator("#picture").get_attribute("src")
+    film.locator("#slider").press("ArrowRight")
+    assert film.locator("#picture").get_attribute("src") != before
+    page.wait_for_timeout(2000)  # until Jupyter has given up looking for the widgets
+    beside = page.locator(".jp-OutputArea-child:has([class^=vae-saved]) + .jp-OutputArea-child")
+    assert beside.count() == 4 and beside.filter(visible=True).count() == 0  # where it said "Error displaying widget"
+    page.screenshot(path=shots / "lab_reopened.png")
+
+
+def test_the_page_around_the_explorers(place, shots):
+    with server(place, VAE_OUT=str(place / "VAE"), VAE_SMOKE="1") as address, browser(CHROMIUM) as page:
+        notebook = Notebook(page, address("04_traverse.ipynb"), shots)
+        notebook.run_all()
+        expect_explorers_to_fit(notebook, shots)
+        expect_uploads_to_recover(notebook, place)
+        expect_a_reopened_notebook_to_show_films(notebook, shots)
 
 
 @pytest.mark.skipif(find_spec("notebook") is None, reason="the package notebook (Notebook 7) is not installed")

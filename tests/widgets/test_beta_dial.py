@@ -70,6 +70,11 @@ def test_what_cannot_be_laid_out_is_refused():
         BetaDial([*some_runs(1), other], some_pictures(), NAMES)
 
 
+def test_the_same_picture_twice_gets_a_sentence(dial):
+    dial.a.value = dial.b.value = 5
+    assert "A and B are the same picture" in dial.status.value and not is_error(dial)
+
+
 def test_one_run_will_do():
     dial = BetaDial(some_runs(1), some_pictures(), NAMES, pair=(13, 2))
     assert len(dial.frames) == 1 and not is_error(dial)

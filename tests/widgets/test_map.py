@@ -40,6 +40,14 @@ def test_every_picture_has_a_place_on_the_field(chart):
     assert chart._back.value.count("<circle") == 30 + 12  # the pictures, and the stops of the path
 
 
+def test_thumbnails_stand_on_their_places_however_wide_the_field_is(chart):
+    places = chart._places()
+    for i in chart.with_thumbnail:
+        rule = f"-{i}{{left:calc({places[i, 0]:.0f}*var(--vae-u));top:calc({places[i, 1]:.0f}*var(--vae-u));"
+        assert rule in chart._drawn.value
+    assert 'viewBox="0 0 912 520"' in chart._back.value
+
+
 def test_others_come_up_until_all_were_shown(chart):
     seen = set()
     for _ in range(30):

@@ -1,5 +1,6 @@
 """One's own photo in an explorer: from a folder, and uploaded as ipywidgets 7 and 8 do it."""
 
+import asyncio
 import datetime
 import os
 
@@ -78,6 +79,90 @@ def test_a_bad_place_is_a_sentence(latents, tmp_path, place):
     latents.photo.place.value = place if place in ("", "~nosuchuser") else str(tmp_path / place)
     latents.photo.opener.click()
     assert is_error(latents) and "Error" not in latents.status.value
+
+
+@pytest.mark.parametrize("place", ["nowhere.jpg", "no/such/folder", "photos/c.png"])
+def test_a_mistyped_place_is_called_missing(latents, photos, place):
+    latents.photo.place.value = str(photos.parent / place)
+    latents.photo.opener.click()
+    assert is_error(latents) and "there is no file or folder" in latents.status.value
+    assert place in latents.status.value and "check its name" in latents.status.value
+
+
+def press_enter(explorer, text):
+    """What the browser sends for Enter, in ipywidgets 7 and 8: the key at first, then the text if it is another one."""
+    explorer.photo.place._handle_custom_msg({"event": "submit"}, [])
+    explorer.photo.place.value = text
+
+
+def test_enter_opens_what_was_typed(latents, photos):
+    async def type_in():
+        press_enter(latents, str(photos / "a.png"))
+
+    asyncio.run(type_in())
+    assert latents.start.value == 30 and "a.png" in latents.status.value
+
+
+def test_enter_opens_the_next_of_a_folder_each_time(latents, photos, monkeypatch):
+    monkeypatch.setattr("vae_helpers.widgets.own_photo._LET_VALUE_COME", 0)
+
+    async def type_in():
+        for _ in range(3):
+            press_enter(latents, str(photos))
+            await asyncio.sleep(0.01)
+
+    asyncio.run(type_in())
+    assert latents.start.value == 32 and [name for name, _ in latents._own_photos] == ["a.png", "b.jpg", "a.png"]
+
+
+def test_leaving_the_field_opens_nothing(latents, photos):
+    latents.photo.place.value = str(photos / "a.png")
+    assert latents.start.value == 0
+    latents.photo.opener.click()
+    assert latents.start.value == latents.start.max == 30
+
+
+def ask_again(upload):
+    """What a browser does that has connected again, in ipywidgets 7 and 8: it asks for the whole state."""
+
+    async def answer():
+        upload.send_state()
+
+    asyncio.run(answer())
+
+
+def test_the_upload_button_is_a_new_one_once_the_page_has_connected_again(latents, photos):
+    stuck = latents.photo.upload
+    ask_again(stuck)
+    fresh = latents.photo.upload
+    assert fresh is not stuck and stuck.comm is None and fresh in latents.photo._row.children
+    assert stuck not in latents.photo._row.children and "connected again" in latents.status.value
+    upload(latents, "b.jpg", (photos / "b.jpg").read_bytes())
+    assert "b.jpg" in latents.status.value and latents.start.value == 30
+    ask_again(fresh)
+    assert latents.photo.upload is not fresh
+
+
+def test_a_change_of_the_upload_button_alone_renews_nothing(latents):
+    before = latents.photo.upload
+    before.send_state("description")
+    assert latents.photo.upload is before
+
+
+def test_a_closed_explorer_renews_nothing(latents):
+    last = latents.photo.upload
+
+    async def answer():
+        last.asked_again()
+        latents.close()
+
+    asyncio.run(answer())
+    assert latents.photo.upload is last
+
+
+def test_the_limit_of_uploads_is_told_beforehand(latents):
+    note = latents.photo.children[-1].value
+    assert "about 10 MB" in note and "press Enter" in note
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")

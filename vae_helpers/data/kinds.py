@@ -17,7 +17,7 @@ from PIL import Image, features
 from vae_helpers.errors import printable
 
 KINDS = "JPEG, PNG, WebP, AVIF, JPEG 2000, BMP, GIF or TIFF"
-HEIF_ADVICE = "`pip install pillow-heif` to read HEIC"
+HEIF_ADVICE = "`pip install pillow-heif` and start Python anew to read HEIC, or save it as JPEG"
 _SUFFIXES = {  # MPO (many phones) opens as JPEG
     "JPEG": ".jpg .jpeg .jpe .jfif .mpo",
     "PNG": ".png .apng",

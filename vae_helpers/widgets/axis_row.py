@@ -14,11 +14,12 @@ from vae_helpers.latent import Axis, sound_choices, sound_range
 from vae_helpers.show import tile
 from vae_helpers.widgets.cells import inside
 from vae_helpers.widgets.frame import Explorer
-from vae_helpers.widgets.parts import row, show
+from vae_helpers.widgets.parts import describe, row, show, strip
 
 Value = float | str  # of a category: the choice's name
 TILES = 5  # pictures of a strip
 _LABEL, _TILE = 204, 40  # CSS pixels: a label's width, a tile's side
+STRIP_WIDTH = TILES * _TILE
 _PLACES = 9  # values of a range that are checked
 
 
@@ -40,8 +41,8 @@ class AxisRow:
 
     def __init__(self, explorer: Explorer, axis: Axis, label: str):
         self.axis, self._explorer = axis, explorer
-        self.strip = widgets.Image(format="jpeg", layout=widgets.Layout(width=f"{TILES * _TILE}px", height="auto"))
-        self.strip.add_class("vae-picture")
+        self.strip = strip(f"what {printable(axis.name)} does", "vae-does")
+        self.strip.layout.width = f"{STRIP_WIDTH}px"
         self.box = self._controls(label)
         self.box.add_class("vae-axis")
 
@@ -113,6 +114,7 @@ class SliderRow(AxisRow):
         )
         self.slider.add_class("vae-latent")
         self.typed = widgets.BoundedFloatText(step=step, layout=widgets.Layout(width="84px"))
+        describe(self.typed, label)
         self.slider.observe(lambda _: self._follow_slider(), "value")
         self.typed.observe(lambda _: self._follow_typed(), "value")
         return row(self.slider, self.typed, self.strip, gap="4px")
@@ -191,8 +193,9 @@ class ChoiceRow(AxisRow):
         )
         self._setting = False
         self.buttons.observe(lambda _: self._chosen(), "value")
-        name = widgets.Label(label, layout=widgets.Layout(width=f"{_LABEL}px"))
-        return row(name, self.buttons, self.strip, gap="4px")
+        describe(self.buttons, label)
+        written = widgets.Label(label, layout=widgets.Layout(width=f"{_LABEL}px"))
+        return row(written, self.buttons, self.strip, gap="4px")
 
     @property
     def value(self) -> str:

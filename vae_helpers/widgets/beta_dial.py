@@ -17,10 +17,10 @@ from vae_helpers.files import say
 from vae_helpers.latent import PathContext, encode_pictures, picture_length, summarise, walk
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run, difference, list_runs, load_run
-from vae_helpers.show import save_frames
+from vae_helpers.show import embedded, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData
 from vae_helpers.widgets.frame import frozen_copy
-from vae_helpers.widgets.pair import PairPicker
+from vae_helpers.widgets.pair import SAME_PICTURE, PairPicker
 from vae_helpers.widgets.parts import (
     caption_text,
     captioned,
@@ -35,8 +35,11 @@ from vae_helpers.widgets.parts import (
     style_sheet,
     title,
 )
+from vae_helpers.widgets.saved import SavedView
 
 _VIEW, _STRIP_WIDTH, _MOST, _PAGE = 200, 640, 6, 12
+_FILM = 240  # CSS pixels of a run in the saved view
+_ABREAST = 3  # runs whose pictures shrink to stay beside each other; more wrap
 _ENOUGH = 64  # pictures that tell which latents are active
 _COLOURS = ("#2f80d0", "#dd7a1e", "#4c8c6b", "#8e5ea2", "#7f6a55", "#c8553d")
 
@@ -82,7 +85,7 @@ class BetaDial(PairPicker):
     pictures of different sizes.
     """
 
-    stages = ("gallery", "paths", "frame")
+    stages = ("gallery", "paths", "frame", "saved")
 
     def __init__(
         self,
@@ -107,7 +110,7 @@ class BetaDial(PairPicker):
         self._active = [summarise(*encode_pictures(model, pictures[:_ENOUGH])).active for model in self._models]
         self.method_row, self.method = choice(PathContext().kinds, "Path", 92)
         self.steps, self.typed_steps = slider_and_number(12, 2, 24, "Steps", 240)
-        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH)
+        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", None)
         self.frame.add_class("vae-dial-frame")
         self.frames: list[np.ndarray] = []
         self.arrange(*self._lay_out())
@@ -122,22 +125,25 @@ class BetaDial(PairPicker):
         return f"BetaDial of {len(self.runs)} runs: A = {self.a.value}, B = {self.b.value}, {self.method.value}"
 
     def _lay_out(self) -> list[widgets.Widget]:
-        self.views = [picture(_VIEW, f"vae-run-{k}") for k in range(len(self.runs))]
+        betas = [f"β = {run.beta:g}" for run in self.runs]
+        self.views = [picture(f"the frame under {beta}", _VIEW, f"vae-run-{k}") for k, beta in enumerate(betas)]
         columns, self.view_captions = zip(*(captioned(view, _VIEW) for view in self.views))
-        self.strips = [strip(f"vae-run-strip-{k}") for k in range(len(self.runs))]
+        ends = self.original_boxes
+        pictures = row(ends[0], *columns, ends[1], gap="8px", align="flex-start", wrap=len(self.runs) > _ABREAST)
+        self.strips = [strip(f"the frames under {beta}", f"vae-run-strip-{k}") for k, beta in enumerate(betas)]
         labelled = [
-            row(widgets.HTML(_run_label(run, colour), layout=widgets.Layout(width="200px")), each, wrap=False)
+            row(widgets.HTML(_run_label(run, colour), layout=widgets.Layout(width="200px")), each)
             for run, each, colour in zip(self.runs, self.strips, _COLOURS)
         ]
         curve = widgets.HTML(_curve(self.runs))
         return [
-            style_sheet(),
+            style_sheet(self),
             title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
             row(self.target_row, self.a, self.b, self.swap, gap="8px"),
             self.gallery,
             title("The same walk under every run", "the slider moves all of them"),
             row(self.method_row, self.steps, self.typed_steps, gap="8px"),
-            row(self.original_boxes[0], *columns, self.original_boxes[1], gap="8px", align="flex-start"),
+            pictures,
             row(self.frame, self.typed_frame, wrap=False),
             *labelled,
             title(
@@ -162,12 +168,13 @@ class BetaDial(PairPicker):
             show_strip(each, frames[shown], _STRIP_WIDTH)
         self.show_originals()
         self.frame.max = self.typed_frame.max = steps - 1
-        self._stale.add("frame")
+        self._stale.update(("frame", "saved"))
         a, b = (self.names[index] for index in self.pair)
         lengths = ", ".join(
             f"{picture_length(frames):.0f} (β = {run.beta:g})" for run, frames in zip(self.runs, self.frames)
         )
-        self.say(f"A is {a}, B is {b}; lengths in grey levels: {lengths}.")
+        told = f"A is {a}, B is {b}; lengths in grey levels: {lengths}."
+        self.say(SAME_PICTURE if self.a.value == self.b.value else told)
 
     def close(self) -> None:
         """Take it off the page and let its copies of the models go."""
@@ -179,6 +186,14 @@ class BetaDial(PairPicker):
         for view, caption, run, frames in zip(self.views, self.view_captions, self.runs, self.frames):
             show(view, frames[at])
             caption.value = caption_text(f"β = {run.beta:g}", run.name)
+
+    def saved_view(self) -> SavedView | None:
+        """A film of all runs beside each other, and the first one's strip as a still."""
+        if not self.frames:
+            return None
+        betas = ", ".join(f"{run.beta:g}" for run in self.runs)
+        film = scrubber_html(np.concatenate(self.frames, axis=2), title=f"β = {betas}")
+        return SavedView(embedded(film, _FILM * len(self.runs), _FILM + 120), self.strips[0].value)
 
     def _save(self, ending: str) -> Path:
         """All runs' frames beside each other; as a strip, under each other."""
@@ -215,7 +230,8 @@ def _curve(runs: Sequence[DialRun], width: int = 520, height: int = 220) -> str:
         for i, run in enumerate(runs)
     )
     return (
-        f'<svg class="vae-curve" width="{width}" height="{height}" role="img" aria-label="rate against distortion">'
+        f'<svg class="vae-curve" viewBox="0 0 {width} {height}" width="{width}" role="img" '
+        'aria-label="rate against distortion">'
         f'<path d="M50 10V{height - 25}H{width - 10}"/><polyline points="{line}"/>{dots}'
         f'<text x="{width - 10}" y="{height - 8}" text-anchor="end">rate (KL), nats</text>'
         f'<text x="14" y="{height - 30}" transform="rotate(-90 14 {height - 30})">distortion, nats</text></svg>'

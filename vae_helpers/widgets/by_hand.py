@@ -42,7 +42,7 @@ class DirectionMaker(widgets.VBox):
         self.click_row, self.click = choice(CLICKS, "A click", 96)
         self.name = widgets.Text(placeholder="what they have, such as smile", layout=widgets.Layout(width="220px"))
         self.keep, self.unmark = button("Keep", 64), button("Unmark all", 96)
-        self.found, self.strip = widgets.HTML(), strip("vae-direction")
+        self.found, self.strip = widgets.HTML(), strip("what the direction does", "vae-direction")
         self.which = widgets.Dropdown(options=[], layout=widgets.Layout(width="180px"))
         self.remove = button("Remove", 76)
         self._removing = row(widgets.Label("Kept"), self.which, self.remove, gap="8px")

@@ -6,12 +6,15 @@ of its model, so cells that are run again and again would fill the memory.
 
 from __future__ import annotations
 
+import uuid
 import weakref
 from typing import NamedTuple
 
 import ipywidgets as widgets
 from IPython import get_ipython
 from torch import nn
+
+from vae_helpers.widgets.saved import SavedView, publish
 
 
 class CellRun(NamedTuple):
@@ -27,11 +30,15 @@ _listening: weakref.WeakSet = weakref.WeakSet()  # to the ends of cells, of thes
 
 def current_run() -> CellRun | None:
     """The run of a cell in which this is called; None outside of notebooks, and where the page names no cells."""
+    request = _cell_request()
+    cell = request.get("metadata", {}).get("cellId")
+    return CellRun(cell, request["header"]["msg_id"]) if cell else None
+
+
+def _cell_request() -> dict:
+    """The message that asked for the cell which runs now; empty outside of notebooks, and when a control was moved."""
     parent = getattr(get_ipython(), "get_parent", dict)()
-    if parent.get("header", {}).get("msg_type") != "execute_request":
-        return None  # a control was moved
-    cell = parent.get("metadata", {}).get("cellId")
-    return CellRun(cell, parent["header"]["msg_id"]) if cell else None
+    return parent if parent.get("header", {}).get("msg_type") == "execute_request" else {}
 
 
 def claim(shown: ShownInCells) -> None:
@@ -77,19 +84,43 @@ def inside(root: object, without: object = None) -> list[widgets.Widget]:
 
 
 class ShownInCells(widgets.VBox):
-    """A box that is closed when the cells that showed it have all been run again."""
+    """A box that is closed when the cells that showed it have all been run again.
+
+    `saved_key` marks its saved view in the cells' outputs.
+    """
+
+    def __init__(self, *arguments, **options):
+        self.saved_key, self._published = f"vae-saved-{uuid.uuid4().hex[:8]}", False
+        super().__init__(*arguments, **options)
 
     def stay(self) -> None:
         """The cell that runs now shows this, and whatever it is made of."""
         claim(self)
 
+    def saved_view(self) -> SavedView | None:
+        """What readers of the saved notebook see without a kernel; None where there is nothing to see yet."""
+        return None
+
+    def update_saved_view(self) -> None:
+        """Bring what the cells' outputs keep up to date."""
+        view = self.saved_view() if self._published else None
+        if view is not None:
+            publish(view, self.saved_key, update=True)
+
+    def _shown(self) -> None:
+        self.stay()
+        view = self.saved_view() if _cell_request() else None
+        if view is not None:
+            publish(view, self.saved_key)
+            self._published = True
+
     if hasattr(widgets.VBox, "_repr_mimebundle_"):  # ipywidgets 8
 
         def _repr_mimebundle_(self, *arguments, **options):
-            self.stay()
+            self._shown()
             return super()._repr_mimebundle_(*arguments, **options)
     else:
 
         def _ipython_display_(self, *arguments, **options):
-            self.stay()
+            self._shown()
             return super()._ipython_display_(*arguments, **options)

@@ -118,6 +118,9 @@ class Explorer(ShownInCells):
             self._stale.discard(stage)
             self.attempt(getattr(self, f"_draw_{stage}"))
 
+    def _draw_saved(self) -> None:
+        self.update_saved_view()
+
     def close(self) -> None:
         """Take it off the page, with all its widgets, and let its copy of the model go; `frames` and the like stay."""
         if "_guard" not in vars(self):

@@ -89,8 +89,8 @@ class Gallery(widgets.VBox):
         place = f".vae-explorer button.vae-thumb.vae-thumb.{self._key}-{slot}"
         return (
             f"{place}{{box-shadow:{rings};font-weight:700;color:var(--vae-text)}}"
-            f"{place}::after{{content:'{'='.join(labels)}';position:absolute;top:0;left:0;padding:0 6px;color:#fff;"
-            f"background:var(--vae-{_COLOURS[labels[0]]});border-radius:4px 0 4px 0}}"
+            f"{place}::after{{content:'{'='.join(labels)}';position:absolute;top:0;left:0;padding:0 6px;"
+            f"color:var(--vae-on-mark);background:var(--vae-{_COLOURS[labels[0]]});border-radius:4px 0 4px 0}}"
         )
 
     def _turn(self, by: int) -> None:

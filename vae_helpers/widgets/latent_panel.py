@@ -21,6 +21,7 @@ from vae_helpers.widgets.parts import (
     button,
     caption_text,
     captioned,
+    checkbox,
     choice,
     difference,
     enlarge_button,
@@ -66,51 +67,61 @@ class LatentPanel(Explorer):
         )
         self.undo = button("Undo", 64)
         self.random_values, self.seed = button("Random values", 136), number(0, 0, 2**31 - 1, "seed", 100)
-        self.keep_sound = widgets.Checkbox(
-            value=self._soundness is not None,
-            description="ranges end where pictures break",
-            indent=False,
-            layout=widgets.Layout(width="auto"),
-        )
-        self.refine_steps, self.refine = number(20, 0, 100, "steps", 104), button("Refine", 80)
+        self.keep_sound = checkbox("ranges end where pictures break", self._soundness is not None)
+        self.refine_steps, self.refine = number(20, 0, 100, "steps", 96), button("Refine", 72)
         self.state = widgets.Text(
             description="State",
             continuous_update=False,
             style={"description_width": "initial"},
             layout=widgets.Layout(width="100%"),
         )
-        self.live, self.meter, self.panel = picture(LARGE, "vae-live"), widgets.HTML(), widgets.VBox()
+        self.live, self.meter, self.panel = (
+            picture("live: the start with the sliders' values", None, "vae-live"),
+            widgets.HTML(),
+            widgets.VBox(),
+        )
+        self.panel.add_class("vae-axes")
 
     def lay_out(self) -> list[widgets.Widget]:
         """Everything, from top to bottom."""
-        measured = self._soundness is not None or self.data.support is not None
+        judged, placed = self._soundness is not None, self.data.support is not None
+        pictures = self._lay_out_pictures([self.meter] * (judged or placed))
+        moving = row(pictures, self.panel, gap="16px", align="flex-start", wrap=False)
+        moving.add_class("vae-move")
         beside = [self.keep_sound] if self._soundness is not None else []
         return [
-            style_sheet(),
+            style_sheet(self),
             title("Start from a picture", "click a thumbnail, or Tab to it and press Enter; or type a number"),
             self.gallery,
-            row(self.start, widgets.Label("or your own photo"), self.photo, gap="8px"),
+            row(self.start, widgets.Label("or your own photo"), self.photo, gap="8px", align="flex-start"),
             row(self.to_picture, self.to_mean, self.to_random, self.start_seed, self.temperature, gap="8px"),
             title("Move it", "the pictures beside a slider show what it does, from its left end to its right"),
             row(self.kind_row, self.count, gap="8px"),
             self.maker,
             row(self.undo, self.random_values, self.seed, *beside, gap="8px"),
-            row(self._lay_out_pictures([self.meter] * measured), self.panel, gap="16px", align="flex-start"),
+            moving,
+            *([widgets.HTML(meter_note(judged, placed))] if judged or placed else []),
             save_row(self, self._save, "Save the sweep of what was moved last as"),
             self.state,
             self.status,
         ]
 
     def _lay_out_pictures(self, meter: Sequence[widgets.Widget]) -> widgets.VBox:
-        self.original = picture(_SMALL, "vae-edge-a", "vae-original")
-        self.rebuilt, self.lost = picture(_SMALL), picture(_SMALL)
-        boxes, self.captions = zip(*(captioned(image, _SMALL) for image in (self.original, self.rebuilt, self.lost)))
-        live, caption = captioned(self.live, LARGE)
+        self.original = picture("the start itself", _SMALL, "vae-edge-a", "vae-original")
+        self.rebuilt = picture("the start, rebuilt from its code", _SMALL)
+        self.lost = picture("what rebuilding lost: white is nothing", _SMALL)
+        small = (self.original, self.rebuilt, self.lost)
+        boxes, self.captions = zip(*(captioned(image, _SMALL) for image in small))
+        live, caption = captioned(self.live, None)
         caption.value = caption_text("Live", "the start with the sliders' values")
-        enlarge = enlarge_button(self.live, caption, LARGE, 2 * LARGE)
-        return widgets.VBox(
-            [live, row(*boxes, gap="2px"), *meter, row(self.refine, self.refine_steps, enlarge, gap="4px")]
-        )
+        now = widgets.VBox([live, *meter])
+        now.add_class("vae-live-now")
+        beneath = row(self.refine, self.refine_steps, enlarge_button(self), gap="4px")
+        start = widgets.VBox([row(*boxes, gap="2px", align="flex-start", wrap=False), beneath])
+        start.add_class("vae-start")
+        together = widgets.VBox([now, start])
+        together.add_class("vae-live-box")
+        return together
 
     def _take_photo(self, name: str, pixels: np.ndarray) -> None:
         index = len(self.pictures) + len(self._own_photos)
@@ -167,10 +178,8 @@ class LatentPanel(Explorer):
             verdict = Verdict(*map(np.concatenate, zip(self._begun_verdict, live)))
         if self.data.support is not None:
             distances = self.data.support.measure(torch.stack([self._base, code])).distance
-        note = '<div class="vae-note">Left the start, right live.</div>'
-        note += meter_note(verdict is not None, distances is not None)
         found = meters(LARGE, self._soundness, verdict, distances)
-        self.meter.value = found and f'{found}<div style="width:{LARGE}px">{note}</div>'
+        self.meter.value = found and f'{found}<div class="vae-note">Left the start, right live.</div>'
 
     def _say_where(self, moved: int) -> None:
         start = {

@@ -16,13 +16,14 @@ from vae_helpers.errors import InputError, printable
 from vae_helpers.latent import BROKEN, Axis, decode_codes, frozen_decoder
 from vae_helpers.show import save_frames
 from vae_helpers.widgets.axis_kinds import BY_HAND, KINDS, axes_of, default_kind, random_values
-from vae_helpers.widgets.axis_row import TILES
+from vae_helpers.widgets.axis_row import STRIP_WIDTH, TILES
 from vae_helpers.widgets.axis_rows import AxisRows
 from vae_helpers.widgets.axis_state import ExplorerState, History, Key, parse_state
 from vae_helpers.widgets.by_hand import STARTS, DirectionMaker
 from vae_helpers.widgets.explorer_data import ExplorerData
 from vae_helpers.widgets.latent_panel import LatentPanel
-from vae_helpers.widgets.parts import short, show
+from vae_helpers.widgets.parts import LARGE, short, show
+from vae_helpers.widgets.saved import SavedView, figure
 from vae_helpers.widgets.starts import mean_code, random_code
 
 _SWEEP, _STRIP = 25, 9  # frames of a saved animation, and of a saved strip
@@ -38,7 +39,7 @@ class LatentExplorer(LatentPanel):
     made of the data. InputError where the data has no summary.
     """
 
-    stages = ("gallery", "rows", "state", "start", "live", "marks", "strips", "ranges")
+    stages = ("gallery", "rows", "state", "start", "live", "marks", "strips", "ranges", "saved")
 
     def __init__(
         self,
@@ -202,7 +203,7 @@ class LatentExplorer(LatentPanel):
         if not self._refined.get(self.start.value):
             self._note = ""
         self._rows.begin(self._base, pasted, self.keep_sound.value)
-        self._stale.update(("live", "marks", "strips", "ranges"))
+        self._stale.update(("live", "marks", "strips", "ranges", "saved"))
 
     def _draw_live(self) -> None:
         """Decode one code. A value that still shows its rounded start stands for the exact one."""
@@ -265,6 +266,13 @@ class LatentExplorer(LatentPanel):
 
     def _is_sound(self, codes: Tensor) -> np.ndarray:
         return self._soundness.judge(decode_codes(self._decoder, codes)).level < BROKEN
+
+    def saved_view(self) -> SavedView | None:
+        """What each slider that is shown does to the start, and the live picture as a still."""
+        if self.picture is None:
+            return None
+        rows = [figure(self._rows.row(key).strip.value, key[1], STRIP_WIDTH) for key in self._shown_keys()]
+        return SavedView("".join([figure(self.live.value, "Live", LARGE), *rows]), self.live.value)
 
     def _draw_state(self) -> None:
         """Follow a state that someone typed or pasted."""

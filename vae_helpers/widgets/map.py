@@ -14,6 +14,7 @@ from vae_helpers.widgets.cells import ShownInCells, claim, inside
 from vae_helpers.widgets.frame import answer_beside_cells
 from vae_helpers.widgets.pair import PairExplorer
 from vae_helpers.widgets.parts import button, choice, data_uri, row, save_row, style_sheet, title
+from vae_helpers.widgets.saved import SavedView, figure, map_still
 
 _WIDTH, _HEIGHT, _THUMB, _EDGE = 912, 520, 48, 30  # CSS pixels
 
@@ -41,11 +42,11 @@ class MapExplorer(ShownInCells):
         self._drawn, self._back, self._marked = (widgets.HTML() for _ in range(3))
         self._hidden = set()
         self.buttons: dict[int, widgets.Button] = {}  # by picture
-        self._field = widgets.Box(layout=widgets.Layout(width=f"{_WIDTH}px", height=f"{_HEIGHT}px"))
-        self._field.add_class("vae-map")
+        self._field = widgets.Box(layout=widgets.Layout(width="100%", max_width=f"{_WIDTH}px"))
+        self._field.add_class("vae-map")  # its --vae-u is a pixel of _WIDTH, so that it shrinks with the page
         self.note = widgets.HTML()
         self.children = [
-            style_sheet(),
+            style_sheet(self),
             self._drawn,
             self._marked,
             title("Pick two pictures on the map", "click, or Tab and Enter: A and B in turn; or type two numbers"),
@@ -127,7 +128,7 @@ class MapExplorer(ShownInCells):
             if i not in self.buttons:
                 self.buttons[i] = self._button(int(i))
         rules = [
-            f".{self._key}-{i}{{left:{places[i, 0] - _THUMB / 2:.0f}px;top:{places[i, 1] - _THUMB / 2:.0f}px;"
+            f".{self._key}-{i}{{left:calc({places[i, 0]:.0f}*var(--vae-u));top:calc({places[i, 1]:.0f}*var(--vae-u));"
             f'background-image:url("{data_uri(self.pair.pictures[i], _THUMB)}")}}'
             for i in chosen
         ]
@@ -143,6 +144,7 @@ class MapExplorer(ShownInCells):
             + "</span>"
         )
         self._show_path()
+        self.update_saved_view()
 
     def _show_path(self) -> None:
         """Dots, the path of the pair explorer, and where A and B lie."""
@@ -159,7 +161,7 @@ class MapExplorer(ShownInCells):
             f'y="{places[i, 1] - _THUMB / 2 - 4:.1f}">{label}</text>'
             for i, label in zip(ends, "AB")
         )
-        drawing = f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="the path from A to B">'
+        drawing = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="the path from A to B">'
         self._back.value = f'{drawing}<g class="vae-dots">{dots}</g>{line}{names}</svg>'
         rings = [
             f".vae-explorer .vae-map button.{self._key}-{i}{{box-shadow:0 0 0 3px var(--vae-{label})}}"
@@ -167,12 +169,14 @@ class MapExplorer(ShownInCells):
         ]
         self._marked.value = f"<style>{''.join(rings)}</style>"
 
+    def saved_view(self) -> SavedView | None:
+        """The map as a picture."""
+        shown = self.with_thumbnail
+        still = map_still(self.pair.pictures[shown], self._places()[shown], (_WIDTH, _HEIGHT), _THUMB)
+        return SavedView(figure(still, f"{len(shown)} pictures on a map by {self.kind.value}", _WIDTH), still)
+
     def _button(self, index: int) -> widgets.Button:
-        thumb = widgets.Button(
-            description=str(index),
-            tooltip=str(self.pair.names[index]),
-            layout=widgets.Layout(width=f"{_THUMB}px", height=f"{_THUMB}px"),
-        )
+        thumb = widgets.Button(description=str(index), tooltip=str(self.pair.names[index]))
         thumb.add_class(f"{self._key}-{index}")
         self.pair.act_on(thumb, lambda: self.pair.pick(index))
         answer_beside_cells(thumb)

@@ -19,10 +19,10 @@ from vae_helpers.widgets.frame import Explorer
 from vae_helpers.widgets.gallery import Gallery
 from vae_helpers.widgets.meters import in_words, meter_note, meters
 from vae_helpers.widgets.parts import (
-    LARGE,
     button,
     caption_text,
     captioned,
+    checkbox,
     choice,
     enlarge_button,
     number,
@@ -37,8 +37,10 @@ from vae_helpers.widgets.parts import (
     style_sheet,
     title,
 )
+from vae_helpers.widgets.saved import SavedView
 
 SIDE = 128  # CSS pixels: the originals
+SAME_PICTURE = "A and B are the same picture, so nothing changes on the way: pick another A or B."
 
 
 class PairPicker(Explorer):
@@ -64,7 +66,7 @@ class PairPicker(Explorer):
         self.target_row, self.target = choice("AB", "A click sets", 40)
         self.swap = button("Swap", 72)
         self.gallery = Gallery(self, page_size, self.pick)
-        self.originals = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
+        self.originals = [picture(f"{side}, the picture itself", SIDE, f"vae-edge-{side.lower()}") for side in "AB"]
         self.original_boxes, self.original_captions = zip(*(captioned(image, SIDE) for image in self.originals))
         self.act_on(self.swap, self._swap)
 
@@ -92,8 +94,7 @@ class PairPicker(Explorer):
         self.gallery.draw()
 
 
-_STRIP_COLUMNS, _STRIP_WIDTH = 12, 912
-_FILM = 296  # width of the film on the screen, in CSS pixels
+_STRIP_COLUMNS, _STRIP_WIDTH, _FILM = 12, 912, 296  # frames of the strip; its and the film's width in CSS pixels
 
 
 class PairExplorer(PairPicker):
@@ -106,7 +107,7 @@ class PairExplorer(PairPicker):
     `support`; with its training pictures the nearest of them can be shown.
     """
 
-    stages = ("gallery", "path", "frame", "verdict", "strips", "film")
+    stages = ("gallery", "path", "frame", "verdict", "strips", "film", "saved")
 
     def __init__(
         self,
@@ -126,12 +127,13 @@ class PairExplorer(PairPicker):
         self._method_row, self.method = choice(self._context.kinds, "Path", 80)
         self.method.value = self._context.default_kind
         self.steps, self.typed_steps = slider_and_number(12, 2, 60, "Steps", 200)
-        self.even = _checkbox("equal steps")
-        self.show_nearest = _checkbox("nearest training pictures")
-        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", _STRIP_WIDTH - 84)
+        self.even = checkbox("equal steps")
+        self.show_nearest = checkbox("nearest training pictures")
+        self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", None)
         self.frame.add_class("vae-frame")
-        self.view = picture(LARGE, "vae-view")
-        self.strip, self.nearest = strip("vae-strip"), strip("vae-nearest")
+        self.view = picture("the frame that the slider chose", None, "vae-view")
+        self.strip = strip("frames from A to B", "vae-strip")
+        self.nearest = strip("the training pictures nearest to those frames", "vae-nearest")
         self.meter, self.film = widgets.HTML(), widgets.HTML()
         self.film.add_class("vae-film")
         self._listeners = []
@@ -152,33 +154,38 @@ class PairExplorer(PairPicker):
         )
 
     def _lay_out(self) -> list[widgets.Widget]:
-        self.ends = [picture(SIDE, f"vae-edge-{side}") for side in "ab"]
-        boxes, captions = zip(*(captioned(image, SIDE) for image in self.ends))
-        for caption, label in zip(captions, "AB"):
-            caption.value = caption_text(label, "reconstructed", label.lower())
-        middle, self.view_caption = captioned(self.view, LARGE)
-        sides = [widgets.VBox(both, layout=widgets.Layout(grid_gap="4px")) for both in zip(self.original_boxes, boxes)]
-        pictures = row(sides[0], middle, sides[1], self.film, gap="16px", align="flex-start")
         measured = [self.meter] * (self.data.support is not None or self._soundness is not None)
         remembered = [self.show_nearest, self.nearest] * (self.data.training_pictures is not None)
+        walking = row(self._lay_out_pictures(), self.film, gap="16px", align="flex-start")
         return [
-            style_sheet(),
+            style_sheet(self),
             title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
             row(self.target_row, self.a, self.b, self.swap, self.random_pair, self.seed, gap="8px"),
             self.gallery,
-            title(
-                "Walk from A to B",
-                "every frame is decoded beforehand; on the right the same as a film that needs no kernel",
-            ),
+            title("Walk from A to B", "every frame is decoded beforehand; the film beside it needs no kernel"),
             row(self._method_row, self.even, self.steps, self.typed_steps, gap="8px"),
-            pictures,
-            row(self.frame, self.typed_frame, wrap=False),
+            walking,
             self.strip,
             *measured,
             *remembered,
-            row(save_row(self, self.save), enlarge_button(self.view, self.view_caption, LARGE, 2 * LARGE), gap="16px"),
+            row(save_row(self, self.save), enlarge_button(self), gap="16px"),
             self.status,
         ]
+
+    def _lay_out_pictures(self) -> widgets.VBox:
+        """A, the frame and B beside each other, and the frame's slider right under them."""
+        self.ends = [picture(f"{side}, reconstructed", SIDE, f"vae-edge-{side.lower()}") for side in "AB"]
+        boxes, captions = zip(*(captioned(image, SIDE) for image in self.ends))
+        for caption, label in zip(captions, "AB"):
+            caption.value = caption_text(label, "reconstructed", label.lower())
+        middle, self.view_caption = captioned(self.view, None, "vae-view-box")
+        sides = [widgets.VBox(both) for both in zip(self.original_boxes, boxes)]
+        for side in sides:
+            side.add_class("vae-side")
+        pictures = row(sides[0], middle, sides[1], gap="12px", align="flex-start", wrap=False)
+        together = widgets.VBox([pictures, row(self.frame, self.typed_frame, wrap=False)])
+        together.add_class("vae-walk")
+        return together
 
     def _connect(self) -> None:
         for control in (self.a, self.b, self.method, self.steps, self.even):
@@ -222,13 +229,14 @@ class PairExplorer(PairPicker):
         for image, end in zip(self.ends, self.reconstructions):
             show(image, end)
         self.frame.max = self.typed_frame.max = steps - 1
-        self._stale.update(("frame", "verdict", "strips", "film"))
+        self._stale.update(("frame", "verdict", "strips", "film", "saved"))
         a, b = (self.names[index] for index in self.pair)
-        self.say(
+        told = (
             f"A is {a}, B is {b}: {steps} frames by {self.method.value}, decoded in {milliseconds:.0f} ms; the "
             f"picture changes by {self.report.picture_length:.0f} grey levels in all, its largest step is "
             f"{self.report.unevenness:.2f} × the mean."
         )
+        self.say(SAME_PICTURE if self.a.value == self.b.value else told)
         for heard in self._listeners:
             heard()
 
@@ -259,6 +267,10 @@ class PairExplorer(PairPicker):
         captions = [in_words(self.verdict, self._distances, k) for k in range(len(self.frames))]
         return captions if any(captions) else []
 
+    def saved_view(self) -> SavedView | None:
+        """The film, and the strip of frames as a still."""
+        return None if self.frames is None else SavedView(self.film.value, self.strip.value)
+
     def _draw_strips(self) -> None:
         """A frame per column, at most twelve, evenly chosen with both ends; the meters stand under them."""
         columns = min(len(self.frames), _STRIP_COLUMNS)
@@ -277,14 +289,10 @@ class PairExplorer(PairPicker):
 
     def save(self, ending: str) -> Path:
         """Write the frames as this kind of file, such as ".gif", and return where."""
-        name = f"path_{self.a.value}_{self.b.value}_{self.method.value}{'_even' * self.even.value}{ending}"
+        file = f"path_{self.a.value}_{self.b.value}_{self.method.value}{'_even' * self.even.value}{ending}"
         return save_frames(
             self.frames,
-            self.new_file(name),
+            self.new_file(file),
             captions=self._frame_captions(),
             title=f"From {short(self.names[self.a.value])} to {short(self.names[self.b.value])}, {self.method.value}",
         )
-
-
-def _checkbox(text: str) -> widgets.Checkbox:
-    return widgets.Checkbox(value=False, description=text, indent=False, layout=widgets.Layout(width="auto"))

@@ -13,19 +13,25 @@ from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
+from traitlets import Unicode
 
+from vae_helpers.errors import InputError
 from vae_helpers.settings import ENDINGS
-from vae_helpers.show import tile, to_bytes
+from vae_helpers.show import tile, to_bytes, video_encoder
+from vae_helpers.widgets.cells import ShownInCells
 from vae_helpers.widgets.frame import Explorer
+from vae_helpers.widgets.saved import hiding
 
-LARGE = 280  # CSS pixels: the main picture
+LARGE = 280  # CSS pixels: the main picture where there is space; --vae-view in style.css
 THUMB = 66  # CSS pixels: side of a thumbnail; --vae-thumb in style.css
+_WIDE, _WIDER = "960px", "1240px"  # the most that an explorer takes, also with its picture enlarged
+_BLANK = to_bytes(np.full((1, 1, 3), 232, np.uint8), "jpeg")  # without bytes the browser shows a torn page
 
 
-def style_sheet() -> widgets.HTML:
-    """The style sheet of an explorer; put it among its children."""
+def style_sheet(explorer: ShownInCells) -> widgets.HTML:
+    """The style sheet of an explorer, which also hides its saved view; put it among its children."""
     css = resources.files(__package__).joinpath("style.css").read_text("utf-8")
-    return widgets.HTML(f"<style>{css}</style>", layout=widgets.Layout(display="none"))
+    return widgets.HTML(f"<style>{css}{hiding(explorer.saved_key)}</style>", layout=widgets.Layout(display="none"))
 
 
 def title(text: str, hint: str = "") -> widgets.HTML:
@@ -47,14 +53,20 @@ def choice(options: Sequence[str], text: str, width: int) -> tuple[widgets.HBox,
     control = widgets.ToggleButtons(
         options=list(options),
         style={"button_width": f"{width}px"},
-        layout=widgets.Layout(width=f"{(width + 4) * len(options) + 8}px"),
+        layout=widgets.Layout(width=f"{(width + 4) * len(options) + 8}px", max_width="100%"),
     )
-    return row(widgets.Label(text), control, gap="8px"), control
+    describe(control, text)
+    return row(widgets.Label(text), control, gap="8px", wrap=False), control
 
 
 def button(text: str, width: int) -> widgets.Button:
     """A plain button, `width` CSS pixels wide."""
     return widgets.Button(description=text, layout=widgets.Layout(width=f"{width}px"))
+
+
+def checkbox(text: str, value: bool = False) -> widgets.Checkbox:
+    """A box to tick, with its text right of it."""
+    return widgets.Checkbox(value=value, description=text, indent=False, layout=widgets.Layout(width="auto"))
 
 
 def number(value: int, low: int, high: int, text: str, width: int) -> widgets.BoundedIntText:
@@ -69,11 +81,23 @@ def number(value: int, low: int, high: int, text: str, width: int) -> widgets.Bo
     )
 
 
-def picture(width: int, *classes: str) -> widgets.Image:
-    """An empty square picture, `width` CSS pixels wide, whose bytes are set with `show`."""
-    image = widgets.Image(format="jpeg", layout=widgets.Layout(width=f"{width}px", height=f"{width}px"))
-    for name in ("vae-picture", *classes):
-        image.add_class(name)
+def picture(text: str, width: int | None, *classes: str) -> widgets.Image:
+    """A blank square picture for `show`, at most `width` CSS pixels wide, or as wide as its class; `text` names it."""
+    layout = widgets.Layout(width=f"{width}px") if width else widgets.Layout()
+    return _image(layout, text, "vae-square", *classes)
+
+
+class _Picture(widgets.Image):
+    """An Image that can bear a tooltip: for one, the browser's part of ipywidgets 8 asks for a description too."""
+
+    description = Unicode("").tag(sync=True)
+
+
+def _image(layout: widgets.Layout, text: str, *classes: str) -> widgets.Image:
+    image = _Picture(value=_BLANK, format="jpeg", layout=layout)
+    describe(image, text)
+    for each in ("vae-picture", *classes):
+        image.add_class(each)
     return image
 
 
@@ -82,12 +106,9 @@ def show(image: widgets.Image, pixels: np.ndarray, scale: float = 1) -> None:
     image.value = to_bytes(pixels, "jpeg", scale)
 
 
-def strip(name: str) -> widgets.Image:
-    """An empty strip of frames, whose pictures are set with `show_strip`."""
-    image = widgets.Image(format="jpeg", layout=widgets.Layout(max_width="99%"))
-    for each in ("vae-picture", name):
-        image.add_class(each)
-    return image
+def strip(text: str, *classes: str) -> widgets.Image:
+    """A blank strip of frames, whose pictures are set with `show_strip`; `text` names it."""
+    return _image(widgets.Layout(height="auto"), text, *classes)
 
 
 def show_strip(image: widgets.Image, frames: np.ndarray, width: int) -> None:
@@ -97,10 +118,17 @@ def show_strip(image: widgets.Image, frames: np.ndarray, width: int) -> None:
     show(image, sheet, min(1.0, 1.5 * width / sheet.shape[1]))
 
 
-def captioned(image: widgets.Image, width: int) -> tuple[widgets.VBox, widgets.HTML]:
-    """A picture with visible text under it (Image has no alt text); returns the box and its caption."""
-    caption = widgets.HTML(layout=widgets.Layout(width=f"{width}px", margin="0"))
-    return widgets.VBox([image, caption], layout=widgets.Layout(align_items="center")), caption
+def captioned(image: widgets.Image, width: int | None, alone: str = "") -> tuple[widgets.VBox, widgets.HTML]:
+    """A picture with visible text under it (Image has no alt text); returns the box and its caption.
+
+    The box is at most `width` CSS pixels wide, or as wide as its class `alone`, and shrinks where the page is narrow.
+    """
+    caption = widgets.HTML(layout=widgets.Layout(width="100%", margin="0"))
+    layout = widgets.Layout(align_items="center", flex=f"0 1 {width}px") if width else widgets.Layout()
+    box = widgets.VBox([image, caption], layout=layout)
+    for each in ("vae-captioned", *filter(None, [alone])):
+        box.add_class(each)
+    return box, caption
 
 
 def caption_text(label: str, text: str = "", colour: str = "") -> str:
@@ -117,9 +145,9 @@ def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def save_row(explorer: Explorer, save: Callable[[str], Path], text: str = "Save as") -> widgets.HBox:
-    """A button per kind of file; `save(ending)` writes it and returns where, which the status line tells."""
+    """A button per kind of file that can be written here; `save(ending)` writes it and returns where, which is told."""
     buttons = []
-    for ending in ENDINGS:
+    for ending in _writable():
         press = button({".webp": "WebP"}.get(ending, ending[1:].upper()), 64)
         press.tooltip = f"save as {ending}"
         explorer.act_on(press, lambda ending=ending: explorer.say(f"Saved {_from_here(save(ending))}"))
@@ -127,17 +155,35 @@ def save_row(explorer: Explorer, save: Callable[[str], Path], text: str = "Save 
     return row(widgets.Label(text), *buttons, gap="4px")
 
 
-def enlarge_button(image: widgets.Image, caption: widgets.HTML, small: int, large: int) -> widgets.Button:
-    """Makes a picture large, and small again."""
+def _writable() -> list[str]:
+    """The kinds of file without those that lack their encoder."""
+    try:
+        video_encoder()
+    except InputError:
+        return [ending for ending in ENDINGS if ending != ".mp4"]
+    return list(ENDINGS)
+
+
+def enlarge_button(explorer: Explorer) -> widgets.Button:
+    """Makes an explorer's main picture large, and small again; what stands beside it gives way (style.css)."""
     press = button("Enlarge", 84)
 
     def pressed(_):
-        width = small if press.description == "Shrink" else large
-        press.description = "Enlarge" if width == small else "Shrink"
-        image.layout.width = image.layout.height = caption.layout.width = f"{width}px"
+        grow = press.description == "Enlarge"
+        press.description = "Shrink" if grow else "Enlarge"
+        (explorer.add_class if grow else explorer.remove_class)("vae-large")
+        explorer.layout.max_width = _WIDER if grow else _WIDE
 
     press.on_click(pressed)
     return press
+
+
+def describe(control: widgets.Widget, text: str) -> None:
+    """A name for what shows none: by its tooltip, which screen readers take (`description_tooltip` in ipywidgets 7)."""
+    for trait in ("tooltip", "description_tooltip"):
+        if control.has_trait(trait):
+            control.set_trait(trait, text)
+            return
 
 
 def _from_here(path: Path) -> Path:
@@ -150,8 +196,11 @@ def data_uri(pixels: np.ndarray, side: int) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
 
-def slider_and_number(value: int, low: int, high: int, text: str, width: int):
-    """A slider and a typed value that follow each other (Notebook 7 takes the arrow keys from sliders)."""
+def slider_and_number(value: int, low: int, high: int, text: str, width: int | None):
+    """A slider and a typed value that follow each other (Notebook 7 takes the arrow keys from sliders).
+
+    The slider is `width` CSS pixels wide, or fills its row.
+    """
     slider = widgets.IntSlider(
         value=value,
         min=low,
@@ -159,9 +208,10 @@ def slider_and_number(value: int, low: int, high: int, text: str, width: int):
         description=text,
         readout=False,
         style={"description_width": "48px"},
-        layout=widgets.Layout(width=f"{width}px"),
+        layout=widgets.Layout(width=f"{width}px" if width else "auto", flex="" if width else "1 1 auto"),
     )
     typed = widgets.BoundedIntText(value=value, min=low, max=high, layout=widgets.Layout(width="68px"))
+    describe(typed, text)
     widgets.link((slider, "value"), (typed, "value"))
     return slider, typed
 
