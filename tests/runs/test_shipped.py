@@ -17,7 +17,7 @@ from vae_helpers.shell import build_parser, config_of
 @pytest.fixture(scope="module")
 def packed(trained, tmp_path_factory):
     """The folder that a packed small run lies in."""
-    folder = tmp_path_factory.mktemp("shipped")
+    folder = tmp_path_factory.mktemp("installed") / SHIPPED
     pack(trained[0], folder, progress=False)
     return folder
 
@@ -77,20 +77,8 @@ def test_the_command_asks_for_the_same_run(config):
     )
 
 
-def test_a_run_of_ones_own_comes_before_the_shipped_one(monkeypatch, packed, small_model, capsys, tmp_path):
-    monkeypatch.setattr(shipping, "_places", lambda: [tmp_path / "nowhere", packed])
-    run = choose_run("", tmp_path / "VAE")
-    said = capsys.readouterr().out
-    assert run.name == SHIPPED and load_run(run)[0] and said.count("\n") == 1 and "No run of your own" in said
-    assert choose_run(SHIPPED, tmp_path / "VAE") == run and capsys.readouterr().out == ""
-    save_checkpoint(Run("sweep_butterflies_beta-1_0", tmp_path / "VAE").best, small_model)
-    assert choose_run("", tmp_path / "VAE").name == SHIPPED and capsys.readouterr().out
-    save_checkpoint(Run("mine", tmp_path / "VAE").best, small_model)
-    assert choose_run("", tmp_path / "VAE").name == "mine" and capsys.readouterr().out == ""
-
-
 def test_a_copy_that_is_cut_is_made_again(monkeypatch, packed, tmp_path):
-    monkeypatch.setattr(shipping, "_places", lambda: [packed])
+    monkeypatch.setattr(shipping, "_roots", lambda: [packed.parent])
     copy, names = shipping.shutil.copyfile, []
 
     def cut(source, target):
@@ -109,7 +97,7 @@ def test_a_copy_that_is_cut_is_made_again(monkeypatch, packed, tmp_path):
 
 
 def test_a_place_for_the_weights_that_cannot_be_written_gets_a_sentence(monkeypatch, packed, tmp_path):
-    monkeypatch.setattr(shipping, "_places", lambda: [packed])
+    monkeypatch.setattr(shipping, "_roots", lambda: [packed.parent])
     (tmp_path / "models").write_text("a file where a folder should be")
     with pytest.raises(InputError, match="could not be copied to .*--out"):
         choose_run("", tmp_path)
@@ -124,7 +112,7 @@ def test_what_stands_in_made_txt_can_be_pasted_into_a_shell(trained, small_set, 
 
 
 def test_without_any_weights_the_sentence_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(shipping, "_places", list)
+    monkeypatch.setattr(shipping, "_roots", list)
     with pytest.raises(InputError, match="notebook 02"):
         choose_run("", tmp_path)
 
