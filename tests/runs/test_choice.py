@@ -60,7 +60,7 @@ def test_the_best_on_the_same_pictures_is_taken_and_how_to_see_the_others_is_sai
     said = capsys.readouterr().out
     assert said.count("\n") == 1 and f"among 3 runs on the same pictures: {SHIPPED} (26.0 dB)" in said
     assert "RUN, --run" in said and f"mine (20.6 dB), {SHIPPED_RUNS[1]} (22.0 dB)" in said
-    assert f'{SHIPPED} (26.0 dB)' in how_to_see(mine) and '`RUN = "mine"`' in how_to_see(mine)
+    assert f"{SHIPPED} (26.0 dB)" in how_to_see(mine) and '`RUN = "mine"`' in how_to_see(mine)
     better = save("better", small_set, 26.1)
     assert choose_run() == better and "better (26.1 dB)" in capsys.readouterr().out
     assert how_to_see(better).startswith("They open better,")
@@ -75,9 +75,7 @@ def test_other_pictures_have_a_choice_of_their_own(installed, small_set, capsys)
     assert choose_run() == older and capsys.readouterr().out == ""
 
 
-def test_what_has_no_score_comes_last_and_what_cannot_be_read_is_left_to_whoever_loads_it(
-    installed, small_set, capsys
-):
+def test_what_has_no_score_comes_last_and_what_cannot_be_read_is_left_to_whoever_loads_it(installed, small_set, capsys):
     new = save("new", small_set)
     assert choose_run() == Run(SHIPPED) and "new (not scored yet)" in capsys.readouterr().out
     new.best.write_bytes(b"PK\3\4 cut short")

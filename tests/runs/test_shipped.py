@@ -7,7 +7,7 @@ import torch
 from vae_helpers.data import open_pictures
 from vae_helpers.errors import InputError
 from vae_helpers.experiments import command_of, pack, packing
-from vae_helpers.runs import SHIPPED, Run, choose_run, load_checkpoint, load_run, save_checkpoint
+from vae_helpers.runs import SHIPPED, Run, choose_run, load_checkpoint, load_run
 from vae_helpers.runs import shipped as shipping
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import TrainConfig

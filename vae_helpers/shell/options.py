@@ -157,7 +157,7 @@ LIMIT = Whole(1, 1_000_000)
 MINUTES = Number(0, 10_000, above=True)
 LATENTS = Whole(1, 65_536)
 RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
-    "epochs": Setting(EPOCHS, "N", "passes over the training pictures (250; quick: enough to see 20,000)"),
+    "epochs": Setting(EPOCHS, "N", "passes over the training pictures (250; quick: enough to see 20,000, at most 60)"),
     "batch_size": Setting(BATCH, "B", "pictures a step (128, fewer for many samples; quick: 32)"),
     "lr": Setting(RATE, "LR", "learning rate (0.005; quick: 0.002)"),
     "objective": Setting(OneOf(OBJECTIVES), "NAME", f"{', '.join(OBJECTIVES[:-1])} or {OBJECTIVES[-1]} (beta)"),
@@ -195,7 +195,9 @@ RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
         _as("beta_warmup"), "SHARE", "of the run over which β rises, where it is not that of the learning rate"
     ),
     "beta_cycles": Setting(_as("beta_cycles"), "N", "of the cyclical schedule (4)"),
-    "early_stop": Setting(_as("early_stop"), "N", "end after N epochs without a lower held-out loss (0: never)"),
+    "early_stop": Setting(
+        _as("early_stop"), "N", "end after N scores without a lower held-out loss (0: never; quick: 8)"
+    ),
     "ema": Setting(_as("ema"), "D", "keep an average of the weights with this decay, e.g. 0.999 (0: none)"),
     "compile": Setting(None, None, "torch.compile (where the run is long enough to earn it back)"),
     "exact": Setting(None, None, "a resumed run equals an uninterrupted one bit for bit (on the CPU)"),

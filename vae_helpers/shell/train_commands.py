@@ -103,7 +103,7 @@ def _given(options: argparse.Namespace) -> dict:
 
 
 def _own_settings(run, options: argparse.Namespace):
-    """The settings of a run that goes on, with --epochs in their place. InputError for any other that was said."""
+    """The settings of a run that goes on, with --epochs and --early-stop in their place. InputError for others."""
     from dataclasses import replace
 
     from vae_helpers.runs import load_latest
@@ -116,12 +116,12 @@ def _own_settings(run, options: argparse.Namespace):
     if getattr(options, "preset", None):
         said["preset"] = options.preset
     for name, value in said.items():
-        if name not in ("epochs", "compile") and own[name] != value:
+        if name not in ("epochs", "early_stop", "compile") and own[name] != value:
             raise InputError(
                 f"the run {run.name!r} was started with {name} {own[name]}, which it keeps, not {value}: leave "
                 f"`{name}` out to go on with it, or give another --name."
             )
-    return replace(config, epochs=getattr(options, "epochs", config.epochs))
+    return replace(config, **{name: said[name] for name in ("epochs", "early_stop") if name in said})
 
 
 def _require_memory(config: TrainConfig, model) -> None:
