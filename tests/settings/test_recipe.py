@@ -28,11 +28,8 @@ def test_quick_sees_twenty_thousand_pictures_but_none_more_than_sixty_times():
 
 
 def test_only_quick_runs_end_early_unless_told_otherwise():
-    assert (TrainConfig().early_stop, TrainConfig.quick(97).early_stop, TrainConfig.quick(97).evaluate_every) == (
-        0,
-        8,
-        2,
-    )
+    quick = TrainConfig.quick(97)
+    assert (TrainConfig().early_stop, quick.early_stop, quick.evaluate_every) == (0, 8, 2)
     assert TrainConfig.quick(97, early_stop=0).early_stop == 0
 
 

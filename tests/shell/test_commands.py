@@ -149,7 +149,7 @@ def test_interpolate_takes_every_kind_of_path(capsys, trained, method, ending):
 
 def test_data_reports_on_a_folder_and_asks_for_one(capsys, photos):
     status, out, _ = run(capsys, "data", "--data", photos, "--image-size", 32)
-    assert status == 0 and "24 pictures" in out and "0 files skipped" in out
+    assert status == 0 and "24 pictures" in out and "0 skipped, 0 groups of near-duplicates" in out and "are few" in out
     status, _, error = run(capsys, "data")
     assert status == 2 and "--download butterfly" in error
 

@@ -11,7 +11,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train import fit
-from vae_helpers.train.state import State
+from vae_helpers.train import state as run_state
 
 
 def test_a_run_of_another_version_gets_a_sentence(small_set, small_model, tmp_path):
@@ -72,8 +72,8 @@ def test_settings_other_than_the_runs_own_are_refused_not_ignored(small_set, tmp
 def test_patience_counts_scores_not_epochs(every, best, closed, stops):
     state = SimpleNamespace(best_epoch=best, epochs_closed=closed)
     config = TrainConfig(early_stop=2, evaluate_every=every)
-    assert State.stopped_early(state, config) is stops
-    assert State.stopped_early(state, replace(config, early_stop=0)) is False
+    assert run_state.State.stopped_early(state, config) is stops
+    assert run_state.State.stopped_early(state, replace(config, early_stop=0)) is False
 
 
 def test_a_run_goes_on_only_with_its_own_pictures(small_set, tmp_path, capsys):

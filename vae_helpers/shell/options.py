@@ -195,9 +195,7 @@ RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
         _as("beta_warmup"), "SHARE", "of the run over which β rises, where it is not that of the learning rate"
     ),
     "beta_cycles": Setting(_as("beta_cycles"), "N", "of the cyclical schedule (4)"),
-    "early_stop": Setting(
-        _as("early_stop"), "N", "end after N scores without a lower held-out loss (0: never; quick: 8)"
-    ),
+    "early_stop": Setting(_as("early_stop"), "N", "end after N scores without a lower loss (0: never; quick: 8)"),
     "ema": Setting(_as("ema"), "D", "keep an average of the weights with this decay, e.g. 0.999 (0: none)"),
     "compile": Setting(None, None, "torch.compile (where the run is long enough to earn it back)"),
     "exact": Setting(None, None, "a resumed run equals an uninterrupted one bit for bit (on the CPU)"),

@@ -134,6 +134,10 @@ class _Epochs:
         ) as self.bar:
             if progress and state.step < self.total_steps:
                 to_see, device = config.epochs * len(self.training.pictures.split.train), state.processes.device
+                pictures = self.training.pictures
+                self.bar.write(f"{pictures.name}: {pictures.in_words()}")
+                if few := pictures.expectation():
+                    self.bar.write(few)
                 self.bar.write(describe_setup(config, to_see, device, self.on_gpu, self.compiled))
             while not self._at_end():
                 began, first_step = time.monotonic(), state.step
