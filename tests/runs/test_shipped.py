@@ -62,12 +62,13 @@ def test_a_packed_run_opens_fewer_pictures_with_the_same_parts(monkeypatch, trai
 def test_the_command_asks_for_the_same_run(config):
     saved = {
         "train_config": vars(config),
-        "config": {"latent_dim": 10, "decoder_norm": "batch"},
+        "config": {"latent_dim": 10, "decoder_norm": "batch", "widths": [8, 16, 32, 64]},
         "data": {"request": {"source": "synthetic", "limit": 120, "image_size": 64}},
     }
     command = command_of(saved)
     options = build_parser().parse_args(shlex.split(command)[3:])
     assert config_of(options, options.preset == "quick", 96) == config
+    assert options.widths == [8, 16, 32, 64]
     assert (options.data, options.limit, options.image_size, options.latent_dim, options.decoder_norm) == (
         "synthetic",
         120,
@@ -105,8 +106,8 @@ def test_a_place_for_the_weights_that_cannot_be_written_gets_a_sentence(monkeypa
 
 @pytest.mark.parametrize("name", ["my run", "it's", "-x", "$(touch harm)", "plain"])
 def test_what_stands_in_made_txt_can_be_pasted_into_a_shell(trained, small_set, name, tmp_path):
-    model, saved = load_run(trained[0])
-    text = packing._made(Run(name, tmp_path), model, saved, 96, {})
+    saved = load_run(trained[0])[1]
+    text = packing._made(Run(name, tmp_path), tmp_path / name, saved, 10**6, 96, {})
     train, again = (shlex.split(line)[3:] for line in text.splitlines() if line.startswith("    python"))
     assert build_parser().parse_args(train).name == build_parser().parse_args(again).run == name
 

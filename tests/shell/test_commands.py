@@ -249,6 +249,7 @@ def test_an_existing_run_asks_for_resume(capsys):
     [
         (("--latent-dim", 4), "--latent-dim 8"),
         (("--decoder-norm", "batch"), "--decoder-norm instance"),
+        (("--widths", "8,16,64"), "widths [8, 16, 32]"),
         (("--preset", "quick"), "preset none"),
         (("--likelihood", "laplace"), "likelihood gaussian"),
     ],
@@ -264,11 +265,15 @@ def test_a_run_that_goes_on_refuses_other_settings_than_its_own(capsys, monkeypa
 
 def test_a_run_that_goes_on_needs_nothing_said_again(capsys):
     command = ("train", "--limit", 60, "--image-size", 32, "--name", "s", "--device", "cpu")
-    own = ("--latent-dim", 4, "--decoder-norm", "batch", "--batch-size", 16, "--seed", 2)
+    own = ("--latent-dim", 4, "--widths", "4,8,16", "--decoder-norm", "batch", "--batch-size", 16, "--seed", 2)
     assert run(capsys, *command, *own, "--preset", "quick", "--epochs", 2, "--stop-after", 1)[0] == 0
     assert run(capsys, *command, "--resume")[0] == 0
     saved = load_checkpoint(Run("s").last)[1]
     assert saved["epochs_closed"] == 2 and saved["config"]["latent_dim"] == 4
+    assert saved["config"]["widths"] == [4, 8, 16] and saved["train_config"]["early_stop"] == 8
+    assert run(capsys, *command, "--resume", "--epochs", 3, "--early-stop", 0)[0] == 0
+    saved = load_checkpoint(Run("s").last)[1]
+    assert saved["epochs_closed"] == 3 and saved["train_config"]["early_stop"] == 0
 
 
 @pytest.mark.parametrize(
@@ -282,6 +287,9 @@ def test_a_run_that_goes_on_needs_nothing_said_again(capsys):
         ("train --epochs 0", "epochs"),
         ("train --epochs many", "no whole number"),
         ("train --decoder-norm layer", "--decoder-norm"),
+        ("train --widths 8,x", "whole number from 1 to 8,192"),
+        ("train --widths 8,16", "5 halvings"),
+        ("train --widths 8,8,8,8,8 --preset quick --minutes 2", "give --image-size too"),
         ("reconstruct --run nobody", "nobody"),
         ("train --device cuda:99", "not available"),
         ("interpolate --run nobody a b", "nobody"),

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from vae_helpers.errors import InputError, quoted
 from vae_helpers.files import expand
-from vae_helpers.settings import BETA_SCHEDULES, ENDINGS, LIKELIHOODS, OBJECTIVES, SCHEDULES
+from vae_helpers.settings import BETA_SCHEDULES, ENDINGS, LIKELIHOODS, MODEL, OBJECTIVES, SCHEDULES
 from vae_helpers.settings import RECIPE as RANGES
 
 _LONGEST_PART, _LONGEST_PATH = 255, 4096  # bytes, on every system this runs on
@@ -72,6 +72,12 @@ def image_size(text: str) -> int:
     if size & (size - 1):
         raise InputError(f"{size} is no power of two from 8 to 4096, which the encoder needs, such as 64, 128 or 256")
     return size
+
+
+def widths(text: str) -> list[int]:
+    """Channels after each block of the encoder, as `32,64,128`; whether their number fits is said with the size."""
+    allowed = MODEL["widths"]
+    return [Whole(int(allowed.low), int(allowed.high))(part.strip()) for part in text.split(",")]
 
 
 def path(text: str) -> Path:
