@@ -76,7 +76,7 @@ def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
 
 
 def how_to_see(run: Run) -> str:
-    """What opens where no run is named, once `run` is the newest, and how to see it: a sentence."""
+    """What notebooks open without a name, now that `run` is the newest, and how to see this one: a sentence."""
     rivals = _rivals(run)
     best = max(rivals, key=lambda each: each.psnr, default=None)
     if best is None or best.run == run:

@@ -221,6 +221,7 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_tour(options: argparse.Namespace) -> None:
     """`tour`: train, then write every still and animation."""
+    from vae_helpers.runs import how_to_see
     from vae_helpers.tour import save_all
     from vae_helpers.train import has_steps
 
@@ -233,4 +234,4 @@ def run_tour(options: argparse.Namespace) -> None:
     print(f"The tour took {(time.monotonic() - began) / 60:.1f} minutes. Look at:")
     list_files(files + [run.generated_images])
     print(f"Loss curves:   tensorboard --logdir {run.tensorboard.parent}")
-    print("Go on by hand: jupyter lab notebooks/04_traverse.ipynb")
+    print(f"Go on by hand: jupyter lab notebooks/03_reconstruct.ipynb, or 04_traverse.ipynb. {how_to_see(run)}")
