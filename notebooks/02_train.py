@@ -71,7 +71,7 @@ from vae_helpers.train import TimeBudget, fit, open_processes, train_step
 # %% tags=["parameters"]
 DATASET = "synthetic"  # as in notebook 01: a built-in set, "butterfly", "animal", or a folder of your own
 QUICK = True  # False: the full 250 epochs
-MINUTES = None  # for a quick run; None: 5, and no more epochs than it takes to see 20,000 pictures, at most 60
+MINUTES = None  # for a quick run; None: 5, and no more epochs than it takes to see 20,000 pictures, at most 40
 BETA = 1.0  # weight of the KL; above 1 fewer latents carry more meaning and pictures get blurrier
 NS = 1  # latent samples per picture and step; more is slower and steadier
 DECODER_NORM = "adaptive"  # the specification's is "instance"; the end of this notebook shows what that costs

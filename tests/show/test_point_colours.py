@@ -16,8 +16,8 @@ def test_numbers_go_from_the_lowest_to_the_highest_and_unknown_ones_are_grey():
     found = colour_points(Attribute("size", "px"), np.array([10.0, 30.0, np.nan, 20.0]))
     expected = [to_hex(colormaps["viridis"](share)) for share in (0.0, 1.0, 0.5)]
     assert found.colours == (expected[0], expected[1], style.QUIET, expected[2])
-    assert found.words == ("10 px", "30 px", "unknown", "20 px") and found.name == "size"
-    assert [entry.text for entry in found.legend] == ["10 px", "15 px", "20 px", "25 px", "30 px", "unknown"]
+    assert found.words == ("10 px", "30 px", "unknown", "20 px") and (found.name, found.title) == ("size", "size, px")
+    assert [entry.text for entry in found.legend] == ["10", "15", "20", "25", "30", "unknown"]
     assert found.legend[2].colour == expected[2] and found.legend[-1].colour == style.QUIET
 
 
@@ -25,7 +25,7 @@ def test_circular_ones_end_as_they_begin():
     angle = Attribute("turn", "degrees", "circular", 0.0, 360.0)
     found = colour_points(angle, np.array([0.0, 360.0, 180.0, 90.0]))
     assert found.colours[0] == found.colours[1] != found.colours[2]
-    assert [entry.text for entry in found.legend] == ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
+    assert [entry.text for entry in found.legend] == ["0", "90", "180", "270"]
     assert found.legend[1].colour == found.colours[3]
 
 

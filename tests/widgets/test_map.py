@@ -39,8 +39,10 @@ def test_every_picture_has_a_place_on_the_field(chart):
     places = chart._places()
     assert (places >= 0).all() and (places <= [912, 520]).all()
     points = 30 - len(chart.with_thumbnail)
-    assert points > 0 and chart._back.value.count("<circle") == points + 12  # and the stops of the path
-    assert chart._back.value.count("<title>") == points and f"{points} more in view as points" in chart.note.value
+    ends = len({0, 1} - set(chart.with_thumbnail))  # have a ring
+    assert points > 0 and chart._dots.value.count("<circle") == points == chart._dots.value.count("<title>")
+    assert chart._back.value.count("<circle") == 12 + ends  # the stops of the path
+    assert f"{points} more in view as points" in chart.note.value
 
 
 def test_others_come_up_until_all_were_shown(chart):
@@ -91,6 +93,18 @@ def test_zoom_brings_thumbnails_of_pictures_that_were_points(chart):
     assert np.allclose(chart._places(), places) and set(chart.with_thumbnail) == before
 
 
+def test_a_is_brought_into_the_middle_unless_the_border_is_in_the_way(chart):
+    share = (chart._places() - 30) / [852, 460]
+    inner = int(np.abs(share - 0.5).max(axis=1).argmin())
+    chart.pair.a.value, chart.pair.b.value = inner, int(share[:, 0].argmax())
+    for _ in range(5):
+        chart.moves["+"].click()
+    chart.moves["A"].click()
+    assert np.allclose(chart._places()[inner], [456, 260])
+    chart.moves["B"].click()
+    assert np.isclose(chart._places()[chart.pair.b.value, 0], 912 - 30)
+
+
 def test_points_and_thumbnails_have_the_colour_of_an_attribute(chart):
     kinds = Attribute("kind", kind="category", choices=("moth", "owl"))
     table = Attributes(np.arange(30.0)[:, None] % 2, (kinds,))
@@ -100,9 +114,9 @@ def test_points_and_thumbnails_have_the_colour_of_an_attribute(chart):
     moth, owl = coloured._colours.colours[:2]
     thumbs = coloured.with_thumbnail
     assert coloured._drawn.value.count(f"outline:3px solid {moth}") == sum(i % 2 == 0 for i in thumbs)
-    assert coloured._back.value.count(f'fill="{owl}"') == sum(i % 2 for i in range(30) if i not in thumbs)
+    assert coloured._dots.value.count(f'fill="{owl}"') == sum(i % 2 for i in range(30) if i not in thumbs)
     assert "moth" in coloured.legend.value and owl in coloured.legend.value
-    assert ", kind owl</title>" in coloured._back.value
+    assert ", kind owl</title>" in coloured._dots.value
     coloured.colour.value = "nothing"
     assert coloured.legend.value == "" and "outline" not in coloured._drawn.value
 
@@ -133,11 +147,11 @@ def test_names_stand_at_the_ends_and_at_what_is_near(chart):
 
 def test_other_pictures_are_faint_points_on_the_pca_map_only(chart, monkeypatch):
     more = MapExplorer(chart.pair, chart._codes, others=chart._codes[:9] * 0.5)
-    faint = more._back.value.split("vae-others")[1].split("</g>")[0]
+    faint = more._dots.value.split("vae-others")[1].split("</g>")[0]
     assert faint.count("<circle") == 9 and "9 other pictures" in more.note.value
     monkeypatch.setattr("vae_helpers.widgets.map.tsne_map", lambda codes, perplexity: codes[:, :2].numpy() ** 3)
     more.kind.value = "t-SNE"
-    assert "vae-others" not in more._back.value and "other pictures" not in more.note.value
+    assert "vae-others" not in more._dots.value and "other pictures" not in more.note.value
 
 
 def test_what_is_not_of_these_pictures_is_refused(chart):

@@ -163,7 +163,7 @@ LIMIT = Whole(1, 1_000_000)
 MINUTES = Number(0, 10_000, above=True)
 LATENTS = Whole(1, 65_536)
 RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
-    "epochs": Setting(EPOCHS, "N", "passes over the training pictures (250; quick: enough to see 20,000, at most 60)"),
+    "epochs": Setting(EPOCHS, "N", "passes over the training pictures (250; quick: enough to see 20,000, at most 40)"),
     "batch_size": Setting(BATCH, "B", "pictures a step (128, fewer for many samples; quick: 32)"),
     "lr": Setting(RATE, "LR", "learning rate (0.005; quick: 0.002)"),
     "objective": Setting(OneOf(OBJECTIVES), "NAME", f"{', '.join(OBJECTIVES[:-1])} or {OBJECTIVES[-1]} (beta)"),

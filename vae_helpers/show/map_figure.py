@@ -84,7 +84,7 @@ def _paint_legend(axis: Axes, colours: PointColours) -> None:
         for entry in colours.legend
     ]
     place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": min(6, len(dots)) or 1, "frameon": False}
-    axis.legend(handles=dots, title=colours.name, fontsize=8, title_fontsize=9, labelcolor=INK, **place)
+    axis.legend(handles=dots, title=colours.title, fontsize=8, title_fontsize=9, labelcolor=INK, **place)
 
 
 def _paint_path(axis: Axes, path: np.ndarray) -> None:

@@ -23,9 +23,10 @@ class Legend(NamedTuple):
 
 
 class PointColours(NamedTuple):
-    """A colour for each point as `#rrggbb`, its value in words, and the legend of the attribute `name`."""
+    """A colour for each point as `#rrggbb`, its value in words, and a legend; `title` is its `name` with the unit."""
 
     name: str
+    title: str
     colours: tuple[str, ...]
     words: tuple[str, ...]
     legend: tuple[Legend, ...]
@@ -46,7 +47,8 @@ def colour_points(attribute: Attribute, values: np.ndarray) -> PointColours:
         colours, words, legend = _by_choice(attribute, values)
     else:
         colours, words, legend = _by_number(attribute, values, known)
-    return PointColours(attribute.name, tuple(colours), tuple(words), (*legend, *unknown))
+    title = f"{attribute.name}, {attribute.unit}" if attribute.unit and attribute.kind != "category" else attribute.name
+    return PointColours(attribute.name, title, tuple(colours), tuple(words), (*legend, *unknown))
 
 
 def _by_choice(attribute: Attribute, values: np.ndarray) -> tuple[list[str], list[str], list[Legend]]:
@@ -79,5 +81,5 @@ def _by_number(
         return "unknown" if np.isnan(value) else f"{value:.3g} {attribute.unit}".strip()
 
     stops = np.linspace(low, high, _STOPS)[: _STOPS - round_trip] if high > low else np.array([low])
-    legend = [Legend(words(stop), colour(stop)) for stop in stops] if len(known) else []
+    legend = [Legend(f"{stop:.3g}", colour(stop)) for stop in stops] if len(known) else []
     return [colour(value) for value in values], [words(value) for value in values], legend

@@ -16,7 +16,8 @@ from vae_helpers.latent import choose_apart, pca_map, tsne_map
 from vae_helpers.show import PointColours, colour_points
 from vae_helpers.widgets.cells import ShownInCells, claim, inside
 from vae_helpers.widgets.frame import answer_beside_cells
-from vae_helpers.widgets.map_view import MapView
+from vae_helpers.widgets.map_drawing import RING, drawing, legend_html
+from vae_helpers.widgets.map_view import MOVES, MapView
 from vae_helpers.widgets.nearest import NearestPictures
 from vae_helpers.widgets.pair import PairExplorer
 from vae_helpers.widgets.parts import button, choice, data_uri, row, save_row, short, style_sheet, title
@@ -24,15 +25,6 @@ from vae_helpers.widgets.parts import button, choice, data_uri, row, save_row, s
 _WIDTH, _HEIGHT, _THUMB, _EDGE = 912, 520, 48, 30  # CSS pixels
 _PLAIN = "nothing"
 _SMALL = ' style="font-size:10px;font-weight:400"'
-_MOVES: tuple[tuple[str, str, Callable[[MapView], None]], ...] = (
-    ("+", "zoom in", lambda view: view.zoom_by(1.5)),
-    ("−", "zoom out", lambda view: view.zoom_by(1 / 1.5)),
-    ("←", "move the view left", lambda view: view.pan(-0.25, 0)),
-    ("→", "move the view right", lambda view: view.pan(0.25, 0)),
-    ("↑", "move the view up", lambda view: view.pan(0, 0.25)),
-    ("↓", "move the view down", lambda view: view.pan(0, -0.25)),
-    ("Whole", "show the whole map", MapView.show_all),
-)
 
 
 class MapExplorer(ShownInCells):
@@ -65,7 +57,8 @@ class MapExplorer(ShownInCells):
         self._points = {"PCA": self._plane.points}
         self._view = MapView(self._plane.points, _WIDTH, _HEIGHT, _EDGE)
         self._colours: PointColours | None = None
-        self._drawn, self._back, self._marked = (widgets.HTML() for _ in range(3))
+        self._drawn, self._dots, self._back, self._marked = (widgets.HTML() for _ in range(4))
+        self._dots.add_class(f"{self._key}-dots")
         self._hidden: set[int] = set()
         self.buttons: dict[int, widgets.Button] = {}  # by picture
         self._field = widgets.Box(layout=widgets.Layout(width=f"{_WIDTH}px", height=f"{_HEIGHT}px", overflow="hidden"))
@@ -80,10 +73,14 @@ class MapExplorer(ShownInCells):
     def _make_controls(self) -> None:
         self.layout_row, self.kind = choice(("PCA", "t-SNE"), "Map", 72)
         self.others = button("Show others", 104)
-        self.moves = {text: button(text, 64 if len(text) > 1 else 36) for text, *_ in _MOVES}
-        for text, tooltip, move in _MOVES:
+        self.moves = {text: button(text, 64 if len(text) > 1 else 36) for text, *_ in MOVES}
+        for text, tooltip, move in MOVES:
             self.moves[text].tooltip = tooltip
             self.moves[text].on_click(lambda _, move=move: self._act(lambda: self._move(move)))
+        for label in "AB":
+            self.moves[label] = button(f"To {label}", 52)
+            self.moves[label].tooltip = f"bring {label} into the middle, as far as the border allows"
+            self.moves[label].on_click(lambda _, label=label: self._act(lambda: self._go_to(label)))
         names = () if self._attributes is None else self._attributes.names
         self.colour = widgets.Dropdown(
             options=[_PLAIN, *names], description="Colour by", layout=widgets.Layout(width="260px")
@@ -158,6 +155,10 @@ class MapExplorer(ShownInCells):
         self._hidden = set()
         self._draw()
 
+    def _go_to(self, label: str) -> None:
+        point = self._points[self.kind.value][self.pair.pair["AB".index(label)]]
+        self._move(lambda view: view.centre_on(point))
+
     def _show_others(self) -> None:
         self._hidden |= set(self.with_thumbnail)
         if self._hidden.issuperset(self._thumbnail_places()[0]):
@@ -187,8 +188,9 @@ class MapExplorer(ShownInCells):
         for i in chosen:
             if i not in self.buttons:
                 self.buttons[i] = self._button(int(i))
-        self._drawn.value = f"<style>{''.join(self._rule(i, places[i]) for i in chosen)}</style>"
-        self._field.children = [self._back, *(self.buttons[i] for i in chosen)]
+        beneath = f".vae-explorer .vae-map > .widget-html.{self._key}-dots{{z-index:0}}"  # the path is over thumbnails
+        self._drawn.value = f"<style>{beneath}{''.join(self._rule(i, places[i]) for i in chosen)}</style>"
+        self._field.children = [self._dots, self._back, *(self.buttons[i] for i in chosen)]
         inside_view = int(self._view.in_view(places).sum())
         self.note.value = (
             f'<span class="vae-note">{len(chosen)} of {len(places)} pictures as thumbnails, '
@@ -200,7 +202,7 @@ class MapExplorer(ShownInCells):
             )
             + "</span>"
         )
-        self.legend.value = "" if self._colours is None else _legend_html(self._colours)
+        self.legend.value = "" if self._colours is None else legend_html(self._colours)
         self._show_path()
 
     def _words_of_others(self) -> str:
@@ -218,16 +220,16 @@ class MapExplorer(ShownInCells):
         """Points, the path of the pair explorer, where A and B lie, and what is nearest to one of them."""
         places, ends = self._places(), self.pair.pair
         self.nearest.draw()
-        drawing = f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="the path from A to B">'
         names = self._names(places, [*zip(ends, "AB")], self.nearest.rows)
-        self._back.value = f"{drawing}{self._dots(places)}{self._line()}{names}</svg>"
+        self._dots.value = drawing(_WIDTH, _HEIGHT, "a point for each picture", self._draw_dots(places))
+        self._back.value = drawing(_WIDTH, _HEIGHT, "the path from A to B", self._line() + names)
         rings = [
             f".vae-explorer .vae-map button.{self._key}-{i}{{box-shadow:0 0 0 3px var(--vae-{label})}}"
             for i, label in zip(ends, "ab")
         ]
         self._marked.value = f"<style>{''.join(rings)}</style>"
 
-    def _dots(self, places: np.ndarray) -> str:
+    def _draw_dots(self, places: np.ndarray) -> str:
         """A point for each picture in view that has no thumbnail, which tells its name where the pointer rests."""
         drawn = self._view.in_view(places)
         drawn[self.with_thumbnail] = False
@@ -253,17 +255,19 @@ class MapExplorer(ShownInCells):
         return f'<polyline points="{points}"/><g class="vae-stops">{stops}</g>'
 
     def _names(self, places: np.ndarray, ends: list[tuple[int, str]], near: np.ndarray) -> str:
-        """The names of A and B over their places, and below theirs those of what is listed as nearest."""
-        said = [
-            (i, f"{label} {short(self.pair.names[i])}", f"vae-{label.lower()}", -_THUMB / 2 - 4) for i, label in ends
-        ]
-        of_ends = {i for i, _ in ends}
-        said += [(i, short(self.pair.names[i]), "vae-near", _THUMB / 2 + 11) for i in near if i not in of_ends]
-        shown = self._view.in_view(places)
-        return "".join(
-            f'<text class="{kind}" x="{places[i, 0]:.1f}" y="{places[i, 1] + below:.1f}"'
-            f"{_SMALL if kind == 'vae-near' else ''}>{html.escape(text)}</text>"
-            for i, text, kind, below in said
+        """The names of A and B over their places, with a ring where there is a point only, and of what is nearest."""
+        shown, thumbs = self._view.in_view(places), set(self.with_thumbnail)
+        texts, rings = [], []
+        for i, label in ends:
+            over = _THUMB / 2 + 4 if i in thumbs else 12
+            texts.append((i, f"{label} {short(self.pair.names[i])}", f'class="vae-{label.lower()}"', -over))
+            rings += [RING.format(*places[i], label.lower())] if shown[i] and i not in thumbs else []
+        for i in set(near) - {i for i, _ in ends}:
+            below = _THUMB / 2 + 11 if i in thumbs else 14
+            texts.append((i, short(self.pair.names[i]), f'class="vae-near"{_SMALL}', below))
+        return "".join(rings) + "".join(
+            f'<text {kind} x="{places[i, 0]:.1f}" y="{places[i, 1] + away:.1f}">{html.escape(text)}</text>'
+            for i, text, kind, away in texts
             if shown[i]
         )
 
@@ -281,13 +285,3 @@ class MapExplorer(ShownInCells):
         self.pair.act_on(thumb, lambda: self.pair.pick(index))
         answer_beside_cells(thumb)
         return thumb
-
-
-def _legend_html(colours: PointColours) -> str:
-    """Which colour means what, as a line of dots with words."""
-    entries = "".join(
-        f'<span style="white-space:nowrap;margin-right:14px"><span style="display:inline-block;width:11px;height:11px;'
-        f'border-radius:6px;background:{entry.colour};margin-right:5px"></span>{html.escape(entry.text)}</span>'
-        for entry in colours.legend
-    )
-    return f'<div class="vae-note" style="line-height:1.7"><b>{html.escape(colours.name)}</b>&nbsp; {entries}</div>'

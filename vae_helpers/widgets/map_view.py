@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 LARGEST_ZOOM = 32.0
@@ -49,3 +51,15 @@ class MapView:
     def in_view(self, places: np.ndarray, margin: float = 0.0) -> np.ndarray:
         """Which places (n, 2) lie on the field, `margin` CSS pixels from its border at least: bool (n,)."""
         return ((places >= margin) & (places <= self._size - margin)).all(axis=1)
+
+
+# What the buttons say, what they do, and do.
+MOVES: tuple[tuple[str, str, Callable[[MapView], None]], ...] = (
+    ("+", "zoom in", lambda view: view.zoom_by(1.5)),
+    ("−", "zoom out", lambda view: view.zoom_by(1 / 1.5)),
+    ("←", "move the view left", lambda view: view.pan(-0.25, 0)),
+    ("→", "move the view right", lambda view: view.pan(0.25, 0)),
+    ("↑", "move the view up", lambda view: view.pan(0, 0.25)),
+    ("↓", "move the view down", lambda view: view.pan(0, -0.25)),
+    ("Whole", "show the whole map", MapView.show_all),
+)
