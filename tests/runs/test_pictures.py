@@ -253,6 +253,14 @@ def test_sets_are_the_same_by_what_they_hold_and_where_it_was_held_out():
     assert not same_set(about([-1], [0]), about([-1], [0]))
 
 
+def test_a_built_in_set_from_before_fingerprints_is_known_by_what_was_asked_for(small_set):
+    old = {"name": "butterflies", "pictures": 60, "request": {"source": "synthetic", "limit": 60, "image_size": 128}}
+    assert same_set(old, describe(small_set)) and same_set(describe(small_set), old) and same_set(old, dict(old))
+    assert not same_set(old | {"request": {"source": "synthetic", "seed": 1}}, describe(small_set))
+    assert not same_set(old | {"request": {"source": "animals"}}, describe(small_set))
+    assert not same_set(old | {"pictures": 2**53}, describe(small_set))  # whatever a file says, nothing that large
+
+
 def test_sets_from_before_fingerprints_are_compared_by_name_and_number():
     old = {"name": "x", "pictures": 3, "request": None}
     assert same_set(old, dict(old)) and not same_set(old, old | {"pictures": 4})

@@ -20,6 +20,7 @@ from vae_helpers.data import (
     UNKNOWN,
     PictureSet,
     Split,
+    built_in_names,
     cache_folder,
     digest,
     find_folder,
@@ -28,11 +29,13 @@ from vae_helpers.data import (
     project_root,
     sources_in,
     split_by_lowest_hash,
+    split_by_name,
 )
 from vae_helpers.errors import InputError
 from vae_helpers.files import say
 from vae_helpers.settings import BUILT_IN
 
+_MOST_DRAWN = 200_000  # pictures of a built-in set that are named anew: takes a second
 ALIKE = 0.9  # of the smaller of two sets, that the larger holds too: then they count as one
 
 
@@ -110,8 +113,8 @@ def same_set(data: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     Nine tenths of the smaller set must be in the larger one (of a built-in set a run may have seen more, or larger
     ones), cut alike, and none may be trained on in one run and held out in the other.
     """
-    kept = [_kept(each) for each in (data, other)]
-    if None in kept or data.get("request") is None or other.get("request") is None:
+    kept = [_kept(each) or _drawn(each) for each in (data, other)]
+    if None in kept:
         return not _fits_differ(data, other) and all(data.get(key) == other.get(key) for key in ("name", "pictures"))
     (prints, sides), (others, other_sides) = (_each_once(*each) for each in kept)
     common, at, there = np.intersect1d(prints, others, assume_unique=True, return_indices=True)
@@ -181,6 +184,15 @@ def _kept(data: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
     ):
         raise InputError("what the checkpoint says of its pictures is damaged: use another checkpoint of the run.")
     return prints.numpy(), sides.numpy()
+
+
+def _drawn(data: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The same of a built-in set from before fingerprints: its names follow from the request. None of another set."""
+    request, count = data.get("request") or {}, data.get("pictures")
+    if request.get("source") not in BUILT_IN or not 2 <= count <= _MOST_DRAWN:
+        return None
+    names = built_in_names(BUILT_IN[request["source"]], count, request.get("seed", 0))
+    return name_prints(names), _sides(split_by_name(names))
 
 
 def _known_parts(prints: np.ndarray, known: np.ndarray, sides: np.ndarray) -> np.ndarray:
