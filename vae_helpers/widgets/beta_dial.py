@@ -205,11 +205,11 @@ def _run_label(run: DialRun, colour: str) -> str:
     )
 
 
-def _curve(runs: Sequence[DialRun], width: int = 520, height: int = 220) -> str:
+def _curve(runs: Sequence[DialRun], width: int = 620, height: int = 220) -> str:
     """The runs on the rate-distortion plane, as SVG: left costs few nats, low reconstructs well."""
     rates, distortions = (np.array([getattr(run, field) for run in runs]) for field in ("rate", "distortion"))
     places = []
-    for values, length in ((rates, width - 220), (distortions, height - 70)):
+    for values, length in ((rates, width - 310), (distortions, height - 70)):
         span = values.max() - values.min()
         places.append((values - values.min()) / (span or 1) * length if span else np.full(len(values), length / 2))
     x, y = 70 + places[0], height - 45 - places[1]
@@ -217,8 +217,8 @@ def _curve(runs: Sequence[DialRun], width: int = 520, height: int = 220) -> str:
     line = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in order)
     dots = "".join(
         f'<circle cx="{x[i]:.1f}" cy="{y[i]:.1f}" r="6" fill="{_COLOURS[i]}"/>'
-        f'<text x="{x[i] + 10:.1f}" y="{y[i] - 6:.1f}">β = {run.beta:g}: {run.rate:.0f}, '
-        f"{run.distortion:.0f}</text>"
+        f'<text x="{x[i] + 10:.1f}" y="{y[i] - 6:.1f}">β = {run.beta:g}: rate {run.rate:,.0f}, '
+        f"distortion {run.distortion:,.0f}</text>"
         for i, run in enumerate(runs)
     )
     return (
