@@ -23,8 +23,9 @@ def test_numbers_go_from_the_lowest_to_the_highest_and_unknown_ones_are_grey():
 
 def test_circular_ones_end_as_they_begin():
     angle = Attribute("turn", "degrees", "circular", 0.0, 360.0)
-    found = colour_points(angle, np.array([0.0, 360.0, 180.0, 90.0]))
+    found = colour_points(angle, np.array([0.0, 360.0, 180.0, 90.0, 450.0, -270.0]))
     assert found.colours[0] == found.colours[1] != found.colours[2]
+    assert found.colours[3] == found.colours[4] == found.colours[5]
     assert [entry.text for entry in found.legend] == ["0", "90", "180", "270"]
     assert found.legend[1].colour == found.colours[3]
 

@@ -38,6 +38,8 @@ def test_the_path_begins_at_a_and_ends_at_b(chart):
 def test_every_picture_has_a_place_on_the_field(chart):
     places = chart._places()
     assert (places >= 0).all() and (places <= [912, 520]).all()
+    plane = chart._points["PCA"]  # the first axis goes right, the second up
+    assert np.isclose(places[plane[:, 0].argmax(), 0], 912 - 30) and np.isclose(places[plane[:, 1].argmax(), 1], 30)
     points = 30 - len(chart.with_thumbnail)
     ends = len({0, 1} - set(chart.with_thumbnail))  # have a ring
     assert points > 0 and chart._dots.value.count("<circle") == points == chart._dots.value.count("<title>")
