@@ -11,7 +11,7 @@ from vae_helpers.settings.ranges import RECIPE, one_of, require_likelihood, requ
 
 _MAY_BE_NONE = ("batch_size", "beta_warmup")
 QUICK_PICTURES = 20_000  # what the quick recipe shows the model in all: about two minutes on two fast cores
-QUICK_EPOCHS = 40  # at most: of so few pictures that they would be seen more often, a longer run learns by heart
+QUICK_EPOCHS = 40  # at most: of so few pictures that they would be seen more often, a longer run overfits
 QUICK_PATIENCE = 8  # scores without a lower held-out loss, of about 25 in a run
 
 
@@ -65,7 +65,7 @@ class TrainConfig:
         """The recipe for minutes on a CPU: small batches, so more steps, and one cycle of the learning rate.
 
         Unless `epochs` is given there are as many as it takes to see 20,000 pictures, at most 40: the rate falls over
-        the run planned, and a run that is planned too long learns by heart while the rate is high. It ends early after
+        the run planned, and a run that is planned too long overfits while the rate is high. It ends early after
         8 scores without a lower held-out loss.
         """
         epochs = changes.pop("epochs", None) or quick_epochs(train_pictures)
