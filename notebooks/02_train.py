@@ -58,7 +58,7 @@ import torch
 from vae_helpers.data import name_of, open_pictures
 from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_prior
 from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss
-from vae_helpers.runs import Run, load_checkpoint, read_scalars, run_name
+from vae_helpers.runs import Run, how_to_see, load_checkpoint, read_scalars, run_name
 from vae_helpers.settings import TrainConfig, learning_rate
 from vae_helpers.show import figures
 from vae_helpers.train import TimeBudget, fit, open_processes, train_step
@@ -71,7 +71,7 @@ from vae_helpers.train import TimeBudget, fit, open_processes, train_step
 # %% tags=["parameters"]
 DATASET = "synthetic"  # as in notebook 01: a built-in set, "butterfly", "animal", or a folder of your own
 QUICK = True  # False: the full 250 epochs
-MINUTES = None  # for a quick run; None: 5, and no more epochs than it takes to see 20,000 pictures
+MINUTES = None  # for a quick run; None: 5, and no more epochs than it takes to see 20,000 pictures, at most 40
 BETA = 1.0  # weight of the KL; above 1 fewer latents carry more meaning and pictures get blurrier
 NS = 1  # latent samples per picture and step; more is slower and steadier
 DECODER_NORM = "adaptive"  # the specification's is "instance"; the end of this notebook shows what that costs
@@ -299,11 +299,20 @@ saved["config"]
 # ## What β does
 # β is the exchange rate between nats of KL and squared error. At 0 the model is a plain autoencoder: sharp, but its
 # space has holes. Higher β makes each latent dearer: fewer stay active, each must matter more, neighbours blur together. Try
-# `BETA = 8` with `TAG = "beta8"` and compare in notebook 03.
+# `BETA = 8` with `TAG = "beta8"` and compare by notebook 04's dial.
 #
 # Which β is that? One against Σ(x-x̂)² on [-1, 1] pixels, summed over pixels and latents. Against ½Σ(x-x̂)² on [0, 1] pixels,
 # as in pythae, the same trade-off is called β/8; `vae_helpers.model.translate_beta` knows the conventions of other code bases too.
 # Objectives other than this one, and what they do to single latents, are in [05_disentangle](05_disentangle.ipynb).
+#
+# ## What opens next
+# Without a name notebooks 03 and 04 take the best run on these pictures by its held-out score, which need not be this one.
+
+# %%
+print(how_to_see(run))
+
+# %% [markdown]
+# The name goes into the first cell of each.
 #
 # ---
 # In this notebook we built the objective from its two terms, trained a model, and looked at what it learned and what it

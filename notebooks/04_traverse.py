@@ -53,22 +53,23 @@ elif find_spec("vae_helpers") is None:
 
 # %%
 import numpy as np
+from vae_helpers.data import attributes_of
 
 from vae_helpers.latent import PathContext, Soundness, Support, attribute_axes, chain, compare_paths, decode_codes
 from vae_helpers.latent import direction_between, encode_pictures, pca_map, pick_pairs, reconstruct, summarise
 from vae_helpers.latent import traversal_range, traverse, walk
 from vae_helpers.runs import choose_run, load_run, open_for_run
 from vae_helpers.scores import chart_of_run, drawability_by_kind, frames_by_kind
-from vae_helpers.show import figures, save_frames, show_inspection, show_kinds, show_map, show_trust
+from vae_helpers.show import colour_points, figures, save_frames, show_inspection, show_kinds, show_map, show_trust
 from vae_helpers.widgets import BetaDial, ExplorerData, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]
-# **Parameters.** `RUN` names a trained run; left empty, the newest one of your own in `VAE/models` is taken, and if there
-# is none yet, the weights that come with the project. They were trained for about two hours, a quick run for minutes: to see
-# them later too, set `RUN = "shipped_butterflies"`.
+# **Parameters.** `RUN` names a trained run. Left empty, the pictures of your newest run in `VAE/models` are taken, and of all
+# runs on them the best by its held-out score: after a quick run on the built-in set these are the weights that come with the
+# project, which were trained for about two hours. The line under the next cell says what was chosen and names the others.
 
 # %% tags=["parameters"]
-RUN = ""  # for example "butterflies_ns_1"; empty: what you trained last, or else the weights that come with the project
+RUN = ""  # for example "butterflies_ns_1"; empty: the best run on the pictures you trained on last, or the shipped one
 OUT = "VAE"  # where runs live
 DATASET = ""  # where the run's pictures are, if they have moved or the run came from another machine
 KNOWN = 500  # training pictures that paths are compared with; all of them would take a minute to encode
@@ -84,7 +85,7 @@ if os.environ.get("VAE_SMOKE"):
 
 # %%
 OUT = os.environ.get("VAE_OUT", OUT)
-run = choose_run(RUN, OUT)
+run = choose_run(os.environ.get("RUN", RUN), OUT)
 model, saved = load_run(run)
 pictures = open_for_run(run.name, saved, os.environ.get("DATASET", DATASET))
 held_out = pictures.validation
@@ -272,8 +273,8 @@ figures.show_grid(loop.frames[::4], columns=12)
 
 # %% [markdown]
 # ## Under another β
-# The same pair under every run that was trained on this very set. There may be one only; notebook 02 with `BETA = 4`
-# and `TAG = "beta4"` makes a second.
+# The same pair under every run on these pictures. For the built-in butterflies two come with the project, β = 1 and β = 4;
+# of your own pictures there may be one only: notebook 02 with `BETA = 4` and `TAG = "beta4"` makes a second.
 
 # %%
 runs = runs_on(pictures, OUT)[:6]
@@ -284,8 +285,9 @@ for each in runs:
 figures.show_rows(rows, [f"β = {each.beta:g}\n{each.rate:.0f} nats, {each.psnr:.1f} dB" for each in runs])
 
 # %% [markdown]
-# These are straight paths. A larger β should buy a smoother walk for fewer nats and pay for it in detail; with a single
-# row there is nothing to compare yet.
+# These are straight paths. A larger β should buy a smoother walk for fewer nats and pay for it in detail. Of the two that come
+# with the project the second also saw a tenth as many pictures and is half as large, so β is not all that they differ in; its
+# `made.txt` says how it was made.
 
 # %%
 BetaDial(runs, held_out[:shown], names, folder=run.plots, pair=(a, b))
@@ -296,19 +298,24 @@ BetaDial(runs, held_out[:shown], names, folder=run.plots, pair=(a, b))
 # ## Where the pictures lie
 # A map of the held-out pictures by the two directions in which their codes spread most, with the straight path over it.
 
+# Points and frames have the colour of an attribute: does the map order the pictures by it?
+
 # %%
-plane = pca_map(mu[:shown])
-show_map(plane.points, held_out[:shown], plane.place(reports["lerp"].path.codes))
+plane, attributes = pca_map(mu[:shown]), attributes_of(pictures).rows(pictures.split.validation[:shown])
+colours = colour_points(attributes.table[0], attributes.values[:, 0])
+show_map(plane.points, held_out[:shown], plane.place(reports["lerp"].path.codes), colours=colours)
 
 # %% [markdown]
 # Neighbours on the map are alike in what the codes hold most of, which is often colour and light. The same map as an
-# explorer: click two pictures, and the pair explorer above follows.
+# explorer: click two pictures, and the pair explorer above follows. Every held-out picture is a point, those that fit are
+# thumbnails, and faint points are training pictures; zoom in for more, colour by any attribute, and see what is nearest.
 
 # %%
-MapExplorer(explorer, mu[:shown])
+MapExplorer(explorer, mu[:shown], attributes, known_mu)
 
 # %% [markdown]
-# t-SNE keeps neighbours together where the two axes of the first map mix them.
+# t-SNE keeps neighbours together where the two axes of the first map mix them. *Nearest* goes by all latents, so a
+# neighbour in the list may be far away on the map.
 #
 # ## Keep what you found
 # Each explorer saves by its own buttons. From a cell it is one call, and the ending of the name decides the kind: a

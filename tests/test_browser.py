@@ -87,7 +87,7 @@ def move_pair_explorer(notebook, say, shots_name, key, times):
 
 
 def test_notebook_04_in_jupyterlab(place, shots, say):
-    with server(place, VAE_OUT=str(place / "VAE"), VAE_SMOKE="1") as address, browser(CHROMIUM) as page:
+    with server(place, VAE_OUT=str(place / "VAE"), VAE_SMOKE="1", RUN="small") as address, browser(CHROMIUM) as page:
         notebook = Notebook(page, address("04_traverse.ipynb"), shots)
         say(f"JupyterLab ran notebook 04 in {notebook.run_all():.1f} s")
         move_pair_explorer(notebook, say, "lab", "ArrowLeft", 5)
@@ -189,7 +189,10 @@ def test_the_page_around_the_explorers(place, shots):
 
 @pytest.mark.skipif(find_spec("notebook") is None, reason="the package notebook (Notebook 7) is not installed")
 def test_pair_explorer_in_notebook_7(place, shots, say):
-    with server(place, "notebook", VAE_OUT=str(place / "VAE"), VAE_SMOKE="1") as address, browser(CHROMIUM) as page:
+    with (
+        server(place, "notebook", VAE_OUT=str(place / "VAE"), VAE_SMOKE="1", RUN="small") as address,
+        browser(CHROMIUM) as page,
+    ):
         notebook = Notebook(page, address("04_traverse.ipynb"), shots)
         say(f"Notebook 7 ran notebook 04 in {notebook.run_all():.1f} s")
         move_pair_explorer(notebook, say, "notebook7", "PageDown", 2)  # Notebook 7 keeps the arrow keys for itself

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from vae_helpers.data import batches, open_pictures, plan, read_picture, synthetic
+from vae_helpers.data import pictures as picture_sets
 from vae_helpers.errors import InputError
 
 
@@ -87,12 +88,22 @@ def test_copies_are_reported_and_kept_on_one_side(folder, tmp_path):
     assert groups == {frozenset({f"red/{row}.png", f"copy{row}.jpg"}) for row in range(0, 40, 4)}
     for group in pictures.duplicates:
         assert sum(bool(np.isin(group, rows).any()) for rows in pictures.split) == 1
+    parts = "({} train, {} validation, {} test)".format(*map(len, pictures.split))
+    assert pictures.in_words() == f"50 pictures {parts}, 0 skipped, 10 groups of near-duplicates"
     assert (pictures.cache / "duplicates.json").exists() and opened(folder, tmp_path).duplicates == pictures.duplicates
 
 
 def test_a_held_out_part_of_few_pictures_is_said(folder, tmp_path, capsys):
     assert len(opened(folder, tmp_path).split.validation) < 32
     assert "a small part, whose scores say little: of 40 pictures validation has" in capsys.readouterr().err
+
+
+def test_what_to_expect_of_few_photos_is_said_and_of_many_or_drawn_ones_nothing(folder, tmp_path, monkeypatch):
+    photos, drawn = opened(folder, tmp_path), opened("butterflies", tmp_path, limit=40)
+    assert photos.expectation().startswith(f"{len(photos.split.train)} training pictures are few")
+    assert drawn.expectation() == "" and drawn.in_words().startswith("40 pictures (") and drawn.in_words()[-1] == ")"
+    monkeypatch.setattr(picture_sets, "FEW_TO_LEARN", len(photos.split.train))
+    assert photos.expectation() == ""
 
 
 def test_no_file_is_opened_during_training(folder, tmp_path, monkeypatch):
@@ -143,6 +154,7 @@ def test_bad_files_are_skipped_listed_and_counted(folder, tmp_path, capsys):
         "words.png": "is not a JPEG, PNG, WebP, AVIF, JPEG 2000, BMP, GIF or TIFF",
     }
     assert len(pictures) == 40 and "Skipped 2 of 42" in capsys.readouterr().err
+    assert ", 2 skipped, 0 groups of near-duplicates" in pictures.in_words()
 
 
 @pytest.mark.parametrize(

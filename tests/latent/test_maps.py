@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import choose_apart, pca_map, tsne_map
+from vae_helpers.latent import choose_apart, nearest_codes, pca_map, tsne_map
 
 
 def test_pca_finds_the_plane_that_codes_lie_in():
@@ -24,6 +24,18 @@ def test_the_sign_of_an_axis_does_not_hang_on_the_solver():
     assert np.allclose(first.points, second.points[::-1])
     for axis in first.axes:
         assert axis[np.abs(axis).argmax()] > 0
+
+
+def test_the_nearest_come_first_with_their_distances():
+    codes = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0], [-1.0, 0.0]])
+    rows, distances = nearest_codes(codes, 0, 2)
+    assert rows.tolist() == [2, 3] and distances.tolist() == [1.0, 1.0]  # of equals the first
+    rows, distances = nearest_codes(codes, 1, 9)
+    assert rows.tolist() == [2, 0, 3] and np.allclose(distances, [np.sqrt(18), 5, np.sqrt(32)])
+    assert len(nearest_codes(codes, 1, 0)[0]) == len(nearest_codes(codes[:1], 0, 3)[0]) == 0
+    for row in (-1, 4):
+        with pytest.raises(InputError, match=f"no code {row} among 4"):
+            nearest_codes(codes, row, 1)
 
 
 def test_chosen_points_do_not_overlap_and_no_other_would_fit():

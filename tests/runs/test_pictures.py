@@ -25,6 +25,7 @@ from vae_helpers.runs import (
     in_short,
     load_checkpoint,
     open_for_run,
+    same_set,
     save_checkpoint,
 )
 from vae_helpers.runs import pictures as identity
@@ -219,8 +220,41 @@ def test_runs_are_compared_on_the_same_pictures_wherever_they_lay(photos, tmp_pa
     )
     photos.rename(tmp_path / "moved")
     assert [run.name for run in runs_on(opened(tmp_path / "moved"))] == ["a"]
-    fill(tmp_path / "moved", [77])
-    assert runs_on(opened(tmp_path / "moved")) == []
+    fill(tmp_path / "moved", [77])  # one of 41 is new
+    assert [run.name for run in runs_on(opened(tmp_path / "moved"))] == ["a"]
+    assert runs_on(opened(fill(tmp_path / "others", range(100, 140)))) == []
+
+
+def about(prints, sides, **request):
+    """What a checkpoint says of pictures with these fingerprints, from 0 on (-1: unknown), and parts."""
+    data = {"name": "x", "pictures": len(prints), "request": request, "prints": torch.tensor([*prints]) + 1}
+    return data | {"sides": torch.tensor(sides, dtype=torch.uint8)}
+
+
+def test_sets_are_the_same_by_what_they_hold_and_where_it_was_held_out():
+    many = about(range(100), [0] * 80 + [1] * 10 + [2] * 10, limit=100)
+    few = about([*range(18), 85, 95], [0] * 18 + [1, 2], limit=20, image_size=64)
+    assert same_set(many, few) and same_set(few, many) and same_set(many, many)
+    assert same_set(many, about([*range(18), 500, 501], [0] * 18 + [1, 2]))  # 18 of 20: nine tenths
+    assert not same_set(many, about([*range(17), 500, 501, 502], [0] * 18 + [1, 2]))
+    assert not same_set(many, few | {"request": {"fit": "pad"}})
+    assert not same_set(many, about(range(20), [0] * 19 + [1]))  # 19 was trained on in the first
+    assert same_set(many, about([*range(80), 90], [0] * 80 + [1]))  # test and validation are both held out
+    assert not same_set(many, about([-1] * 3, [0] * 3))  # nothing is known of these
+    assert not same_set(about([-1], [0]), about([-1], [0]))
+
+
+def test_a_built_in_set_from_before_fingerprints_is_known_by_what_was_asked_for(small_set):
+    old = {"name": "butterflies", "pictures": 60, "request": {"source": "synthetic", "limit": 60, "image_size": 128}}
+    assert same_set(old, describe(small_set)) and same_set(describe(small_set), old) and same_set(old, dict(old))
+    assert not same_set(old | {"request": {"source": "synthetic", "seed": 1}}, describe(small_set))
+    assert not same_set(old | {"request": {"source": "animals"}}, describe(small_set))
+    assert not same_set(old | {"pictures": 2**53}, describe(small_set))  # whatever a file says, nothing that large
+
+
+def test_sets_from_before_fingerprints_are_compared_by_name_and_number():
+    old = {"name": "x", "pictures": 3, "request": None}
+    assert same_set(old, dict(old)) and not same_set(old, old | {"pictures": 4})
 
 
 def test_the_line_for_a_json_file_follows_the_contents_only(photos, tmp_path):

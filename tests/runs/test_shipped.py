@@ -7,17 +7,18 @@ import torch
 from vae_helpers.data import open_pictures
 from vae_helpers.errors import InputError
 from vae_helpers.experiments import command_of, pack, packing
-from vae_helpers.runs import SHIPPED, Run, choose_run, load_checkpoint, load_run, save_checkpoint
+from vae_helpers.runs import SHIPPED, SHIPPED_RUNS, Run, choose_run, load_checkpoint, load_run, read_about, same_set
 from vae_helpers.runs import shipped as shipping
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import TrainConfig
 from vae_helpers.shell import build_parser, config_of
+from vae_helpers.widgets import runs_on
 
 
 @pytest.fixture(scope="module")
 def packed(trained, tmp_path_factory):
     """The folder that a packed small run lies in."""
-    folder = tmp_path_factory.mktemp("shipped")
+    folder = tmp_path_factory.mktemp("installed") / SHIPPED
     pack(trained[0], folder, progress=False)
     return folder
 
@@ -62,12 +63,13 @@ def test_a_packed_run_opens_fewer_pictures_with_the_same_parts(monkeypatch, trai
 def test_the_command_asks_for_the_same_run(config):
     saved = {
         "train_config": vars(config),
-        "config": {"latent_dim": 10, "decoder_norm": "batch"},
+        "config": {"latent_dim": 10, "decoder_norm": "batch", "widths": [8, 16, 32, 64]},
         "data": {"request": {"source": "synthetic", "limit": 120, "image_size": 64}},
     }
     command = command_of(saved)
     options = build_parser().parse_args(shlex.split(command)[3:])
     assert config_of(options, options.preset == "quick", 96) == config
+    assert options.widths == [8, 16, 32, 64]
     assert (options.data, options.limit, options.image_size, options.latent_dim, options.decoder_norm) == (
         "synthetic",
         120,
@@ -77,20 +79,8 @@ def test_the_command_asks_for_the_same_run(config):
     )
 
 
-def test_a_run_of_ones_own_comes_before_the_shipped_one(monkeypatch, packed, small_model, capsys, tmp_path):
-    monkeypatch.setattr(shipping, "_places", lambda: [tmp_path / "nowhere", packed])
-    run = choose_run("", tmp_path / "VAE")
-    said = capsys.readouterr().out
-    assert run.name == SHIPPED and load_run(run)[0] and said.count("\n") == 1 and "No run of your own" in said
-    assert choose_run(SHIPPED, tmp_path / "VAE") == run and capsys.readouterr().out == ""
-    save_checkpoint(Run("sweep_butterflies_beta-1_0", tmp_path / "VAE").best, small_model)
-    assert choose_run("", tmp_path / "VAE").name == SHIPPED and capsys.readouterr().out
-    save_checkpoint(Run("mine", tmp_path / "VAE").best, small_model)
-    assert choose_run("", tmp_path / "VAE").name == "mine" and capsys.readouterr().out == ""
-
-
 def test_a_copy_that_is_cut_is_made_again(monkeypatch, packed, tmp_path):
-    monkeypatch.setattr(shipping, "_places", lambda: [packed])
+    monkeypatch.setattr(shipping, "_roots", lambda: [packed.parent])
     copy, names = shipping.shutil.copyfile, []
 
     def cut(source, target):
@@ -109,7 +99,7 @@ def test_a_copy_that_is_cut_is_made_again(monkeypatch, packed, tmp_path):
 
 
 def test_a_place_for_the_weights_that_cannot_be_written_gets_a_sentence(monkeypatch, packed, tmp_path):
-    monkeypatch.setattr(shipping, "_places", lambda: [packed])
+    monkeypatch.setattr(shipping, "_roots", lambda: [packed.parent])
     (tmp_path / "models").write_text("a file where a folder should be")
     with pytest.raises(InputError, match="could not be copied to .*--out"):
         choose_run("", tmp_path)
@@ -117,28 +107,41 @@ def test_a_place_for_the_weights_that_cannot_be_written_gets_a_sentence(monkeypa
 
 @pytest.mark.parametrize("name", ["my run", "it's", "-x", "$(touch harm)", "plain"])
 def test_what_stands_in_made_txt_can_be_pasted_into_a_shell(trained, small_set, name, tmp_path):
-    model, saved = load_run(trained[0])
-    text = packing._made(Run(name, tmp_path), model, saved, 96, {})
+    saved = load_run(trained[0])[1]
+    text = packing._made(Run(name, tmp_path), tmp_path / name, saved, 10**6, 96, {})
     train, again = (shlex.split(line)[3:] for line in text.splitlines() if line.startswith("    python"))
     assert build_parser().parse_args(train).name == build_parser().parse_args(again).run == name
 
 
 def test_without_any_weights_the_sentence_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(shipping, "_places", list)
+    monkeypatch.setattr(shipping, "_roots", list)
     with pytest.raises(InputError, match="notebook 02"):
         choose_run("", tmp_path)
 
 
-def test_the_weights_that_come_with_the_project_are_what_they_are_said_to_be():
-    folder = Path(__file__).resolve().parents[2] / "VAE" / "models" / SHIPPED
-    assert (folder / "best.pt").stat().st_size <= 16e6
+@pytest.mark.parametrize(
+    "name, size, latents, widths, beta",
+    [
+        (SHIPPED_RUNS[0], 16e6, 128, (32, 64, 128, 256, 512), 1.0),
+        (SHIPPED_RUNS[1], 8e6, 64, (32, 64, 128, 256, 256), 4.0),
+    ],
+)
+def test_the_weights_that_come_with_the_project_are_what_they_are_said_to_be(name, size, latents, widths, beta):
+    folder = Path(__file__).resolve().parents[2] / "VAE" / "models" / name
+    assert (folder / "best.pt").stat().st_size <= size
     model, saved = load_checkpoint(folder / "best.pt")
-    assert (model.config.image_size, model.config.latent_dim, model.config.widths) == (
-        128,
-        128,
-        (32, 64, 128, 256, 512),
-    )
+    assert (model.config.image_size, model.config.latent_dim, model.config.widths) == (128, latents, widths)
+    assert saved["train_config"]["beta"] == beta
     pictures = open_pictures(**saved["data"]["request"] | {"progress": False})
     scores = evaluate(model, pictures.pictures, pictures.split.test)
     said = dict(line.split() for line in (folder / "made.txt").read_text().split("\ntest part")[1].splitlines()[1:])
     assert scores.psnr == pytest.approx(float(said["psnr"]), abs=0.5)  # of some 100 pictures, said of thousands
+
+
+def test_the_two_that_come_with_the_project_can_be_compared(tmp_path):
+    about = [read_about(shipping.shipped_folder(name) / "best.pt") for name in SHIPPED_RUNS]
+    assert same_set(*(each["data"] for each in about))
+    pictures = open_pictures("butterflies", 128, limit=64, cache_dir=tmp_path, progress=False)
+    dial = runs_on(pictures, tmp_path)
+    assert [(run.name, run.beta) for run in dial] == [(SHIPPED_RUNS[0], 1.0), (SHIPPED_RUNS[1], 4.0)]
+    assert dial[0].rate > dial[1].rate and dial[0].distortion < dial[1].distortion  # the bargain that β strikes

@@ -5,7 +5,7 @@ import pytest
 
 from vae_helpers.errors import InputError
 from vae_helpers.model import pick_device
-from vae_helpers.settings import TrainConfig, beta_at, beta_is_final, learning_rate
+from vae_helpers.settings import TrainConfig, beta_at, beta_is_final, learning_rate, quick_epochs
 
 
 def test_defaults_are_the_specified_numbers():
@@ -21,10 +21,16 @@ def test_learning_rate_halves_at_each_third_after_the_warm_up():
     assert 0 < learning_rate(config, 0.0) < 0.001
 
 
-def test_quick_sees_twenty_thousand_pictures_whatever_the_set():
-    for pictures, epochs in ((2500, 8), (20_000, 1), (100_000, 1), (200, 100), (10, 250)):
-        assert TrainConfig.quick(pictures).epochs == epochs
+def test_quick_sees_twenty_thousand_pictures_but_none_more_than_forty_times():
+    for pictures, epochs in ((2500, 8), (20_000, 1), (100_000, 1), (800, 25), (200, 40), (10, 40)):
+        assert TrainConfig.quick(pictures).epochs == quick_epochs(pictures) == epochs
     assert TrainConfig.quick(2500, epochs=3).epochs == 3
+
+
+def test_only_quick_runs_end_early_unless_told_otherwise():
+    quick = TrainConfig.quick(97)
+    assert (TrainConfig().early_stop, quick.early_stop, quick.evaluate_every) == (0, 8, 1)
+    assert TrainConfig.quick(97, early_stop=0).early_stop == 0
 
 
 def test_one_cycle_rises_and_falls():

@@ -119,6 +119,7 @@ def test_traverse_from_a_file_and_by_number(capsys, photos, trained):
 def test_tour_writes_its_pictures_and_can_be_taken_again(capsys):
     status, out, _ = run(capsys, "tour", *TINY)
     assert status == 0 and "held-out PSNR" in out and "latents active" in out and "jupyter lab" in out
+    assert "They open shipped_butterflies (26.0 dB)" in out and 'RUN = "butterflies_ns_1_tour"' in out
     plots = Path("VAE/plots/butterflies_ns_1_tour")
     names = ("pictures", "losses", "reconstructions", "samples", "interpolations", "kinds_of_path", "latent_use")
     for name in names:
@@ -178,7 +179,7 @@ def test_interpolate_chooses_the_soundest_kind_that_can_be_drawn(capsys, trained
 
 def test_data_reports_on_a_folder_and_asks_for_one(capsys, photos):
     status, out, _ = run(capsys, "data", "--data", photos, "--image-size", 32)
-    assert status == 0 and "24 pictures" in out and "0 files skipped" in out
+    assert status == 0 and "24 pictures" in out and "0 skipped, 0 groups of near-duplicates" in out and "are few" in out
     status, _, error = run(capsys, "data")
     assert status == 2 and "--download butterfly" in error
 
@@ -278,6 +279,7 @@ def test_an_existing_run_asks_for_resume(capsys):
     [
         (("--latent-dim", 4), "--latent-dim 8"),
         (("--decoder-norm", "batch"), "--decoder-norm instance"),
+        (("--widths", "8,16,64"), "widths [8, 16, 32]"),
         (("--preset", "quick"), "preset none"),
         (("--likelihood", "laplace"), "likelihood gaussian"),
     ],
@@ -293,11 +295,15 @@ def test_a_run_that_goes_on_refuses_other_settings_than_its_own(capsys, monkeypa
 
 def test_a_run_that_goes_on_needs_nothing_said_again(capsys):
     command = ("train", "--limit", 60, "--image-size", 32, "--name", "s", "--device", "cpu")
-    own = ("--latent-dim", 4, "--decoder-norm", "batch", "--batch-size", 16, "--seed", 2)
+    own = ("--latent-dim", 4, "--widths", "4,8,16", "--decoder-norm", "batch", "--batch-size", 16, "--seed", 2)
     assert run(capsys, *command, *own, "--preset", "quick", "--epochs", 2, "--stop-after", 1)[0] == 0
     assert run(capsys, *command, "--resume")[0] == 0
     saved = load_checkpoint(Run("s").last)[1]
     assert saved["epochs_closed"] == 2 and saved["config"]["latent_dim"] == 4
+    assert saved["config"]["widths"] == [4, 8, 16] and saved["train_config"]["early_stop"] == 8
+    assert run(capsys, *command, "--resume", "--epochs", 3, "--early-stop", 0)[0] == 0
+    saved = load_checkpoint(Run("s").last)[1]
+    assert saved["epochs_closed"] == 3 and saved["train_config"]["early_stop"] == 0
 
 
 @pytest.mark.parametrize(
@@ -311,6 +317,9 @@ def test_a_run_that_goes_on_needs_nothing_said_again(capsys):
         ("train --epochs 0", "epochs"),
         ("train --epochs many", "no whole number"),
         ("train --decoder-norm layer", "--decoder-norm"),
+        ("train --widths 8,x", "whole number from 1 to 8,192"),
+        ("train --widths 8,16", "5 halvings"),
+        ("train --widths 8,8,8,8,8 --preset quick --minutes 2", "give --image-size too"),
         ("reconstruct --run nobody", "nobody"),
         ("train --device cuda:99", "not available"),
         ("interpolate --run nobody a b", "nobody"),

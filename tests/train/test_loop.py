@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small import QUICK, equal_weights, fit_small, same_run
+from small import QUICK, SMALL, equal_weights, fit_small, same_run, small_photos
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from vae_helpers.data import open_pictures
 from vae_helpers.errors import InputError
 from vae_helpers.model import VAEConfig, pick_device
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
@@ -38,6 +39,15 @@ def test_training_learns_and_leaves_what_it_promises(trained):
     assert np.allclose(log["total/train"][1], log["reconstruction/train"][1] + log["kl/train"][1], rtol=1e-5)
     assert len(list((run.generated_images / "epoch_0003" / "generated").glob("*.png"))) == 100
     assert (run.generated_images / "epoch_0003" / "reconstructed.png").is_file()
+
+
+def test_a_run_says_what_it_learns_from(tmp_path, capfd):
+    small_photos(tmp_path / "photos", 30)
+    photos = open_pictures(tmp_path / "photos", 32, cache_dir=tmp_path, progress=False)
+    config = TrainConfig.quick(24, epochs=1, batch_size=8)
+    fit(photos, Run("a", tmp_path), config, SMALL, device="cpu")
+    said = capfd.readouterr()
+    assert f"photos: {photos.in_words()}\n{photos.expectation()}\n" in said.out + said.err
 
 
 def test_training_twice_gives_the_same_weights(small_set, tmp_path):

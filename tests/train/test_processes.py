@@ -20,7 +20,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import Processes, epoch_batches, fit, open_processes
+from vae_helpers.train import Processes, epoch_batches, fit, open_processes, scoring
 from vae_helpers.train import loop as train
 from vae_helpers.train import processes as distributed
 from vae_helpers.train import state as run_state
@@ -86,8 +86,19 @@ def _worker(folder):
     result = fit(_pictures(folder), Run("two_then_one", folder), CONFIG, MODEL, device="cpu", progress=False)
     Path(folder, f"stopped{rank}.json").write_text(json.dumps([result.finished, result.scores.as_dict()]))
     train.train_step = step
+    _stop_early(folder, rank)
     _on_two_machines(folder, rank)
     _lose_one(folder, rank)
+
+
+def _stop_early(folder, rank):
+    """As if held-out losses rose from the second on, which the first process alone knows."""
+    totals, score = iter([9.0, 5.0, 6.0, 7.0, 8.0]), scoring.evaluate
+    scoring.evaluate = lambda *a, **how: replace(score(*a, **how), total=next(totals))
+    config = replace(CONFIG, epochs=9, early_stop=2)
+    result = fit(_pictures(folder), Run("early", folder), config, MODEL, device="cpu", progress=False)
+    scoring.evaluate = score
+    Path(folder, f"early{rank}.json").write_text(json.dumps([result.finished, result.scores.as_dict()]))
 
 
 def _on_two_machines(folder, rank):
@@ -223,6 +234,14 @@ def test_all_processes_stop_at_one_step_and_one_process_goes_on(two):
     assert load_checkpoint(run.last)[1]["step"] == 8
     assert fit(pictures, run, device="cpu", resume=True, progress=False).finished
     _close(folder, "two_then_one", one)
+
+
+def test_all_processes_stop_early_at_one_epoch(two):
+    folder, *_ = two
+    first, second = (json.loads((folder / f"early{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second and first[0] is True
+    assert load_checkpoint(Run("early", folder).last)[1]["epochs_closed"] == 4
+    assert read_scalars(Run("early", folder).tensorboard)["total/held_out"][0].tolist() == [1, 2, 3, 4]
 
 
 def test_what_depends_on_the_disk_is_decided_by_the_first_process(two):

@@ -1,6 +1,7 @@
 """What a resumed run takes from its checkpoint, and what it refuses."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train import fit
+from vae_helpers.train import state as run_state
 
 
 def test_a_run_of_another_version_gets_a_sentence(small_set, small_model, tmp_path):
@@ -54,6 +56,24 @@ def test_settings_other_than_the_runs_own_are_refused_not_ignored(small_set, tmp
     assert fit_small(
         small_set, run, replace(config, epochs=3, pictures_every=1, evaluate_every=2), resume=True
     ).finished
+
+
+@pytest.mark.parametrize(
+    "every, best, closed, stops",
+    [
+        (1, 3, 4, False),
+        (1, 3, 5, True),
+        (1, 0, 99, False),  # none is the best yet, as while β rises
+        (4, 8, 15, False),  # one score since, that of epoch 12
+        (4, 8, 16, True),
+        (4, 8, 17, True),
+    ],
+)
+def test_patience_counts_scores_not_epochs(every, best, closed, stops):
+    state = SimpleNamespace(best_epoch=best, epochs_closed=closed)
+    config = TrainConfig(early_stop=2, evaluate_every=every)
+    assert run_state.State.stopped_early(state, config) is stops
+    assert run_state.State.stopped_early(state, replace(config, early_stop=0)) is False
 
 
 def test_a_run_goes_on_only_with_its_own_pictures(small_set, tmp_path, capsys):

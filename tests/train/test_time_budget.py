@@ -95,6 +95,13 @@ def test_minutes_are_kept_and_used(run, minutes, step):
     assert config.epochs == 250 or config.compile or longer > 0.6 * room
 
 
+@pytest.mark.parametrize("train, epochs", [(97, 40), (499, 40), (600, 250)])
+def test_minutes_show_few_pictures_no_more_often_than_does_them_good(run, train, epochs):
+    few = SimpleNamespace(split=SimpleNamespace(train=range(train), validation=range(train // 8)))
+    config = Machine(0.0005).pace(run, 60).choose_length(few, VAEConfig())
+    assert config.epochs == epochs and config.early_stop == 8
+
+
 def test_what_cannot_fit_is_said(run, capsys):
     size, config, seconds = chosen(Machine(0.5), run)
     assert (size, config.epochs) == (64, 1) and seconds > 300

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from explorers import NAMES, find_buttons, is_error, some_model, some_pictures, some_summary
 
+from vae_helpers.data import Attribute, Attributes
 from vae_helpers.errors import InputError
 from vae_helpers.latent import encode_pictures
 from vae_helpers.widgets import ExplorerData, MapExplorer, PairExplorer
@@ -37,7 +38,13 @@ def test_the_path_begins_at_a_and_ends_at_b(chart):
 def test_every_picture_has_a_place_on_the_field(chart):
     places = chart._places()
     assert (places >= 0).all() and (places <= [912, 520]).all()
-    assert chart._back.value.count("<circle") == 30 + 12  # the pictures, and the stops of the path
+    plane = chart._points["PCA"]  # the first axis goes right, the second up
+    assert np.isclose(places[plane[:, 0].argmax(), 0], 912 - 30) and np.isclose(places[plane[:, 1].argmax(), 1], 30)
+    points = 30 - len(chart.with_thumbnail)
+    ends = len({0, 1} - set(chart.with_thumbnail))  # have a ring
+    assert points > 0 and chart._dots.value.count("<circle") == points == chart._dots.value.count("<title>")
+    assert chart._back.value.count("<circle") == 12 + ends  # the stops of the path
+    assert f"{points} more in view as points" in chart.note.value
 
 
 def test_thumbnails_stand_on_their_places_however_wide_the_field_is(chart):
@@ -81,6 +88,87 @@ def test_saves_the_path_that_is_drawn(chart, tmp_path):
     assert (tmp_path / "path_0_1_lerp.gif").is_file() and "path_0_1_lerp.gif" in chart.pair.status.value
 
 
-def test_codes_of_other_pictures_are_refused(chart):
+def test_zoom_brings_thumbnails_of_pictures_that_were_points(chart):
+    before, places = set(chart.with_thumbnail), chart._places()
+    chart.moves["+"].click()
+    chart.moves["+"].click()
+    middle = np.array([456, 260])
+    assert np.allclose(chart._places() - middle, 1.5**2 * (places - middle)) and "Zoom 2.2" in chart.note.value
+    assert set(chart.with_thumbnail) - before
+    for i in chart.with_thumbnail:
+        assert (chart._places()[i] >= 24).all() and (chart._places()[i] <= [912 - 24, 520 - 24]).all()
+    chart.moves["→"].click()  # a quarter of the view
+    assert np.allclose(chart._places() - middle, 2.25 * (places - middle) - [852 / 4, 0])
+    chart.moves["Whole"].click()
+    assert np.allclose(chart._places(), places) and set(chart.with_thumbnail) == before
+
+
+def test_a_is_brought_into_the_middle_unless_the_border_is_in_the_way(chart):
+    share = (chart._places() - 30) / [852, 460]
+    inner = int(np.abs(share - 0.5).max(axis=1).argmin())
+    chart.pair.a.value, chart.pair.b.value = inner, int(share[:, 0].argmax())
+    for _ in range(5):
+        chart.moves["+"].click()
+    chart.moves["A"].click()
+    assert np.allclose(chart._places()[inner], [456, 260])
+    chart.moves["B"].click()
+    assert np.isclose(chart._places()[chart.pair.b.value, 0], 912 - 30)
+
+
+def test_points_and_thumbnails_have_the_colour_of_an_attribute(chart):
+    kinds = Attribute("kind", kind="category", choices=("moth", "owl"))
+    table = Attributes(np.arange(30.0)[:, None] % 2, (kinds,))
+    coloured = MapExplorer(chart.pair, chart._codes, table)
+    assert coloured.colour.options == ("nothing", "kind") and coloured.legend.value == ""
+    coloured.colour.value = "kind"
+    moth, owl = coloured._colours.colours[:2]
+    thumbs = coloured.with_thumbnail
+    assert coloured._drawn.value.count(f"outline:3px solid {moth}") == sum(i % 2 == 0 for i in thumbs)
+    assert coloured._dots.value.count(f'fill="{owl}"') == sum(i % 2 for i in range(30) if i not in thumbs)
+    assert "moth" in coloured.legend.value and owl in coloured.legend.value
+    assert ", kind owl</title>" in coloured._dots.value
+    coloured.colour.value = "nothing"
+    assert coloured.legend.value == "" and "outline" not in coloured._drawn.value
+
+
+def test_the_nearest_are_listed_and_a_click_picks_one(chart):
+    chart.pair.a.value, chart.pair.b.value = 4, 21
+    codes = chart._codes.numpy()
+
+    def expected(i):
+        return [j for j in np.argsort(np.linalg.norm(codes - codes[i], axis=1)) if j != i][:6]
+
+    assert chart.nearest.rows.tolist() == expected(4)
+    assert [int(thumb.description) for thumb in chart.nearest.buttons] == expected(4)
+    assert f"{expected(4)[0]} " in chart.nearest.note.value and "Nearest to A, which is 4 " in chart.nearest.note.value
+    chart.nearest.of.value = "B"
+    assert chart.nearest.rows.tolist() == expected(21) and "Nearest to B" in chart.nearest.note.value
+    chart.pair.target.value = "A"
+    chart.nearest.buttons[2].click()
+    assert chart.pair.a.value == expected(21)[2] and not is_error(chart.pair)
+
+
+def test_names_stand_at_the_ends_and_at_what_is_near(chart):
+    chart.pair.a.value, chart.pair.b.value = 4, 21
+    for label, i in (("A", 4), ("B", 21)):
+        assert f">{label} {NAMES[i].rsplit('/')[-1]}</text>" in chart._back.value
+    assert chart._back.value.count('class="vae-near"') == 6 - (21 in chart.nearest.rows)
+
+
+def test_other_pictures_are_faint_points_on_the_pca_map_only(chart, monkeypatch):
+    more = MapExplorer(chart.pair, chart._codes, others=chart._codes[:9] * 0.5)
+    faint = more._dots.value.split("vae-others")[1].split("</g>")[0]
+    assert faint.count("<circle") == 9 and "9 other pictures" in more.note.value
+    monkeypatch.setattr("vae_helpers.widgets.map.tsne_map", lambda codes, perplexity: codes[:, :2].numpy() ** 3)
+    more.kind.value = "t-SNE"
+    assert "vae-others" not in more._dots.value and "other pictures" not in more.note.value
+
+
+def test_what_is_not_of_these_pictures_is_refused(chart):
     with pytest.raises(InputError, match="30 pictures but 7 codes"):
         MapExplorer(chart.pair, chart._codes[:7])
+    table = Attributes(np.zeros((7, 1)), (Attribute("size"),))
+    with pytest.raises(InputError, match="30 pictures but 7 rows of attributes"):
+        MapExplorer(chart.pair, chart._codes, table)
+    with pytest.raises(InputError, match="other pictures have shape"):
+        MapExplorer(chart.pair, chart._codes, others=chart._codes[:, :2])

@@ -124,6 +124,11 @@ def _open_folder(request: Request, options: CacheOptions) -> PictureSet:
     )
 
 
+def built_in_names(set_name: str, count: int, seed: int = 0) -> list[str]:
+    """The names of the first pictures of a built-in set, which decide how it is split."""
+    return [f"{set_name}/seed{seed}/{row:06d}" for row in range(count)]
+
+
 def _open_built_in(set_name: str, request: Request, options: CacheOptions) -> PictureSet:
     size, seed = request.image_size, request.seed
     count = BUILT_IN_PICTURES if request.limit is None else request.limit
@@ -137,7 +142,7 @@ def _open_built_in(set_name: str, request: Request, options: CacheOptions) -> Pi
             for part in np.array_split(rows, -(-len(rows) // 32)):
                 yield part, synthetic.render(factors[part], size, set_name), [None] * len(part)
 
-    names = [f"{set_name}/seed{seed}/{row:06d}" for row in range(count)]
+    names = built_in_names(set_name, count, seed)
     family = f"{set_name}-{size}-{digest(count, seed)}-"
     stem = family + digest(synthetic.DRAWING_VERSION)
     spec = CacheSpec(options.folder, stem, names, size, family, about={"source": set_name})

@@ -17,6 +17,8 @@ from vae_helpers.data.split import Split, small_parts, split_by_name
 from vae_helpers.data.synthetic.shapes import Factor
 from vae_helpers.files import say
 
+FEW_TO_LEARN = 1000  # training pictures below which a run says what to expect
+
 
 @dataclass(frozen=True)
 class PictureSet:
@@ -47,6 +49,25 @@ class PictureSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def in_words(self) -> str:
+        """How many pictures there are, of which parts, what was skipped and what is there twice: part of a sentence."""
+        parts = ", ".join(f"{len(rows):,} {part}" for part, rows in zip(self.split._fields, self.split))
+        words = f"{len(self):,} pictures ({parts})"
+        if self.factors is not None:
+            return words  # drawn, or from a file of known factors: no files to skip, none twice
+        groups = len(self.duplicates)
+        return f"{words}, {len(self.skipped):,} skipped, {groups:,} group{'s' * (groups != 1)} of near-duplicates"
+
+    def expectation(self) -> str:
+        """A sentence on what so few training pictures teach; empty where there are enough."""
+        count = len(self.split.train)
+        if count >= FEW_TO_LEARN or self.factors is not None:
+            return ""
+        return (
+            f"{count:,} training pictures are few: new ones come out soft, with their colours and rough shape, and "
+            f"samples resemble what was seen; more pictures of the same kind, {FEW_TO_LEARN:,} or thousands, help most."
+        )
 
     def remarks(self) -> list[str]:
         """Lines that count what was done to pictures (colours converted, too dark) and what was left out."""

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from vae_helpers.data import PictureSet
+from vae_helpers.data import PictureSet, project_root
 from vae_helpers.files import as_utf8, require_place, writing
 from vae_helpers.latent import reconstruct
-from vae_helpers.model import BetaVAE, held_out_loss
+from vae_helpers.model import BetaVAE, VAEConfig, held_out_loss
 from vae_helpers.runs import FILES, SHIPPED, Run, describe, load_run, open_for_run, save_checkpoint
 from vae_helpers.scores import evaluate, ssim_of
 from vae_helpers.settings import TrainConfig
@@ -58,8 +58,9 @@ def pack(
         parameter.data = parameter.half()
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
     save_checkpoint(folder / FILES[0], model, data=_fewer(pictures), scores=scores.get("validation", {}), **kept)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
     with writing(folder / FILES[1]) as notes:
-        notes.write(as_utf8(_made(run, model, saved, len(pictures.split.train), scores)))
+        notes.write(as_utf8(_made(run, folder, saved, parameters, len(pictures.split.train), scores)))
     return [folder / file for file in FILES]
 
 
@@ -78,15 +79,25 @@ def _score(model: BetaVAE, pictures: np.ndarray, loss: dict) -> dict[str, float]
     return scores | {"ssim": float(ssim_of(reconstruct(model, pictures), pictures).mean())}
 
 
-def _made(run: Run, model: BetaVAE, saved: dict, train_pictures: int, scores: dict[str, dict[str, float]]) -> str:
-    config, size = saved["train_config"], sum(p.numel() for p in model.parameters())
+def _elsewhere(folder: Path) -> str:
+    """What to say to `pack` so that it writes to this folder, which is not that of the shipped weights."""
+    if folder.name == SHIPPED:
+        return ""
+    root = project_root()
+    return " " + _option("save", (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix())
+
+
+def _made(
+    run: Run, folder: Path, saved: dict, parameters: int, train_pictures: int, scores: dict[str, dict[str, float]]
+) -> str:
+    config = saved["train_config"]
     machine = ", ".join(f"{key} {value}" for key, value in hardware(torch.device("cpu")).items() if value is not None)
     seen = saved["step"] * config["batch_size"]
     lines = [
-        f"The weights of a β-VAE, {size / 1e6:.2f} M parameters in float16, made by",
+        f"The weights of a β-VAE, {parameters / 1e6:.2f} M parameters in float16, made by",
         "",
         f"    {command_of(saved)} {_option('name', run.name)}",
-        f"    python -m vae_helpers pack {_option('run', run.name)}",
+        f"    python -m vae_helpers pack {_option('run', run.name)}{_elsewhere(folder)}",
         "",
         f"on {machine}; seed {config['seed']}, {seen:,} pictures seen, {train_pictures:,} different ones.",
         "The weights are those of the epoch that did best on the validation part; nothing was chosen on the test part.",
@@ -100,11 +111,13 @@ def _made(run: Run, model: BetaVAE, saved: dict, train_pictures: int, scores: di
 def command_of(saved: dict) -> str:
     """The shell's command that starts the run of a checkpoint's entries `saved`, from what these say of it."""
     config, request, model = TrainConfig(**saved["train_config"]), saved["data"]["request"], saved["config"]
+    usual = VAEConfig(request["image_size"]).as_dict()["widths"]
     options = {
         "data": request["source"],
         "limit": request["limit"],
         "image-size": request["image_size"],
         "latent-dim": model["latent_dim"],
+        "widths": ",".join(map(str, model["widths"])) if model["widths"] != usual else None,
         "decoder-norm": model["decoder_norm"],
     }
     base = TrainConfig()

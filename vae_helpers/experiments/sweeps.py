@@ -73,6 +73,7 @@ class SweepSettings:
     def recipe(self, train_pictures: int, changes: Mapping[str, Any], seed: int) -> TrainConfig:
         """The quick recipe with a variant's changes."""
         common = {"epochs": self.epochs, "batch_size": 64, "flip": False, "evaluate_every": self.epochs, "seed": seed}
+        common["early_stop"] = 0  # equal pictures for all
         return TrainConfig.quick(train_pictures, **common | dict(changes))
 
 

@@ -123,7 +123,7 @@ def _median(rows: Sequence[dict], name: str) -> dict:
 
 
 def _ours(pictures: PictureSet, epochs: int, seed: int, device: torch.device, progress: bool, name: str) -> dict:
-    config = TrainConfig.quick(len(pictures.split.train), epochs=epochs, seed=seed)
+    config = TrainConfig.quick(len(pictures.split.train), epochs=epochs, seed=seed, early_stop=0)
     model, seconds = our_fit(pictures, config, device, progress)
     return _row(name, seed, epochs, seconds, *held_out(model, pictures))
 
@@ -161,7 +161,7 @@ def precision(
     for name in ("float32", str(half).removeprefix("torch.")):
         scores = []
         for seed in seeds:
-            config = TrainConfig.quick(len(pictures.split.train), epochs=epochs, seed=seed)
+            config = TrainConfig.quick(len(pictures.split.train), epochs=epochs, seed=seed, early_stop=0)
             model, _ = our_fit(pictures, config, device, progress, float32=name == "float32")
             scores.append(evaluate(model.set_half(None), pictures.pictures, pictures.split.validation))
         rows.append(

@@ -46,7 +46,7 @@ from vae_helpers.latent.kept_directions import (
     remove_direction,
 )
 from vae_helpers.latent.known_path import known_curve
-from vae_helpers.latent.maps import choose_apart, pca_map, tsne_map
+from vae_helpers.latent.maps import choose_apart, nearest_codes, pca_map, tsne_map
 from vae_helpers.latent.path_kinds import KINDS, PathContext
 from vae_helpers.latent.path_report import PathReport, compare_paths, inspect_path
 from vae_helpers.latent.paths import Path, chain, four_corners, pick_pairs, picture_change, picture_length, walk
@@ -106,6 +106,7 @@ __all__ = [
     "list_directions",
     "load_chart",
     "move_together",
+    "nearest_codes",
     "pca_map",
     "pick_pairs",
     "picture_change",

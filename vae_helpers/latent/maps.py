@@ -58,6 +58,21 @@ def tsne_map(codes: Tensor, perplexity: float = 30, seed: int = 0) -> np.ndarray
     return TSNE(perplexity=perplexity, random_state=seed, init="pca").fit_transform(codes).astype(np.float64)
 
 
+def nearest_codes(codes: Tensor, index: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` codes (or all others) nearest to one of codes (N, latent_dim), nearest first: rows and distances.
+
+    The distance is Euclid's, over all latents: those that tell nothing hardly differ. Raises InputError for a row that
+    is not there.
+    """
+    codes = _plain(codes)
+    if not 0 <= index < len(codes):
+        raise InputError(f"there is no code {index} among {len(codes)}: give a number from 0 to {len(codes) - 1}.")
+    distances = np.sqrt(np.square(codes - codes[index]).sum(axis=1))
+    others = np.delete(np.arange(len(codes)), index)
+    nearest = others[np.argsort(distances[others], kind="stable")][: max(0, count)]
+    return nearest, distances[nearest]
+
+
 def choose_apart(points: np.ndarray, side: float) -> np.ndarray:
     """Indices of points (N, 2) whose squares of this side, centred on them, do not overlap.
 

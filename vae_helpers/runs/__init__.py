@@ -9,14 +9,16 @@ from vae_helpers.runs.checkpoint import (
     load_latest,
     load_run,
     newest_run,
+    read_about,
     remove_leftovers,
     run_name,
     save_checkpoint,
     why_not_written,
 )
+from vae_helpers.runs.choice import PREFIX, Rival, choose_run, comparable_runs, how_to_see
 from vae_helpers.runs.log import LATER_SCORES, Logbook, draw, read_scalars, write_projector
-from vae_helpers.runs.pictures import NoPictures, as_in_run, describe, difference, in_short, open_for_run
-from vae_helpers.runs.shipped import FILES, PREFIX, SHIPPED, choose_run
+from vae_helpers.runs.pictures import NoPictures, as_in_run, describe, difference, in_short, open_for_run, same_set
+from vae_helpers.runs.shipped import FILES, SHIPPED, SHIPPED_RUNS
 
 __all__ = [
     "FILES",
@@ -25,15 +27,19 @@ __all__ = [
     "Logbook",
     "NoPictures",
     "PREFIX",
+    "Rival",
     "Run",
     "SHIPPED",
+    "SHIPPED_RUNS",
     "Saved",
     "DamagedFile",
     "as_in_run",
     "choose_run",
+    "comparable_runs",
     "describe",
     "difference",
     "draw",
+    "how_to_see",
     "in_short",
     "list_runs",
     "load_checkpoint",
@@ -41,9 +47,11 @@ __all__ = [
     "load_run",
     "newest_run",
     "open_for_run",
+    "read_about",
     "read_scalars",
     "remove_leftovers",
     "run_name",
+    "same_set",
     "save_checkpoint",
     "why_not_written",
     "write_projector",

@@ -6,17 +6,19 @@ import contextlib
 import errno
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from vae_helpers.data import project_root
 from vae_helpers.errors import InputError, advice, reason
 from vae_helpers.files import expand, require_run_name, say, sync_folder
-from vae_helpers.model import BetaVAE
+from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.runs.archive import Archive, DamagedFile, Unfit, foreign, unreadable
-from vae_helpers.runs.schema import read_tensors, require_fields
+from vae_helpers.runs.schema import read_tensors, require_fields, tensors_in
 
 FORMAT = "vae_helpers-1"
 _WRONG_PLACE = (
@@ -201,22 +203,38 @@ def load_checkpoint(path: Path | str, device: str | torch.device = "cpu") -> tup
     damaged file, InputError for a missing or foreign one, or a field that cannot be.
     """
     path = Path(path)
+    config, content = _read(path)
+    with torch.random.fork_rng(devices=[]):  # don't advance the caller's random numbers
+        model = BetaVAE(config)
+    model.load_state_dict(content.pop("model"))
+    return model.to(device).eval(), Saved(path, content)
+
+
+def _read(path: Path, weights: bool = True) -> tuple[VAEConfig, dict]:
+    """The model's config and the content of a file that the schema allows, with or without `weights` and their like."""
     try:
         with Archive(path) as archive:
             content = archive.content
             if not isinstance(content, dict) or content.get("format") != FORMAT:
                 raise foreign(path)
             config = require_fields(content, archive)
-            content = read_tensors(content, archive)
+            if not weights:
+                content = {name: each for name, each in content.items() if name == "data" or not any(tensors_in(each))}
+            return config, read_tensors(content, archive)
     except Unfit as why:
         raise InputError(
             f"{path} is refused, because {why}: the file was changed, or is from another version or "
             "program; use another checkpoint, or train the run again."
         ) from None
-    with torch.random.fork_rng(devices=[]):  # don't advance the caller's random numbers
-        model = BetaVAE(config)
-    model.load_state_dict(content.pop("model"))
-    return model.to(device).eval(), Saved(path, content)
+
+
+def read_about(*paths: Path | str) -> Saved:
+    """What the first whole one of these checkpoints says besides its weights: settings, scores, pictures.
+
+    It is held to the schema as a whole, but none of its weights is read, so it takes milliseconds. Raises as
+    `load_checkpoint`.
+    """
+    return _first_whole(tuple(map(Path, paths)), lambda path: Saved(path, _read(path, weights=False)[1]))
 
 
 def load_run(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dict]:
@@ -230,7 +248,7 @@ def load_run(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dic
             f"there is no run {run.name!r} in {run.root / 'models'} (found: {known}): train it with "
             f"notebook 02 or `python -m vae_helpers train --name {run.name}`."
         )
-    model, saved = _first_whole((run.best, run.last, run.previous), device)
+    model, saved = _first_whole((run.best, run.last, run.previous), lambda path: load_checkpoint(path, device))
     if saved.get("ema"):
         model.load_state_dict(saved["ema"])
     return model, saved
@@ -241,16 +259,16 @@ def load_latest(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, 
 
     Where both are, best.pt is taken: weights and counts, without the optimiser.
     """
-    return _first_whole((run.last, run.previous, run.best), device)
+    return _first_whole((run.last, run.previous, run.best), lambda path: load_checkpoint(path, device))
 
 
-def _first_whole(paths: tuple[Path, ...], device: str | torch.device) -> tuple[BetaVAE, dict]:
+def _first_whole(paths: tuple[Path, ...], load: Callable[[Path], Any]) -> Any:
     """The first of these checkpoints that is there and whole; a foreign file is refused, never skipped."""
     there = [path for path in paths if path.is_file()]
     damaged = []
     for path in there:
         try:
-            found = load_checkpoint(path, device)
+            found = load(path)
         except DamagedFile:
             damaged.append(path.name)
             continue

@@ -20,6 +20,7 @@ from vae_helpers.data import (
     UNKNOWN,
     PictureSet,
     Split,
+    built_in_names,
     cache_folder,
     digest,
     find_folder,
@@ -28,10 +29,14 @@ from vae_helpers.data import (
     project_root,
     sources_in,
     split_by_lowest_hash,
+    split_by_name,
 )
 from vae_helpers.errors import InputError
 from vae_helpers.files import say
 from vae_helpers.settings import BUILT_IN
+
+_MOST_DRAWN = 200_000  # pictures of a built-in set that are named anew: takes a second
+ALIKE = 0.9  # of the smaller of two sets, that the larger holds too: then they count as one
 
 
 class NoPictures(InputError):
@@ -92,8 +97,29 @@ def difference(pictures: PictureSet, data: Mapping[str, Any]) -> str:
     gone, new = (before - after).total(), (after - before).total()
     if gone or new:
         return f"of its {before.total():,} pictures {gone:,} are not here, and {new:,} here are new or have changed"
-    fits = [(request or {}).get("fit", "crop") for request in (data["request"], pictures.request)]
-    return "" if fits[0] == fits[1] else f"those were opened with fit={fits[0]!r}, these with fit={fits[1]!r}"
+    fits = _fits_differ(data, {"request": pictures.request})
+    return f"those were opened with fit={fits[0]!r}, these with fit={fits[1]!r}" if fits else ""
+
+
+def _fits_differ(data: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, str] | None:
+    """How two sets were cut to squares, where that differs."""
+    first, second = ((each.get("request") or {}).get("fit", "crop") for each in (data, other))
+    return None if first == second else (first, second)
+
+
+def same_set(data: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether runs may be compared, of whose pictures checkpoints say `data` and `other`: by contents, not by request.
+
+    Nine tenths of the smaller set must be in the larger one (of a built-in set a run may have seen more, or larger
+    ones), cut alike, and none may be trained on in one run and held out in the other.
+    """
+    kept = [_kept(each) or _drawn(each) for each in (data, other)]
+    if None in kept:
+        return not _fits_differ(data, other) and all(data.get(key) == other.get(key) for key in ("name", "pictures"))
+    (prints, sides), (others, other_sides) = (_each_once(*each) for each in kept)
+    common, at, there = np.intersect1d(prints, others, assume_unique=True, return_indices=True)
+    enough = 0 < ALIKE * min(len(prints), len(others)) <= len(common)
+    return enough and not _fits_differ(data, other) and bool(((sides[at] == 0) == (other_sides[there] == 0)).all())
 
 
 def open_for_run(
@@ -160,12 +186,30 @@ def _kept(data: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
     return prints.numpy(), sides.numpy()
 
 
+def _drawn(data: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The same of a built-in set from before fingerprints: its names follow from the request. None of another set."""
+    request, count = data.get("request") or {}, data.get("pictures")
+    if request.get("source") not in BUILT_IN or not 2 <= count <= _MOST_DRAWN:
+        return None
+    names = built_in_names(BUILT_IN[request["source"]], count, request.get("seed", 0))
+    return name_prints(names), _sides(split_by_name(names))
+
+
 def _known_parts(prints: np.ndarray, known: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """The part of each print as the run has it; of two equal files in two parts both count as trained on."""
     if np.array_equal(prints, known):
         return sides
-    order = np.lexsort((sides, known))
-    known, first = np.unique(known[order], return_index=True)
+    known, sides = _each_once(known, sides)
+    if not len(known):
+        return np.full(len(prints), UNDECIDED, np.uint8)
     place = np.searchsorted(known, prints).clip(max=len(known) - 1)
     found = (known[place] == prints) & (prints != UNKNOWN)
-    return np.where(found, sides[order][first][place], UNDECIDED).astype(np.uint8)
+    return np.where(found, sides[place], UNDECIDED).astype(np.uint8)
+
+
+def _each_once(prints: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The known prints, sorted, each with the lowest of its parts: a copy that was trained on decides."""
+    prints, sides = prints[prints != UNKNOWN], sides[prints != UNKNOWN]
+    order = np.lexsort((sides, prints))
+    once, first = np.unique(prints[order], return_index=True)
+    return once, sides[order][first]

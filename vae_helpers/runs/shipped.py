@@ -1,4 +1,4 @@
-"""Weights that come with the project: packed small, found where no run of one's own is, and how they were made."""
+"""Weights that come with the project: packed small, where they lie, and how they come to where runs are looked for."""
 
 from __future__ import annotations
 
@@ -9,37 +9,29 @@ import sysconfig
 from pathlib import Path
 
 from vae_helpers.errors import InputError
-from vae_helpers.runs.checkpoint import Run, list_runs, newest_run, why_not_written
+from vae_helpers.runs.checkpoint import Run, why_not_written
 
 SHIPPED = "shipped_butterflies"
-PREFIX = "sweep_"  # of the names of a sweep's runs
+SHIPPED_RUNS = (SHIPPED, "shipped_butterflies_beta4")  # the second is there to be compared with the first
 FILES = ("best.pt", "made.txt")
 _CHART = "chart.npz"  # made by `scores.chart_of_run`, so that the explorers' named sliders are there at once
 
 
-def choose_run(name: str = "", out: Path | str = "VAE") -> Run:
-    """The run of that name; without a name the newest of one's own, and where there is none the shipped one.
+def shipped_folder(name: str) -> Path | None:
+    """Where the weights of this name were installed; None where they were not."""
+    return next((root / name for root in _roots() if (root / name / FILES[0]).is_file()), None)
 
-    That is said in one line. Runs of a sweep are small and many, so they are taken by name only. The shipped weights
-    are looked for below `out`, beside the package and where pip puts data files, and brought to `out` if they are not
-    there. Raises InputError where they were not installed either.
-    """
-    own = [run for run in list_runs(out) if run != SHIPPED and not run.startswith(PREFIX)]
-    if not name and own:
-        return Run(own[0], out)
-    run = Run(name or SHIPPED, out)
-    if run.name == SHIPPED and not run.exists():
-        source = next((folder for folder in _places() if (folder / "best.pt").is_file()), None)
-        if source is None:
-            return Run(newest_run(out), out)  # says what to do
-        for file in (_CHART, *reversed(FILES)):  # the weights last: once they are there, everything is
-            if file != _CHART or (source / file).is_file():
-                _copy(source / file, run.models / file)
-    if not name:
-        print(
-            f"No run of your own in {run.models.parent} yet, so these are the weights that come with the project "
-            f"(how they were made: {run.models / 'made.txt'})."
-        )
+
+def bring_shipped(name: str, out: Path | str = "VAE") -> Run | None:
+    """The shipped run of this name below `out`, copied there if need be; None where it was not installed."""
+    run, source = Run(name, out), shipped_folder(name)
+    if run.exists():
+        return run
+    if source is None:
+        return None
+    for file in (_CHART, *reversed(FILES)):  # the weights last: once they are there, everything is
+        if file != _CHART or (source / file).is_file():
+            _copy(source / file, run.models / file)
     return run
 
 
@@ -63,6 +55,7 @@ def _copy(source: Path, target: Path) -> None:
             aside.unlink(missing_ok=True)
 
 
-def _places() -> list[Path]:
-    root = Path(__file__).resolve().parents[2]
-    return [root / "VAE" / "models" / SHIPPED, Path(sysconfig.get_path("data"), "share", "vae_helpers", SHIPPED)]
+def _roots() -> list[Path]:
+    """Beside the package, and where pip puts data files."""
+    project = Path(__file__).resolve().parents[2]
+    return [project / "VAE" / "models", Path(sysconfig.get_path("data"), "share", "vae_helpers")]

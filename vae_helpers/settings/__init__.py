@@ -26,7 +26,15 @@ from vae_helpers.settings.ranges import (
     require_objective,
     short,
 )
-from vae_helpers.settings.recipe import QUICK_PICTURES, TrainConfig, beta_at, beta_is_final, learning_rate
+from vae_helpers.settings.recipe import (
+    QUICK_EPOCHS,
+    QUICK_PICTURES,
+    TrainConfig,
+    beta_at,
+    beta_is_final,
+    learning_rate,
+    quick_epochs,
+)
 
 __all__ = [
     "BENCHMARK_PARTS",
@@ -40,6 +48,7 @@ __all__ = [
     "MODEL",
     "OBJECTIVES",
     "PARTS",
+    "QUICK_EPOCHS",
     "QUICK_PICTURES",
     "RECIPE",
     "Range",
@@ -53,6 +62,7 @@ __all__ = [
     "learning_rate",
     "local_rank",
     "one_of",
+    "quick_epochs",
     "rank_and_size",
     "require_likelihood",
     "require_objective",

@@ -45,11 +45,11 @@ def run_data(options: argparse.Namespace) -> None:
     if options.download:
         print(f"Downloaded to {download(options.download)}")
     pictures = open_pictures(source, options.image_size, **opening(options))
-    parts = ", ".join(f"{len(rows):,} {part}" for part, rows in zip(pictures.split._fields, pictures.split))
+    expectation = pictures.expectation()
     print(
-        f"{pictures.name}: {len(pictures):,} pictures ({parts}), {len(pictures.skipped):,} files skipped, "
-        f"{len(pictures.duplicates):,} groups of near-duplicates\nCache: {pictures.cache}",
+        f"{pictures.name}: {pictures.in_words()}\nCache: {pictures.cache}",
         *pictures.remarks(),
+        *[expectation] * bool(expectation),
         sep="\n",
     )
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from vae_helpers.errors import InputError, quoted
 from vae_helpers.files import expand
-from vae_helpers.settings import BETA_SCHEDULES, ENDINGS, LIKELIHOODS, OBJECTIVES, SCHEDULES
+from vae_helpers.settings import BETA_SCHEDULES, ENDINGS, LIKELIHOODS, MODEL, OBJECTIVES, SCHEDULES
 from vae_helpers.settings import RECIPE as RANGES
 
 _LONGEST_PART, _LONGEST_PATH = 255, 4096  # bytes, on every system this runs on
@@ -72,6 +72,12 @@ def image_size(text: str) -> int:
     if size & (size - 1):
         raise InputError(f"{size} is no power of two from 8 to 4096, which the encoder needs, such as 64, 128 or 256")
     return size
+
+
+def widths(text: str) -> list[int]:
+    """Channels after each block of the encoder, as `32,64,128`; whether their number fits is said with the size."""
+    allowed = MODEL["widths"]
+    return [Whole(int(allowed.low), int(allowed.high))(part.strip()) for part in text.split(",")]
 
 
 def path(text: str) -> Path:
@@ -157,7 +163,7 @@ LIMIT = Whole(1, 1_000_000)
 MINUTES = Number(0, 10_000, above=True)
 LATENTS = Whole(1, 65_536)
 RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
-    "epochs": Setting(EPOCHS, "N", "passes over the training pictures (250; quick: enough to see 20,000)"),
+    "epochs": Setting(EPOCHS, "N", "passes over the training pictures (250; quick: enough to see 20,000, at most 40)"),
     "batch_size": Setting(BATCH, "B", "pictures a step (128, fewer for many samples; quick: 32)"),
     "lr": Setting(RATE, "LR", "learning rate (0.005; quick: 0.002)"),
     "objective": Setting(OneOf(OBJECTIVES), "NAME", f"{', '.join(OBJECTIVES[:-1])} or {OBJECTIVES[-1]} (beta)"),
@@ -195,7 +201,7 @@ RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
         _as("beta_warmup"), "SHARE", "of the run over which β rises, where it is not that of the learning rate"
     ),
     "beta_cycles": Setting(_as("beta_cycles"), "N", "of the cyclical schedule (4)"),
-    "early_stop": Setting(_as("early_stop"), "N", "end after N epochs without a lower held-out loss (0: never)"),
+    "early_stop": Setting(_as("early_stop"), "N", "end after N scores without a lower loss (0: never; quick: 8)"),
     "ema": Setting(_as("ema"), "D", "keep an average of the weights with this decay, e.g. 0.999 (0: none)"),
     "compile": Setting(None, None, "torch.compile (where the run is long enough to earn it back)"),
     "exact": Setting(None, None, "a resumed run equals an uninterrupted one bit for bit (on the CPU)"),

@@ -15,7 +15,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.files import require_run_name
 from vae_helpers.settings import DECODER_NORMS, TrainConfig, rank_and_size, save_every
 from vae_helpers.shell.open_run import list_files, opening, report
-from vae_helpers.shell.options import EPOCHS, LATENTS, LIMIT, MINUTES, RECIPE, OneOf, image_size, source
+from vae_helpers.shell.options import EPOCHS, LATENTS, LIMIT, MINUTES, RECIPE, OneOf, image_size, source, widths
 from vae_helpers.shell.parser import Parser, add_opening, add_other_pictures
 
 
@@ -57,8 +57,15 @@ def _add_shape(sub: Parser, decoder_norm: str) -> None:
         help="side of the squares: 64, 128, 256 (128; what fits, where minutes count)",
     )
     # What is not said is not there: neither a preset and the user may fight, nor a run that goes on and what is usual.
-    sub.set_defaults(usual={"latent_dim": 128, "decoder_norm": decoder_norm})
+    sub.set_defaults(usual={"latent_dim": 128, "widths": None, "decoder_norm": decoder_norm})
     sub.take("--latent-dim", kind=LATENTS, metavar="Z", default=argparse.SUPPRESS, help="latents (128)")
+    sub.take(
+        "--widths",
+        kind=widths,
+        metavar="N,N,…",
+        default=argparse.SUPPRESS,
+        help="channels after each halving of the picture (32,64,128,256,512 at 128 px)",
+    )
     sub.take(
         "--decoder-norm",
         kind=OneOf(DECODER_NORMS),
@@ -103,7 +110,7 @@ def _given(options: argparse.Namespace) -> dict:
 
 
 def _own_settings(run, options: argparse.Namespace):
-    """The settings of a run that goes on, with --epochs in their place. InputError for any other that was said."""
+    """The settings of a run that goes on, with --epochs and --early-stop in their place. InputError for others."""
     from dataclasses import replace
 
     from vae_helpers.runs import load_latest
@@ -116,12 +123,12 @@ def _own_settings(run, options: argparse.Namespace):
     if getattr(options, "preset", None):
         said["preset"] = options.preset
     for name, value in said.items():
-        if name not in ("epochs", "compile") and own[name] != value:
+        if name not in ("epochs", "early_stop", "compile") and own[name] != value:
             raise InputError(
                 f"the run {run.name!r} was started with {name} {own[name]}, which it keeps, not {value}: leave "
                 f"`{name}` out to go on with it, or give another --name."
             )
-    return replace(config, epochs=getattr(options, "epochs", config.epochs))
+    return replace(config, **{name: said[name] for name in ("epochs", "early_stop") if name in said})
 
 
 def _require_memory(config: TrainConfig, model) -> None:
@@ -174,6 +181,8 @@ def _open_pictures(options: argparse.Namespace, quick: bool, tag: str, device):
     shape = {name: getattr(options, name, usual) for name, usual in options.usual.items()}
     model_config = VAEConfig(options.image_size or 128, **shape)
     pace = _pace(options, quick, tag, config.num_samples)
+    if pace and options.image_size is None and hasattr(options, "widths"):
+        raise InputError("--widths fit one size of pictures, and --minutes would choose it: give --image-size too.")
     if pace and options.image_size is None:
         model_config = pace.choose_size(model_config, config_of(options, True, 1))
     if device.type == "cpu":
@@ -212,6 +221,7 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_tour(options: argparse.Namespace) -> None:
     """`tour`: train, then write every still and animation."""
+    from vae_helpers.runs import how_to_see
     from vae_helpers.tour import save_all
     from vae_helpers.train import has_steps
 
@@ -224,4 +234,4 @@ def run_tour(options: argparse.Namespace) -> None:
     print(f"The tour took {(time.monotonic() - began) / 60:.1f} minutes. Look at:")
     list_files(files + [run.generated_images])
     print(f"Loss curves:   tensorboard --logdir {run.tensorboard.parent}")
-    print("Go on by hand: jupyter lab notebooks/04_traverse.ipynb")
+    print(f"Go on by hand: jupyter lab notebooks/03_reconstruct.ipynb, or 04_traverse.ipynb. {how_to_see(run)}")

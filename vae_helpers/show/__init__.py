@@ -19,11 +19,15 @@ from vae_helpers.show.figures import (
 )
 from vae_helpers.show.map_figure import show_map
 from vae_helpers.show.path_figures import show_factors, show_inspection, show_samples
+from vae_helpers.show.point_colours import Legend, PointColours, colour_points
 from vae_helpers.show.score_figures import show_factor_map, show_rate_distortion, show_scores
 from vae_helpers.show.scrubber import embedded, scrubber_html
 from vae_helpers.show.trust_figures import show_kinds, show_trust
 
 __all__ = [
+    "Legend",
+    "PointColours",
+    "colour_points",
     "embedded",
     "save",
     "save_frames",

@@ -64,8 +64,7 @@ def fit(
         resume = processes.on_first(lambda: held.enter_context(lock_run(run, resume)) or resume)
         require_equal(processes, pictures)
         if resume:
-            epochs = config.epochs if config else 0
-            state, kept, threads, pictures = resumed_state(run, epochs, pictures, processes, other_pictures)
+            state, kept, threads, pictures = resumed_state(run, config, pictures, processes, other_pictures)
             require_same(run, kept, state.model.config, config, model_config)
         else:
             state, kept, threads = _begin(pictures, config or TrainConfig(), model_config, processes)
@@ -135,6 +134,10 @@ class _Epochs:
         ) as self.bar:
             if progress and state.step < self.total_steps:
                 to_see, device = config.epochs * len(self.training.pictures.split.train), state.processes.device
+                pictures = self.training.pictures
+                self.bar.write(f"{pictures.name}: {pictures.in_words()}")
+                if few := pictures.expectation():
+                    self.bar.write(few)
                 self.bar.write(describe_setup(config, to_see, device, self.on_gpu, self.compiled))
             while not self._at_end():
                 began, first_step = time.monotonic(), state.step
@@ -144,10 +147,21 @@ class _Epochs:
                 speed = (state.step - first_step) * config.batch_size / (time.monotonic() - began)
                 close_epoch(self.training, self.monitor, speed)
                 self.left.closed(state.epochs_closed)
+            self._say_if_early()
 
     def _at_end(self) -> bool:
         last = self.training.stop_after
         return self.state.finished(self.config) or last is not None and self.state.epochs_closed >= last
+
+    def _say_if_early(self) -> None:
+        """Why a run ended before its planned end, and how to go on."""
+        state, config = self.state, self.config
+        if state.processes.rank == 0 and state.epochs_closed < config.epochs and state.stopped_early(config):
+            self.bar.write(
+                f"Stopped early, after epoch {state.epochs_closed} of {config.epochs}: {config.early_stop} scores in a "
+                f"row were no lower than that of epoch {state.best_epoch}, which is kept (early_stop=0, --early-stop 0 "
+                "goes on)."
+            )
 
     def _take_steps(self) -> bool:
         """Take the steps that are left of the epoch; whether it was taken to its end, and not stopped."""

@@ -21,7 +21,7 @@ from vae_helpers.train.interrupt import Stop
 from vae_helpers.train.processes import Processes
 
 COUNTS = ("step", "epochs_closed", "best", "best_epoch", "first_loss")
-MAY_CHANGE = ("epochs", "compile", "pictures_every", "evaluate_every")  # of a run that goes on; two follow the epochs
+MAY_CHANGE = ("epochs", "early_stop", "compile", "pictures_every", "evaluate_every")  # the last two follow the epochs
 
 
 @dataclass
@@ -68,8 +68,15 @@ class State:
 
     def finished(self, config: TrainConfig) -> bool:
         """Whether the run has reached its end, the planned one or an early one."""
-        waited = self.epochs_closed - self.best_epoch if self.best_epoch else 0
-        return self.epochs_closed >= config.epochs or 0 < config.early_stop <= waited
+        return self.epochs_closed >= config.epochs or self.stopped_early(config)
+
+    def stopped_early(self, config: TrainConfig) -> bool:
+        """Whether `early_stop` scores in a row, up to now, were not lower than the lowest."""
+        if not (config.early_stop and self.best_epoch):
+            return False
+        return (
+            self.epochs_closed // config.evaluate_every - self.best_epoch // config.evaluate_every >= config.early_stop
+        )
 
 
 @dataclass
@@ -100,9 +107,11 @@ def new_state(config: TrainConfig, model_config: VAEConfig, processes: Processes
 
 
 def resumed_state(
-    run: Run, epochs: int, pictures: PictureSet, processes: Processes, other_pictures: bool = False
+    run: Run, config: TrainConfig | None, pictures: PictureSet, processes: Processes, other_pictures: bool = False
 ) -> tuple[State, TrainConfig, int, PictureSet]:
-    """The run as its newest checkpoint has it, its settings (epochs raised to `epochs` if lower), its CPU threads.
+    """The run as its newest checkpoint has it, its settings and its CPU threads; a `config` may raise its epochs.
+
+    Its `early_stop` counts from now on, too.
 
     Also the pictures, each in the part that the run had it in; others than its own are refused, see `as_in_run`.
     Where only best.pt is left the run goes on from there, but its optimiser begins anew.
@@ -125,7 +134,8 @@ def resumed_state(
     except (TypeError, KeyError, ValueError):
         raise _of_another_version(run) from None
     _require_consistent_step(run, saved, max(1, len(pictures.split.train) // kept.batch_size))
-    kept = replace(kept, epochs=max(kept.epochs, epochs))
+    if config:
+        kept = replace(kept, epochs=max(kept.epochs, config.epochs), early_stop=config.early_stop)
     return state, kept, saved.get("threads", torch.get_num_threads()), pictures
 
 

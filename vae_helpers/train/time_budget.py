@@ -21,7 +21,7 @@ from vae_helpers.files import say
 from vae_helpers.model import VAEConfig
 from vae_helpers.runs import Run, load_latest
 from vae_helpers.scores import evaluate
-from vae_helpers.settings import QUICK_PICTURES, TrainConfig
+from vae_helpers.settings import QUICK_EPOCHS, QUICK_PICTURES, TrainConfig, quick_epochs
 from vae_helpers.train.batches import Batch
 from vae_helpers.train.compiling import PAYS_ABOVE, can_compile
 from vae_helpers.train.processes import Processes
@@ -161,7 +161,8 @@ class TimeBudget:
     def _longest(self, speed: Speed, train: int, held_out: int, settings: dict) -> TrainConfig:
         """With the most epochs that fit, but at least one, and no more than usual unless minutes were given."""
         left, best = self.left, TrainConfig.quick(train, **settings | {"epochs": 1})
-        most = 250 if self._fill else TrainConfig.quick(train, **settings).epochs
+        usual = quick_epochs(train)
+        most = 250 if self._fill and usual < QUICK_EPOCHS else usual  # more of few pictures does harm
         for epochs in range(2, most + 1):
             longer = TrainConfig.quick(train, **settings | {"epochs": epochs})
             if seconds_for(longer, train, held_out, speed, self._more) > left:

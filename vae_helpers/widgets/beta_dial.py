@@ -16,7 +16,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.files import say
 from vae_helpers.latent import PathContext, encode_pictures, picture_length, summarise, walk
 from vae_helpers.model import BetaVAE
-from vae_helpers.runs import Run, difference, list_runs, load_run
+from vae_helpers.runs import comparable_runs, describe, load_run
 from vae_helpers.show import embedded, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData
 from vae_helpers.widgets.frame import frozen_copy
@@ -40,6 +40,7 @@ from vae_helpers.widgets.saved import SavedView
 _VIEW, _STRIP_WIDTH, _MOST, _PAGE = 200, 640, 6, 12
 _FILM = 240  # CSS pixels of a run in the saved view
 _ABREAST = 3  # runs whose pictures shrink to stay beside each other; more wrap
+_SHOWN_SCORES = ("kl", "reconstruction", "psnr")
 _ENOUGH = 64  # pictures that tell which latents are active
 _COLOURS = ("#2f80d0", "#dd7a1e", "#4c8c6b", "#8e5ea2", "#7f6a55", "#c8553d")
 
@@ -56,25 +57,31 @@ class DialRun(NamedTuple):
 
 
 def runs_on(pictures: PictureSet, out: Path | str = "VAE", device: str | torch.device = "cpu") -> list[DialRun]:
-    """The runs below `out` that were trained on this very set, by β; those that cannot be used are left out, and named.
+    """The runs below `out` that were trained on these pictures, by β, the shipped ones included where they fit.
 
-    So are, unnamed, runs with another objective or likelihood, whose nats and β are not those of this curve, and
-    weights without scores.
+    The same pictures are known by their contents (`runs.same_set`), however many of them a run asked for. Runs that
+    cannot be used are left out and named, those for pictures of another size too, whose nats cannot be compared; so
+    are, unnamed, runs with another objective or likelihood, whose nats and β are not those of this curve, and weights
+    without scores.
     """
-    found = []
-    for name in list_runs(out):
-        try:
-            model, saved = load_run(Run(name, out), device)
-        except InputError as problem:
-            say(f"The run {name!r} is left out: {problem}")
-            continue
-        scores, settings = saved.get("scores"), saved.get("train_config", {})
+    found, size = [], pictures.pictures.shape[1]
+    for run, about in comparable_runs(describe(pictures), out):
+        scores, settings = about.get("scores"), about.get("train_config", {})
         usual = (settings.get("objective", "beta"), settings.get("likelihood", "gaussian"), settings.get("scale"))
-        scored = scores and {"kl", "reconstruction", "psnr"} <= set(scores)
-        fits = model.config.image_size == pictures.pictures.shape[1]  # a file may say one thing of both
-        of_this_set = not difference(pictures, saved.get("data") or {})
-        if usual == ("beta", "gaussian", None) and scored and fits and of_this_set:
-            found.append(DialRun(name, settings["beta"], model, scores["kl"], scores["reconstruction"], scores["psnr"]))
+        if usual != ("beta", "gaussian", None) or not scores or not set(_SHOWN_SCORES) <= set(scores):
+            continue
+        if about["config"]["image_size"] != size:
+            say(
+                f"The run {run.name!r} is left out: it takes these pictures at {about['config']['image_size']} pixels, "
+                f"and nats a picture can be compared at one size only, here {size}."
+            )
+            continue
+        try:
+            model, _ = load_run(run, device)
+        except InputError as problem:
+            say(f"The run {run.name!r} is left out: {problem}")
+            continue
+        found.append(DialRun(run.name, settings["beta"], model, *(scores[key] for key in _SHOWN_SCORES)))
     return sorted(found, key=lambda run: (run.beta, run.name))
 
 
@@ -213,11 +220,11 @@ def _run_label(run: DialRun, colour: str) -> str:
     )
 
 
-def _curve(runs: Sequence[DialRun], width: int = 520, height: int = 220) -> str:
+def _curve(runs: Sequence[DialRun], width: int = 620, height: int = 220) -> str:
     """The runs on the rate-distortion plane, as SVG: left costs few nats, low reconstructs well."""
     rates, distortions = (np.array([getattr(run, field) for run in runs]) for field in ("rate", "distortion"))
     places = []
-    for values, length in ((rates, width - 220), (distortions, height - 70)):
+    for values, length in ((rates, width - 310), (distortions, height - 70)):
         span = values.max() - values.min()
         places.append((values - values.min()) / (span or 1) * length if span else np.full(len(values), length / 2))
     x, y = 70 + places[0], height - 45 - places[1]
@@ -225,8 +232,8 @@ def _curve(runs: Sequence[DialRun], width: int = 520, height: int = 220) -> str:
     line = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in order)
     dots = "".join(
         f'<circle cx="{x[i]:.1f}" cy="{y[i]:.1f}" r="6" fill="{_COLOURS[i]}"/>'
-        f'<text x="{x[i] + 10:.1f}" y="{y[i] - 6:.1f}">β = {run.beta:g}: {run.rate:.0f}, '
-        f"{run.distortion:.0f}</text>"
+        f'<text x="{x[i] + 10:.1f}" y="{y[i] - 6:.1f}">β = {run.beta:g}: rate {run.rate:,.0f}, '
+        f"distortion {run.distortion:,.0f}</text>"
         for i, run in enumerate(runs)
     )
     return (

@@ -2,67 +2,114 @@
 
 from __future__ import annotations
 
+import html
 import uuid
+from collections.abc import Callable
 
 import ipywidgets as widgets
 import numpy as np
 from torch import Tensor
 
+from vae_helpers.data import Attributes
 from vae_helpers.errors import InputError
 from vae_helpers.latent import choose_apart, pca_map, tsne_map
+from vae_helpers.show import PointColours, colour_points
 from vae_helpers.widgets.cells import ShownInCells, claim, inside
 from vae_helpers.widgets.frame import answer_beside_cells
+from vae_helpers.widgets.map_drawing import RING, drawing, legend_html
+from vae_helpers.widgets.map_view import MOVES, MapView
+from vae_helpers.widgets.nearest import NearestPictures
 from vae_helpers.widgets.pair import PairExplorer
-from vae_helpers.widgets.parts import button, choice, data_uri, row, save_row, style_sheet, title
+from vae_helpers.widgets.parts import button, choice, data_uri, row, save_row, short, style_sheet, title
 from vae_helpers.widgets.saved import SavedView, figure, map_still
 
 _WIDTH, _HEIGHT, _THUMB, _EDGE = 912, 520, 48, 30  # CSS pixels
+_PLAIN = "nothing"
+_SMALL = ' style="font-size:10px;font-weight:400"'
 
 
 class MapExplorer(ShownInCells):
     """A map of a pair explorer's pictures by their codes (N, latent_dim): click two, and it walks between them.
 
-    PCA shows the path too; t-SNE is computed when first asked for. Pictures that would overlap are dots; *Show others*
-    puts dots in the place of the pictures that are shown.
+    PCA shows the path too; t-SNE is computed when first asked for. Every picture is a point, those that fit are
+    thumbnails; zooming in makes room for more, and *Show others* takes those that had none. With `attributes` of the
+    same pictures points can be coloured; the nearest pictures of A or B by their codes are listed, and a click picks
+    one. `others`, codes (M, latent_dim) of further pictures, are faint points that cannot be picked.
     """
 
-    def __init__(self, pair: PairExplorer, codes: Tensor):
+    def __init__(
+        self, pair: PairExplorer, codes: Tensor, attributes: Attributes | None = None, others: Tensor | None = None
+    ):
         super().__init__(layout=widgets.Layout(width="100%", max_width="960px"))
         self.add_class("vae-explorer")
-        if len(codes) != len(pair.pictures):
+        for what, found in (("codes", codes), ("rows of attributes", attributes)):
+            if found is not None and len(found) != len(pair.pictures):
+                raise InputError(
+                    f"there are {len(pair.pictures)} pictures but {len(found)} {what}: give those of the same pictures."
+                )
+        if others is not None and others.shape[1:] != codes.shape[1:]:
             raise InputError(
-                f"there are {len(pair.pictures)} pictures but {len(codes)} codes: encode the same pictures."
+                f"codes of other pictures have shape {tuple(others.shape)}, but need {codes.shape[1]} latents: encode "
+                "them by the same model."
             )
-        self.pair, self._codes = pair, codes
+        self.pair, self._codes, self._attributes, self._others = pair, codes, attributes, others
         self._key = f"vae-{uuid.uuid4().hex[:8]}"
         self._plane = pca_map(codes)
         self._points = {"PCA": self._plane.points}
+        self._view = MapView(self._plane.points, _WIDTH, _HEIGHT, _EDGE)
+        self._colours: PointColours | None = None
+        self._drawn, self._dots, self._back, self._marked = (widgets.HTML() for _ in range(4))
+        self._dots.add_class(f"{self._key}-dots")
+        self._hidden: set[int] = set()
+        self.buttons: dict[int, widgets.Button] = {}  # by picture
+        self._field = widgets.Box(layout=widgets.Layout(width="100%", max_width=f"{_WIDTH}px", overflow="hidden"))
+        self._field.add_class("vae-map")
+        self._make_controls()
+        self._lay_out()
+        self._act(self._draw)
+        pair.on_path(self._show_path)
+        answer_beside_cells(self)
+        self.stay()
+
+    def _make_controls(self) -> None:
         self.layout_row, self.kind = choice(("PCA", "t-SNE"), "Map", 72)
         self.others = button("Show others", 104)
-        self._drawn, self._back, self._marked = (widgets.HTML() for _ in range(3))
-        self._hidden = set()
-        self.buttons: dict[int, widgets.Button] = {}  # by picture
-        self._field = widgets.Box(layout=widgets.Layout(width="100%", max_width=f"{_WIDTH}px"))
-        self._field.add_class("vae-map")  # its --vae-u is a pixel of _WIDTH, so that it shrinks with the page
-        self.note = widgets.HTML()
+        self.moves = {text: button(text, 64 if len(text) > 1 else 36) for text, *_ in MOVES}
+        for text, tooltip, move in MOVES:
+            self.moves[text].tooltip = tooltip
+            self.moves[text].on_click(lambda _, move=move: self._act(lambda: self._move(move)))
+        for label in "AB":
+            self.moves[label] = button(f"To {label}", 52)
+            self.moves[label].tooltip = f"bring {label} into the middle, as far as the border allows"
+            self.moves[label].on_click(lambda _, label=label: self._act(lambda: self._go_to(label)))
+        names = () if self._attributes is None else self._attributes.names
+        self.colour = widgets.Dropdown(
+            options=[_PLAIN, *names], description="Colour by", layout=widgets.Layout(width="260px")
+        )
+        self.nearest = NearestPictures(self.pair, self._codes)
+        self.note, self.legend = widgets.HTML(), widgets.HTML()
+        self.kind.observe(lambda _: self._act(self._change_kind), "value")
+        self.others.on_click(lambda _: self._act(self._show_others))
+        self.colour.observe(lambda _: self._act(self._recolour), "value")
+        self.nearest.of.observe(lambda _: self._act(self._show_path), "value")
+
+    def _lay_out(self) -> None:
+        pair = self.pair
         self.children = [
             style_sheet(self),
             self._drawn,
             self._marked,
             title("Pick two pictures on the map", "click, or Tab and Enter: A and B in turn; or type two numbers"),
             row(self.layout_row, self.others, pair.target_row, pair.a, pair.b, pair.swap, gap="8px"),
+            row(*self.moves.values(), *([self.colour] if self._attributes is not None else []), gap="4px"),
             self._field,
+            self.legend,
             self.note,
+            self.nearest,
             pair.strip,
             save_row(pair, pair.save),
             pair.status,
         ]
-        self.kind.observe(lambda _: self._act(self._change_kind), "value")
-        self.others.on_click(lambda _: self._act(self._show_others))
-        self._act(self._draw)
-        pair.on_path(self._show_path)
-        answer_beside_cells(self)
-        self.stay()
 
     def stay(self) -> None:
         """The pair explorer's controls are on the map's page, so it lives as long as the map."""
@@ -101,41 +148,54 @@ class MapExplorer(ShownInCells):
                 "t-SNE keeps neighbours together; distances between groups mean little, and a path has no place."
             )
         self._hidden = set()
+        self._view = MapView(self._points[self.kind.value], _WIDTH, _HEIGHT, _EDGE)
         self._draw()
+
+    def _move(self, move: Callable[[MapView], None]) -> None:
+        move(self._view)
+        self._hidden = set()
+        self._draw()
+
+    def _go_to(self, label: str) -> None:
+        point = self._points[self.kind.value][self.pair.pair["AB".index(label)]]
+        self._move(lambda view: view.centre_on(point))
 
     def _show_others(self) -> None:
         self._hidden |= set(self.with_thumbnail)
-        if len(self._hidden) == len(self._codes):
+        if self._hidden.issuperset(self._thumbnail_places()[0]):
             self._hidden = set()
+        self._draw()
+
+    def _recolour(self) -> None:
+        self._colours = None
+        if self.colour.value != _PLAIN:
+            column = self._attributes.column(self.colour.value)
+            self._colours = colour_points(self._attributes.table[column], self._attributes.values[:, column])
         self._draw()
 
     def _places(self) -> np.ndarray:
         """Where each picture's centre lies on the field, (N, 2) in CSS pixels from the top left."""
-        return self._to_field(self._points[self.kind.value])
+        return self._view.place(self._points[self.kind.value])
 
-    def _to_field(self, points: np.ndarray) -> np.ndarray:
-        all_points = self._points[self.kind.value]
-        low, high = all_points.min(axis=0), all_points.max(axis=0)
-        share = (points - low) / np.where(high > low, high - low, 1)
-        space = np.array([_WIDTH, _HEIGHT]) - 2 * _EDGE
-        return _EDGE + np.stack([share[:, 0], 1 - share[:, 1]], axis=1) * space
+    def _thumbnail_places(self) -> tuple[np.ndarray, np.ndarray]:
+        """The pictures whose thumbnail would be whole, and where they all lie."""
+        places = self._places()
+        return np.flatnonzero(self._view.in_view(places, _THUMB / 2)), places
 
     def _draw(self) -> None:
-        places = self._places()
-        free = np.array([i for i in range(len(places)) if i not in self._hidden])
-        chosen = free[choose_apart(places[free], _THUMB + 2)]
+        whole, places = self._thumbnail_places()
+        free = np.array([i for i in whole if i not in self._hidden], int)
+        chosen = free[choose_apart(places[free], _THUMB + 2)] if len(free) else free
         for i in chosen:
             if i not in self.buttons:
                 self.buttons[i] = self._button(int(i))
-        rules = [
-            f".{self._key}-{i}{{left:calc({places[i, 0]:.0f}*var(--vae-u));top:calc({places[i, 1]:.0f}*var(--vae-u));"
-            f'background-image:url("{data_uri(self.pair.pictures[i], _THUMB)}")}}'
-            for i in chosen
-        ]
-        self._drawn.value = f"<style>{''.join(rules)}</style>"
-        self._field.children = [self._back, *(self.buttons[i] for i in chosen)]
+        beneath = f".vae-explorer .vae-map > .widget-html.{self._key}-dots{{z-index:0}}"  # the path is over thumbnails
+        self._drawn.value = f"<style>{beneath}{''.join(self._rule(i, places[i]) for i in chosen)}</style>"
+        self._field.children = [self._dots, self._back, *(self.buttons[i] for i in chosen)]
+        inside_view = int(self._view.in_view(places).sum())
         self.note.value = (
-            f'<span class="vae-note">{len(chosen)} of {len(places)} pictures, dots for the others. '
+            f'<span class="vae-note">{len(chosen)} of {len(places)} pictures as thumbnails, '
+            f"{inside_view - len(chosen)} more in view as points{self._words_of_others()}. Zoom {self._view.zoom:.1f}. "
             + (
                 f"The two axes hold {self._plane.explained.sum():.0%} of the codes' variance."
                 if self.kind.value == "PCA"
@@ -143,26 +203,28 @@ class MapExplorer(ShownInCells):
             )
             + "</span>"
         )
+        self.legend.value = "" if self._colours is None else legend_html(self._colours)
         self._show_path()
         self.update_saved_view()
 
+    def _words_of_others(self) -> str:
+        shown = self._others is not None and self.kind.value == "PCA"
+        return f", and {len(self._others)} other pictures as faint points" if shown else ""
+
+    def _rule(self, i: int, place: np.ndarray) -> str:
+        """CSS of one thumbnail: where it lies, its picture, its colour."""
+        left, top = (f"calc({x:.0f}*var(--vae-u))" for x in place)
+        ring = "" if self._colours is None else f";outline:3px solid {self._colours.colours[i]}"
+        image = data_uri(self.pair.pictures[i], _THUMB)
+        return f'.{self._key}-{i}{{left:{left};top:{top};background-image:url("{image}"){ring}}}'
+
     def _show_path(self) -> None:
-        """Dots, the path of the pair explorer, and where A and B lie."""
+        """Points, the path of the pair explorer, where A and B lie, and what is nearest to one of them."""
         places, ends = self._places(), self.pair.pair
-        dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places)
-        line = ""
-        if self.kind.value == "PCA" and self.pair.path is not None:
-            along = self._to_field(self._plane.place(self.pair.path.codes))
-            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in along)
-            stops = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in along)
-            line = f'<polyline points="{points}"/><g class="vae-stops">{stops}</g>'
-        names = "".join(
-            f'<text class="vae-{label.lower()}" x="{places[i, 0]:.1f}" '
-            f'y="{places[i, 1] - _THUMB / 2 - 4:.1f}">{label}</text>'
-            for i, label in zip(ends, "AB")
-        )
-        drawing = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="the path from A to B">'
-        self._back.value = f'{drawing}<g class="vae-dots">{dots}</g>{line}{names}</svg>'
+        self.nearest.draw()
+        names = self._names(places, [*zip(ends, "AB")], self.nearest.rows)
+        self._dots.value = drawing(_WIDTH, _HEIGHT, "a point for each picture", self._draw_dots(places))
+        self._back.value = drawing(_WIDTH, _HEIGHT, "the path from A to B", self._line() + names)
         rings = [
             f".vae-explorer .vae-map button.{self._key}-{i}{{box-shadow:0 0 0 3px var(--vae-{label})}}"
             for i, label in zip(ends, "ab")
@@ -174,6 +236,52 @@ class MapExplorer(ShownInCells):
         shown = self.with_thumbnail
         still = map_still(self.pair.pictures[shown], self._places()[shown], (_WIDTH, _HEIGHT), _THUMB)
         return SavedView(figure(still, f"{len(shown)} pictures on a map by {self.kind.value}", _WIDTH), still)
+
+    def _draw_dots(self, places: np.ndarray) -> str:
+        """A point for each picture in view that has no thumbnail, which tells its name where the pointer rests."""
+        drawn = self._view.in_view(places)
+        drawn[self.with_thumbnail] = False
+        faint = ""
+        if self._others is not None and self.kind.value == "PCA":
+            far = self._view.place(self._plane.place(self._others))
+            dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.5"/>' for x, y in far[self._view.in_view(far)])
+            faint = f'<g class="vae-dots vae-others">{dots}</g>'
+        own = "".join(self._dot(i, *places[i]) for i in np.flatnonzero(drawn))
+        return f'{faint}<g class="{"vae-dots" if self._colours is None else "vae-coloured"}">{own}</g>'
+
+    def _dot(self, i: int, x: float, y: float) -> str:
+        look = ' r="3"' if self._colours is None else f' r="4" fill="{self._colours.colours[i]}"'
+        name = f"<title>{html.escape(self._name(i))}</title>"
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}"{look} style="pointer-events:auto">{name}</circle>'
+
+    def _line(self) -> str:
+        if self.kind.value != "PCA" or self.pair.path is None:
+            return ""
+        along = self._view.place(self._plane.place(self.pair.path.codes))
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in along)
+        stops = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in along)
+        return f'<polyline points="{points}"/><g class="vae-stops">{stops}</g>'
+
+    def _names(self, places: np.ndarray, ends: list[tuple[int, str]], near: np.ndarray) -> str:
+        """The names of A and B over their places, with a ring where there is a point only, and of what is nearest."""
+        shown, thumbs = self._view.in_view(places), set(self.with_thumbnail)
+        texts, rings = [], []
+        for i, label in ends:
+            over = _THUMB / 2 + 4 if i in thumbs else 12
+            texts.append((i, f"{label} {short(self.pair.names[i])}", f'class="vae-{label.lower()}"', -over))
+            rings += [RING.format(*places[i], label.lower())] if shown[i] and i not in thumbs else []
+        for i in set(near) - {i for i, _ in ends}:
+            below = _THUMB / 2 + 11 if i in thumbs else 14
+            texts.append((i, short(self.pair.names[i]), f'class="vae-near"{_SMALL}', below))
+        return "".join(rings) + "".join(
+            f'<text {kind} x="{places[i, 0]:.1f}" y="{places[i, 1] + away:.1f}">{html.escape(text)}</text>'
+            for i, text, kind, away in texts
+            if shown[i]
+        )
+
+    def _name(self, i: int) -> str:
+        value = "" if self._colours is None else f", {self._colours.name} {self._colours.words[i]}"
+        return f"{i}: {self.pair.names[i]}{value}"
 
     def _button(self, index: int) -> widgets.Button:
         thumb = widgets.Button(description=str(index), tooltip=str(self.pair.names[index]))

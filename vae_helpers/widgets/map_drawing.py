@@ -1,0 +1,25 @@
+"""What is drawn on a map and beside it, as HTML."""
+
+from __future__ import annotations
+
+import html
+
+from vae_helpers.show import PointColours
+
+# Around a point that is A or B: x, y, and which of the two.
+RING = '<circle cx="{0:.1f}" cy="{1:.1f}" r="8" style="fill:none;stroke-width:3;stroke:var(--vae-{2})"/>'
+
+
+def drawing(width: int, height: int, label: str, content: str) -> str:
+    """An SVG of these units that fills its place, with a name for screen readers."""
+    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{label}">{content}</svg>'
+
+
+def legend_html(colours: PointColours) -> str:
+    """Which colour means what, as a line of dots with words."""
+    entries = "".join(
+        f'<span style="white-space:nowrap;margin-right:14px"><span style="display:inline-block;width:11px;height:11px;'
+        f'border-radius:6px;background:{entry.colour};margin-right:5px"></span>{html.escape(entry.text)}</span>'
+        for entry in colours.legend
+    )
+    return f'<div class="vae-note" style="line-height:1.7"><b>{html.escape(colours.title)}</b>&nbsp; {entries}</div>'
