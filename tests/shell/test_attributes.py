@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from spoken import said
 
-from vae_helpers.__main__ import main
 from vae_helpers.errors import InputError
 from vae_helpers.latent import Trust
 from vae_helpers.runs import Run
 from vae_helpers.scores import chart_of_run
-from vae_helpers.shell import attribute_commands, look_commands
+from vae_helpers.shell import attribute_commands, direction_command, look_commands
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +25,12 @@ def at(trained, chart):
     return ["--run", "small", "--out", str(trained[0].root), "--device", "cpu"]
 
 
-def said(capsys, *words):
-    """`(status, what was printed, the sentence)`."""
-    try:
-        status = main([str(word) for word in words])
-    except SystemExit as stop:
-        status = stop.code
-    return status, *capsys.readouterr()
-
-
 @pytest.fixture
 def all_trusted(monkeypatch, chart):
     """A chart all of whose sliders were measured to be perfect."""
     table = [Trust(name, 1.0, 1.0, 0.0, "test") for name in chart[0].names]
-    monkeypatch.setattr(look_commands, "chart_of", lambda *given: (chart[0], table))
+    for module in (look_commands, direction_command):
+        monkeypatch.setattr(module, "chart_of", lambda *given: (chart[0], table))
 
 
 def test_the_table_of_trust_is_printed_and_the_chart_kept(capsys, at, chart, trained):

@@ -21,7 +21,14 @@ from vae_helpers.latent.axes import (
 )
 from vae_helpers.latent.chart import Chart
 from vae_helpers.latent.chart_features import Features
-from vae_helpers.latent.chart_file import chart_as_dict, chart_from_dict, load_chart, save_chart, stamp_of
+from vae_helpers.latent.chart_file import (
+    chart_as_dict,
+    chart_from_dict,
+    load_chart,
+    save_chart,
+    stamp_of,
+    weights_stamp,
+)
 from vae_helpers.latent.code_reader import VectorReader
 from vae_helpers.latent.codes import (
     LatentSummary,
@@ -130,4 +137,5 @@ __all__ = [
     "traverse",
     "tsne_map",
     "walk",
+    "weights_stamp",
 ]

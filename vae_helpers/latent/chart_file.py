@@ -27,12 +27,22 @@ _READER = VectorReader._fields
 
 def stamp_of(model: BetaVAE, attributes: Attributes) -> str:
     """Hex digits that change when the weights or the attributes do: a chart made of others is no longer right."""
-    state = hashlib.blake2b(digest_size=16)
-    for name, tensor in model.state_dict().items():
-        state.update(name.encode() + np.ascontiguousarray(tensor.detach().float().cpu().numpy()).tobytes())
+    state = _hashed(model)
     state.update(json.dumps([list(a) for a in attributes.table]).encode())
     state.update(np.ascontiguousarray(attributes.values).tobytes())
     return state.hexdigest()
+
+
+def weights_stamp(model: BetaVAE) -> str:
+    """Hex digits that change when the weights do: codes of other weights mean nothing to them."""
+    return _hashed(model).hexdigest()
+
+
+def _hashed(model: BetaVAE) -> hashlib.blake2b:
+    state = hashlib.blake2b(digest_size=16)
+    for name, tensor in model.state_dict().items():
+        state.update(name.encode() + np.ascontiguousarray(tensor.detach().float().cpu().numpy()).tobytes())
+    return state
 
 
 def chart_as_dict(chart: Chart) -> dict:

@@ -32,7 +32,7 @@ class KeptDirection(NamedTuple):
     cosine: float  # expected, to the true direction
     has: tuple[str, ...]  # names of the pictures marked as having it
     has_not: tuple[str, ...]
-    weights: str = ""  # what the codes were made by, such as `chart_file.stamp_of`; of other weights it means nothing
+    weights: str = ""  # what the codes were made by, as `chart_file.weights_stamp` says; to others it means nothing
 
 
 def direction_by_hand(

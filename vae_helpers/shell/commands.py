@@ -10,7 +10,14 @@ from typing import NamedTuple
 from vae_helpers.errors import InputError
 from vae_helpers.files import require_place
 from vae_helpers.settings import BUILT_IN
-from vae_helpers.shell import attribute_commands, data_command, look_commands, score_commands, train_commands
+from vae_helpers.shell import (
+    attribute_commands,
+    data_command,
+    direction_command,
+    look_commands,
+    score_commands,
+    train_commands,
+)
 from vae_helpers.shell.options import device, path
 from vae_helpers.shell.parser import Parser
 
@@ -52,6 +59,11 @@ COMMANDS = {
         "what can be moved by name in a run's pictures, and how far that can be trusted",
         attribute_commands.add_attributes,
         attribute_commands.run_attributes,
+    ),
+    "directions": Command(
+        "directions made of pictures marked as having something and not: list, make, remove",
+        direction_command.add_directions,
+        direction_command.run_directions,
     ),
     "evaluate": Command(
         "every score of a run on held-out pictures, as a table and a file",

@@ -6,7 +6,8 @@ import argparse
 
 from vae_helpers.errors import InputError
 from vae_helpers.settings import METHODS
-from vae_helpers.shell.attribute_commands import add_attribute_file, chart_of, trusted_axes
+from vae_helpers.shell.attribute_commands import add_attribute_file, chart_of
+from vae_helpers.shell.direction_command import named_axes
 from vae_helpers.shell.open_run import list_files, load, names_number, open_run, picture, pictures_of, report, target
 from vae_helpers.shell.options import LATENTS, OneOf, Whole, animation, name
 from vae_helpers.shell.options import picture as a_picture
@@ -47,7 +48,8 @@ def add_traverse(sub: Parser) -> None:
         kind=name,
         action="append",
         metavar="NAME",
-        help="sweep this attribute instead of latents; may be given several times (`attributes` lists them)",
+        help="sweep this attribute (`attributes` lists them) or direction made by hand (`directions` does) instead of "
+        "latents; may be given several times",
     )
     add_attribute_file(sub)
     add_run(sub)
@@ -152,8 +154,7 @@ def run_traverse(options: argparse.Namespace) -> None:
         place = target(options, options.save, run.plots / "traversals.png")
         list_files([save_traversals(model, image, _summary(model, pictures), place, options.rows)])
         return
-    chart, trust = chart_of(options, run, model, saved, pictures)
-    axes = trusted_axes(chart, trust, options.attribute)
+    axes = named_axes(options, run, model, saved, pictures)
     place = target(options, options.save, run.plots / "attributes.png")
     held_out = pictures.pictures[pictures.split.validation[:_JUDGED]]
     list_files([save_attribute_sweeps(model, image, axes, held_out, place)])

@@ -70,6 +70,11 @@ def names_number(text: str) -> bool:
     return is_number(text) and not Path(text).exists()
 
 
+def picture_name(text: str, pictures) -> str:
+    """What `picture` finds, as the set calls it, or the file as it was given."""
+    return pictures.names[pictures.split.validation[int(text)]] if names_number(text) else text
+
+
 def picture(text: str, model, pictures):
     """A picture file, or the number of a held-out picture: uint8 (H, W, 3)."""
     from vae_helpers.data import read_picture
