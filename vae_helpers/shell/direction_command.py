@@ -97,8 +97,8 @@ def _make(options: argparse.Namespace) -> None:
     start, *marked = (picture(text, model, pictures) for text in (options.image, *words))
     names = [picture_name(text, pictures) for text in words]
     codes, _ = encode_pictures(model, np.stack(marked))
-    groups = [sorted({words.index(text) for text in group}) for group in (options.has, options.has_not)]
-    made = direction_by_hand(options.name, codes, names, *groups, weights_stamp(model))
+    has, has_not = (sorted({words.index(text) for text in group}) for group in (options.has, options.has_not))
+    made = direction_by_hand(options.name, codes, names, has, has_not, weights_stamp(model))
     place = target(options, options.save, run.plots / "direction.png")
     keep_direction(run.models, made)
     print(
