@@ -100,6 +100,7 @@ def test_samples_look_like_the_set(chart):
 
 def test_correlated_attributes_follow_or_stay():
     chart = Chart.fit(*linear_world(500, 0, correlation=0.8))
+    assert chart.correlated
     code, known = torch.zeros(6), np.zeros(3)
     follows, stays = (chart.move(code, "a", 1.0, way, known) for way in ("conditional", "marginal"))
     assert torch.allclose(follows[:3], torch.tensor([1.0, 0.8, 0.0]), atol=0.08)
@@ -112,6 +113,7 @@ def test_correlated_attributes_follow_or_stay():
 
 def test_chance_is_no_correlation():
     chart = Chart.fit(*linear_world(300, 0))
+    assert not chart.correlated
     code, known = torch.zeros(6), np.zeros(3)
     assert torch.equal(chart.move(code, "a", 1.0, "conditional", known), chart.move(code, "a", 1.0, "marginal", known))
 

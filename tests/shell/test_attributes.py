@@ -36,7 +36,7 @@ def all_trusted(monkeypatch, chart):
 def test_the_table_of_trust_is_printed_and_the_chart_kept(capsys, at, chart, trained):
     status, out, _ = said(capsys, "attributes", *at)
     assert status == 0 and all(name in out for name in chart[0].names) and "read-out" in out
-    assert (trained[0].models / "chart.npz").is_file()
+    assert (trained[0].models / "chart.npz").is_file() and Image.open(trained[0].plots / "trust.png").width > 300
 
 
 def test_attributes_are_swept_a_row_each(capsys, at, all_trusted, trained):
@@ -60,6 +60,7 @@ def test_a_file_adds_attributes(capsys, at, small_set):
         ("traverse --attribute wing_hu", "did you mean 'wing hue'"),
         ("traverse --attribute=", "no name of an attribute"),
         ("traverse --attributes x.csv", "name one, or leave the table out"),
+        ("traverse --alone", "name one, or leave it out"),
         ("traverse --attribute tail --attributes none.csv", "none.csv cannot be read, because"),
         ("interpolate 0 1 --method known --attributes x.csv", "--attributes is for --method chart"),
         ("interpolate 0 1 --method straight", "choose one of lerp, slerp, geodesic, known, chart"),

@@ -49,11 +49,11 @@ def test_directions_and_attributes_are_swept_in_the_order_given(monkeypatch, at,
     assert set(direction_command.kept_axes(run, fit.model)) == {"bright"}
     monkeypatch.setattr(direction_command, "chart_of", lambda *given: (None, None))
     monkeypatch.setattr(
-        direction_command, "trusted_axes", lambda chart, trust, names: [name.lower() for name in names[:2]]
+        direction_command, "trusted_axes", lambda chart, trust, names, way: [name.lower() for name in names[:2]]
     )
 
     class options:
-        attribute = ["size", "bright", "tail", "TAIL"]
+        attribute, alone = ["size", "bright", "tail", "TAIL"], False
 
     axes = direction_command.named_axes(options, run, fit.model, {}, small_set)
     assert [getattr(axis, "name", axis) for axis in axes] == ["size", "bright", "tail"]

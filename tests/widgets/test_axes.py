@@ -58,6 +58,25 @@ def test_attributes_are_shown_first_where_any_can_be_trusted(explorer):
     assert isinstance(explorer.choices["pattern"], widgets.ToggleButtons) and not is_error(explorer)
 
 
+def test_attributes_that_hang_together_are_offered_alone_too(model, pictures, summary, codes):
+    held = Attribute("held", "", "number", -4.0, 4.0), Attribute("follows", "", "number", -4.0, 4.0)
+    values = np.stack([codes[:, 0].numpy(), codes[:, 0].numpy() + 0.1 * codes[:, 1].numpy()], axis=1)
+    chart = Chart.fit(codes, Attributes(np.float32(values), held))
+    explorer = LatentExplorer(ExplorerData(model, pictures, NAMES, summary, chart=chart))
+    assert "Attributes alone" in explorer.kind.options
+    explorer.kind.value = "Attributes"
+    explorer.values["held"].value += 1
+    together = explorer.code
+    explorer.to_picture.click()
+    explorer.kind.value = "Attributes alone"
+    assert explorer.sliders["held"].description == "held · alone"
+    explorer.values["held"].value += 1
+    start, value = explorer._rows.base, explorer.values["held"].value
+    assert torch.equal(explorer.code, chart.move(start, "held", value, "marginal"))
+    assert not torch.allclose(explorer.code, together, atol=1e-3)
+    assert json.loads(explorer.state.value)["attributes alone"] == {"held": value}
+
+
 @pytest.mark.parametrize("lacking, kind", [("trust", "Components"), ("chart", "Components"), ("both", "Latents")])
 def test_else_components_else_latents(model, pictures, summary, chart, codes, lacking, kind):
     known = {"chart": chart, "trust": [TRUST[1]], "training_codes": codes}

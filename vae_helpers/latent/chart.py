@@ -95,6 +95,12 @@ class Chart:
         """The attributes it can move and read."""
         return tuple(attribute.name for attribute in self.table)
 
+    @property
+    def correlated(self) -> bool:
+        """Whether any two attributes hang together in the training pictures, so that the two ways to move differ."""
+        blocks = np.repeat(np.arange(len(self.table)), [attribute.width for attribute in self.table])
+        return bool(self.covariance[blocks[:, None] != blocks].any())
+
     def column(self, name: str) -> int:
         """The place of an attribute; InputError for one that the chart does not hold, and why."""
         if name in self.left_out:

@@ -67,7 +67,7 @@ def named_axes(options: argparse.Namespace, run, model, saved: dict, pictures) -
     if not others:
         return [kept[each] for each in wanted]
     chart, trust = chart_of(options, run, model, saved, pictures)
-    by_chart = iter(trusted_axes(chart, trust, others))
+    by_chart = iter(trusted_axes(chart, trust, others, "marginal" if options.alone else "conditional"))
     found = (kept[each] if each in kept else next(by_chart, None) for each in wanted)
     return [axis for axis in found if axis is not None]  # two spellings of an attribute are one
 

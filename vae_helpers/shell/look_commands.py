@@ -51,6 +51,11 @@ def add_traverse(sub: Parser) -> None:
         help="sweep this attribute (`attributes` lists them) or direction made by hand (`directions` does) instead of "
         "latents; may be given several times",
     )
+    sub.add_argument(
+        "--alone",
+        action="store_true",
+        help="an attribute moves alone, and not with what goes along with it in the set (marginal, not conditional)",
+    )
     add_attribute_file(sub)
     add_run(sub)
     _add_save(sub)
@@ -148,6 +153,8 @@ def run_traverse(options: argparse.Namespace) -> None:
 
     if options.attributes is not None and not options.attribute:
         raise InputError("--attributes is a table to take an --attribute from: name one, or leave the table out.")
+    if options.alone and not options.attribute:
+        raise InputError("--alone says how an --attribute moves: name one, or leave it out.")
     run, model, saved, pictures = open_run(options)
     image = picture(options.image, model, pictures)
     if not options.attribute:

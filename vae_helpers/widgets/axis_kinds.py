@@ -8,19 +8,22 @@ from vae_helpers.data import unembed_all
 from vae_helpers.latent import AttributeAxis, Axis, Chart, attribute_axes, by_trust, component_axes, latent_axes
 from vae_helpers.widgets.explorer_data import ExplorerData
 
-ATTRIBUTES, LATENTS, COMPONENTS, BY_HAND = KINDS = ("Attributes", "Latents", "Components", "By hand")
+KINDS = ("Attributes", "Attributes alone", "Latents", "Components", "By hand")
+ATTRIBUTES, ALONE, LATENTS, COMPONENTS, BY_HAND = KINDS
 
 
 def axes_of(data: ExplorerData) -> dict[str, list[Axis]]:
     """The axes that can be made of what is known, `{kind: axes}`; most trusted, strongest or largest first.
 
-    Where no latent is active, all are offered.
+    Where no latent is active, all are offered. Attributes move with what goes along with them in the set; where any do,
+    they are offered alone too, of which no trust was measured.
     """
     summary = data.summary
     if not len(summary.active):
         summary = summary._replace(variance=np.ones_like(summary.variance))
     return {
         ATTRIBUTES: [] if data.chart is None else attribute_axes(data.chart, data.trust),
+        ALONE: attribute_axes(data.chart, way="marginal") if data.chart is not None and data.chart.correlated else [],
         LATENTS: latent_axes(summary),
         COMPONENTS: [] if data.training_codes is None else component_axes(data.training_codes, len(summary.active)),
         BY_HAND: [],

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from vae_helpers.errors import printable
-from vae_helpers.latent import Axis, sound_choices, sound_range
+from vae_helpers.latent import AttributeAxis, Axis, sound_choices, sound_range
 from vae_helpers.show import tile
 from vae_helpers.widgets.cells import inside
 from vae_helpers.widgets.frame import Explorer
@@ -26,6 +26,8 @@ _PLACES = 9  # values of a range that are checked
 def label_of(axis: Axis, more: str = "") -> str:
     """What stands beside an axis's control: name, unit, trust; `more` takes the place of its name."""
     parts = [printable(more or axis.name) + (f", {axis.unit}" if axis.unit else "")]
+    if isinstance(axis, AttributeAxis) and axis.way == "marginal":
+        parts.append("alone")
     if axis.trust is not None:
         parts.append(f"trust {axis.trust:.2f}" if axis.trusted else f"not to be trusted ({axis.trust:.2f})")
     return " · ".join(parts)
