@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 from vae_helpers.errors import InputError
 from vae_helpers.latent import Trust
-from vae_helpers.show import show_kinds, show_trust, style
+from vae_helpers.show import show_kinds, show_readout, show_trust, show_what_moves, style
 
 TRUSTS = [
     Trust("pattern_hue", 0.1, float("nan"), 0.0, "pixels"),
@@ -61,3 +61,28 @@ def test_the_share_of_sound_middles_by_hand():
 def test_bad_input_gets_a_sentence(wrong, word):
     with pytest.raises(InputError, match=word):
         wrong()
+
+
+def test_what_moves_is_drawn_a_panel_each():
+    matrix = np.array([[1.0, 0.2], [np.nan, 0.5], [0.0, 3.0]])
+    figure = show_what_moves({"latents": (matrix, ["z1", "z2", "z3"]), "chart": (np.eye(2), ["a", "b"])}, ["a", "b_c"])
+    left, right = figure.axes[:2]
+    assert np.array_equal(left.images[0].get_array().filled(np.nan), matrix, equal_nan=True)
+    assert [t.get_text() for t in left.get_xticklabels()] == ["a", "b c"] and right.get_title() == "chart"
+
+
+def test_what_is_kept_and_what_is_dropped():
+    axis = show_readout(TRUSTS).axes[0]
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["size", "warmth", "pattern hue"]
+    assert _texts(axis) == ["0.99", "0.90", "0.10   dropped"]
+    assert [to_hex(bar.get_facecolor()) for bar in axis.patches] == [style.GOOD, style.GOOD, style.BAD]
+
+
+@pytest.mark.parametrize(
+    "panels", [{}, {"a": (np.eye(2), ["x"])}, {"a": (np.empty((0, 2)), [])}, {"a": (np.eye(3), list("xyz"))}]
+)
+def test_panels_of_other_shapes_are_refused(panels):
+    with pytest.raises(InputError, match="a matrix of sliders and attributes each"):
+        show_what_moves(panels, ["a", "b"])
+    with pytest.raises(InputError, match="at least one attribute"):
+        show_readout([])

@@ -25,7 +25,8 @@ from vae_helpers.scores.picture_quality import (
 from vae_helpers.scores.run_chart import chart_of_run, make_chart
 from vae_helpers.scores.score_report import headline, log_scores, save_scores, score_table
 from vae_helpers.scores.traversal_quality import drawability_by_kind, frames_by_kind, traversal_quality
-from vae_helpers.scores.trust import measure_trust, spread_rows, trust_lines, trust_of
+from vae_helpers.scores.trust import Measured, measure_trust, measured_by, spread_rows, trust_lines, trust_of
+from vae_helpers.scores.what_moves import what_moves
 
 __all__ = [
     "BestPictures",
@@ -34,6 +35,7 @@ __all__ = [
     "FactorSampler",
     "GroupedCodes",
     "Judge",
+    "Measured",
     "PICTURE",
     "PIXEL",
     "PictureReader",
@@ -63,6 +65,7 @@ __all__ = [
     "lpips_of",
     "make_chart",
     "measure_trust",
+    "measured_by",
     "mig",
     "modularity",
     "ms_ssim_of",
@@ -78,4 +81,5 @@ __all__ = [
     "trust_lines",
     "trust_of",
     "uniform_factors",
+    "what_moves",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +15,19 @@ from vae_helpers.latent import Chart, Trust, decode_codes, encode_pictures, froz
 from vae_helpers.model import BetaVAE
 from vae_helpers.scores.judge import Judge, apart, centre_of, score_of
 
-_PICTURES, _STEPS, _TURNS, _CHOICES = 24, 5, 6, 8  # moved pictures; values asked of each number, circle, category
-_READABLE = 0.3  # R² of the judge below which nothing can be said
+PICTURES, _STEPS, _TURNS, _CHOICES = 24, 5, 6, 8  # moved pictures; values asked of each number, circle, category
+READABLE = 0.3  # R² of the judge below which nothing can be said
 HELD_OUT, LEARNT = 512, 3000  # pictures that trust is measured on and a chart learns from, at most
+
+
+class Measured(NamedTuple):
+    """A decoder of codes (n, latent_dim), a chart, held-out codes with their attributes, and who reads frames."""
+
+    decode: Callable[[Tensor], np.ndarray]
+    chart: Chart
+    codes: Tensor
+    attributes: Attributes
+    judge: Judge
 
 
 def spread_rows(rows: np.ndarray, most: int) -> np.ndarray:
@@ -31,13 +42,18 @@ def trust_of(
 
     Learns a `Judge` from the training pictures and measures by `measure_trust`.
     """
+    return measure_trust(*measured_by(model, chart, pictures, attributes), way)
+
+
+def measured_by(model: BetaVAE, chart: Chart, pictures: PictureSet, attributes: Attributes) -> Measured:
+    """What sliders of a set are measured by: learnt from its training pictures, to be asked about held-out ones."""
     split = pictures.split
     held_out = spread_rows(np.concatenate([split.validation, split.test]), HELD_OUT)
     learnt = spread_rows(split.train, LEARNT)
     known, held = ((pictures.pictures[rows], attributes.rows(rows)) for rows in (learnt, held_out))
     judge = Judge.fit(lambda frames: encode_pictures(model, frames)[0], chart, known, held)
     decode = partial(decode_codes, frozen_decoder(model))
-    return measure_trust(decode, chart, encode_pictures(model, held[0])[0], held[1], judge, way)
+    return Measured(decode, chart, encode_pictures(model, held[0])[0], held[1], judge)
 
 
 def measure_trust(
@@ -60,12 +76,12 @@ def measure_trust(
     attributes = attributes.select(chart.names)
     read = chart.read(codes)
     scores = [score_of(got, true, a) for got, true, a in zip(read.T, attributes.values.T, chart.table)]
-    spread = np.array([_spread(column, a) for column, a in zip(attributes.values.T, chart.table)])
-    rows = np.unique(np.linspace(0, len(codes) - 1, _PICTURES).astype(int))
-    readable = np.nan_to_num(judge.score, nan=0.0) >= _READABLE
+    spread = np.array([spread_of(column, a) for column, a in zip(attributes.values.T, chart.table)])
+    rows = np.unique(np.linspace(0, len(codes) - 1, PICTURES).astype(int))
+    readable = np.nan_to_num(judge.score, nan=0.0) >= READABLE
     found = []
     for k, attribute in enumerate(chart.table):
-        values = _asked_values(attributes.values[:, k], attribute, chart)
+        values = asked_values(attributes.values[:, k], attribute, chart)
         asked = np.stack([chart.asked(codes[i], attribute.name, values, way) for i in rows])
         moved = torch.cat([chart.move(codes[i], attribute.name, values, way) for i in rows])
         got = judge.read(decode(moved)).reshape(asked.shape)
@@ -89,7 +105,7 @@ def trust_lines(table: Sequence[Trust]) -> list[str]:
     return lines
 
 
-def _asked_values(column: np.ndarray, attribute: Attribute, chart: Chart) -> np.ndarray:
+def asked_values(column: np.ndarray, attribute: Attribute, chart: Chart) -> np.ndarray:
     """Even steps over the middle four fifths of what held-out pictures have, round the circle, or the choices seen."""
     if attribute.kind == "circular":
         return attribute.low + attribute.period * np.arange(_TURNS) / _TURNS
@@ -100,7 +116,8 @@ def _asked_values(column: np.ndarray, attribute: Attribute, chart: Chart) -> np.
     return np.linspace(max(low, attribute.low), min(high, attribute.high), _STEPS)
 
 
-def _spread(column: np.ndarray, attribute: Attribute) -> float:
+def spread_of(column: np.ndarray, attribute: Attribute) -> float:
+    """How far known values (N,) lie from their centre, as a standard deviation; 1 where they don't differ."""
     column = column[~np.isnan(column)]
     around = apart(column, centre_of(column, attribute), attribute)
     return float(np.sqrt(np.square(around).mean())) or 1.0 if len(column) else 1.0

@@ -22,7 +22,7 @@ from vae_helpers.show.path_figures import show_factors, show_inspection, show_sa
 from vae_helpers.show.point_colours import Legend, PointColours, colour_points
 from vae_helpers.show.score_figures import show_factor_map, show_rate_distortion, show_scores
 from vae_helpers.show.scrubber import embedded, scrubber_html
-from vae_helpers.show.trust_figures import show_kinds, show_trust
+from vae_helpers.show.trust_figures import show_kinds, show_readout, show_trust, show_what_moves
 
 __all__ = [
     "Legend",
@@ -51,7 +51,9 @@ __all__ = [
     "show_samples",
     "show_scores",
     "show_traversals",
+    "show_readout",
     "show_trust",
+    "show_what_moves",
     "tile",
     "to_bytes",
     "video_encoder",

@@ -15,6 +15,8 @@ from vae_helpers.show.style import ACCENT, BAD, GOOD, INK, LINES, QUIET, closed,
 
 _WRECKED = 3.0  # dB below the reconstructions' median at which a frame is no picture of the set (scores.drawability)
 _MEASURES = (("read-out R²", "readout", 1.0), ("steering slope", "slope", 1.0), ("leak", "leak", 0.0))  # and the best
+_KEPT = 0.5  # R² from which an attribute counts as kept
+_AMOUNT = LinearSegmentedColormap.from_list("amount", ["#f2f4f6", "#3d6d9e", "#16283c"])
 _BOTH_WAYS = LinearSegmentedColormap.from_list("both ways", ["#3d6d9e", "#ffffff", ACCENT])
 
 
@@ -46,6 +48,68 @@ def show_trust(trusts: Sequence[Trust], correlation: np.ndarray | None = None, t
     axes[0].set_yticks(range(len(names)), names)
     if correlation is not None:
         _paint_correlation(axes[-1], np.asarray(correlation, float)[np.ix_(order, order)], names)
+    return closed(figure, title)
+
+
+def show_what_moves(
+    panels: Mapping[str, tuple[np.ndarray, Sequence[str]]], attributes: Sequence[str], title: str = ""
+) -> Figure:
+    """What moves while one slider is swept, side by side: `{title: (matrix (sliders, A), names of the sliders)}`.
+
+    Matrices as `scores.what_moves` gives them: 1 is as far as pictures of the set differ; NaN cells stay empty. Raises
+    InputError for no panel, or a matrix of another shape.
+    """
+    shapes = {name: (np.shape(matrix), (len(rows), len(attributes))) for name, (matrix, rows) in panels.items()}
+    wrong = [name for name, (found, due) in shapes.items() if found != due or not all(due)]
+    if not panels or wrong:
+        said = ", ".join(f"{name}: {shapes[name][0]} for {shapes[name][1]}" for name in wrong)
+        raise InputError(
+            f"there is nothing to compare: give a matrix of sliders and attributes each ({said or 'none'})."
+        )
+    tallest = max(len(rows) for _, rows in panels.values())
+    longest = max(len(name) for _, rows in panels.values() for name in rows)
+    size = (len(panels) * (0.3 * len(attributes) + 0.07 * longest) + 0.8, 0.27 * tallest + 1.9)
+    figure, axes = subplots(1, len(panels), figsize=size, squeeze=False)
+    names = [name.replace("_", " ") for name in attributes]
+    for axis, (panel, (matrix, rows)) in zip(axes[0], panels.items()):
+        image = axis.imshow(matrix, cmap=_AMOUNT, vmin=0, vmax=1, aspect="auto")
+        axis.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+        axis.set_yticks(range(len(rows)), [row.replace("_", " ") for row in rows])
+        axis.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+        axis.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+        axis.grid(which="minor", color="white", linewidth=1.2)
+        axis.tick_params(which="both", length=0, colors=INK, labelsize=7.5)
+        axis.spines[:].set_visible(False)
+        axis.set_title(panel, fontsize=9.5, color=INK)
+    bar = figure.colorbar(image, ax=axes[0], shrink=0.7, pad=0.01, aspect=25, extend="max")
+    bar.set_label("moves by, in spreads of the set", fontsize=8, color=INK)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(colors=INK, labelsize=7, length=0)
+    return closed(figure, title)
+
+
+def show_readout(trusts: Sequence[Trust], title: str = "") -> Figure:
+    """What a code keeps of each attribute and what it drops: the read-out R² on held-out pictures, best first.
+
+    Of a category the share read right. What is read worse than half is drawn as dropped. InputError for no attribute.
+    """
+    if not len(trusts):
+        raise InputError("there is nothing to show: give at least one attribute.")
+    ordered = sorted(trusts, key=lambda t: -np.nan_to_num(t.readout, nan=-1.0))
+    values = np.nan_to_num([t.readout for t in ordered]).clip(0, 1)
+    names = [t.name.replace("_", " ") for t in ordered]
+    figure, axis = subplots(figsize=(6.0, 0.26 * len(names) + 0.9))
+    axis.barh(range(len(values)), values, height=0.66, color=[GOOD if v >= _KEPT else BAD for v in values], zorder=2)
+    for row, value in enumerate(values):
+        word = "" if value >= _KEPT else "   dropped"
+        axis.text(value + 0.01, row, f"{value:.2f}{word}", va="center", fontsize=7.5, color=INK)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(ylim=(len(values) - 0.4, -0.6), xlim=(0, 1.15))
+    axis.set_xlabel(
+        "read from the code of a held-out picture: R², of a category the share right", fontsize=8, color=INK
+    )
+    plain(axis)
+    axis.tick_params(axis="y", length=0)
     return closed(figure, title)
 
 
