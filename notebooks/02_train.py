@@ -55,12 +55,12 @@ import inspect
 
 import torch
 
-from vae_helpers.data import name_of, open_pictures
-from vae_helpers.latent import encode_pictures, reconstruct, sample_fitted, sample_prior
+from vae_helpers.data import attributes_of, name_of, open_pictures
+from vae_helpers.latent import Chart, Soundness, encode_pictures, reconstruct, samples_by_kind
 from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss
 from vae_helpers.runs import Run, how_to_see, load_checkpoint, read_scalars, run_name
 from vae_helpers.settings import TrainConfig, learning_rate
-from vae_helpers.show import figures
+from vae_helpers.show import figures, show_samples
 from vae_helpers.train import TimeBudget, fit, open_processes, train_step
 
 # %% [markdown]
@@ -236,25 +236,22 @@ figures.show_rows([originals, reconstruct(result.model, originals)], ["original"
 # Shape, place and large patches of colour come back; fine pattern doesn't. That blur is not a bug of the plot: when
 # several details are possible for one code, their average has the smallest squared error, and an average is blurry.
 #
-# Now pictures of nothing at all, painted from codes drawn from the bell curve:
+# Now pictures of nothing at all. The bell curve N(0, 1), the **prior**, is where codes were meant to lie; where they do lie
+# can be learnt from the training pictures: by one Gaussian **fitted** to their codes, by a **mixture** of several, or by a
+# regression of codes on what is known of each picture, its **chart** (notebook 04 moves by one).
 
 # %%
-figures.show_grid(sample_prior(result.model, 16), columns=8, title="Samples from the prior")
+rows = pictures.split.train[:2048]
+codes = encode_pictures(result.model, pictures.pictures[rows])
+chart = Chart.fit(codes[0], attributes_of(pictures).rows(rows))
+soundness = Soundness(result.model, pictures.validation[:200]) if len(pictures.validation) >= 20 else None
+show_samples(samples_by_kind(result.model, *codes, chart), soundness)
 
 # %% [markdown]
-# Some look like members of the set, many like wreckage. The prior is only a hope: after a short training the codes of real
-# pictures fill it unevenly, and where none live the painter improvises. So ask where they do live: fit one Gaussian to
-# the codes of the training pictures, and draw from that instead.
-
-# %%
-codes = encode_pictures(result.model, pictures.pictures[pictures.split.train[:2048]])
-drawn = sample_fitted(result.model, *codes, 16)
-figures.show_grid(drawn, columns=8, title="Samples from a Gaussian fitted to the codes")
-
-# %% [markdown]
-# Far better, from the same decoder: what failed above was the assumption about codes, not the painting. The distance between the
-# two figures is what a longer training, or a larger β, has yet to close. Reconstructions and paths between real pictures,
-# the business of notebooks 03 and 04, stay on known ground anyway.
+# The number under a sample says how much it changes when it is encoded and decoded again; red ones change more than 99 of 100
+# real pictures, because the model itself doesn't take them for pictures. All rows come from the same decoder: what fails in
+# the first is the assumption about codes, not the painting. How far the first row lies behind the last is what a longer
+# training, or a larger β, has yet to close.
 #
 # ## TensorBoard
 # The log also holds learning rate, gradient norms and the picture sheets over time.

@@ -54,11 +54,11 @@ elif find_spec("vae_helpers") is None:
 import numpy as np
 
 from vae_helpers.data import render, sample_factors
-from vae_helpers.latent import Support, encode_pictures, reconstruct, sample_fitted, sample_posterior, sample_prior
+from vae_helpers.latent import Soundness, Support, encode_pictures, reconstruct, sample_posterior, samples_by_kind
 from vae_helpers.model import psnr_of
 from vae_helpers.runs import choose_run, load_run, open_for_run
-from vae_helpers.scores import evaluate, ssim_of
-from vae_helpers.show import figures
+from vae_helpers.scores import chart_of_run, evaluate, ssim_of
+from vae_helpers.show import figures, show_readout, show_samples
 
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run. Left empty, the pictures of your newest run in `VAE/models` are taken, and of all
@@ -195,30 +195,42 @@ figures.show_grid(np.concatenate([one, *drawn]), captions=["original", "μ"] + [
 # one answer, the same each time, so everything shown in these notebooks uses μ. Samples matter in training, where
 # they teach the decoder that nearby codes mean nearly the same.
 #
-# ## Pictures of nothing
-# Codes drawn from the prior N(0, 1) on every latent, and painted.
+# ## What is kept, what is dropped
+# Pixels don't say *what* is lost. So read each attribute off the codes of held-out pictures: how they were drawn, in a
+# built-in set; brightness, warmth, position and so on, in a folder of photos. The regression that does it is a **chart**,
+# which notebook 04 moves by. It is kept beside the run, so it is made only once.
 
 # %%
-figure = figures.show_grid(sample_prior(model, 24, seed=1), columns=8, title="Samples from the prior")
-figures.save(figure, run.plots / "samples.png")
+chart, trust = chart_of_run(run, model, pictures)
+figure = show_readout(trust, title="What the code knows of a picture it has never seen")
+figures.save(figure, run.plots / "kept.png")
 figure
 
 # %% [markdown]
-# They are less convincing than reconstructions, because the codes of real pictures don't fill the bell curve evenly:
-# some regions the prior draws from belong to no picture at all. So draw from where the codes are instead: a Gaussian
-# fitted to the codes of training pictures, the *aggregate posterior* (Ghosh 2020). From the shipped weights:
+# Of the built-in butterflies nearly everything is in the code, and one thing is not: the hue of the pattern, whose spots and
+# bands cover few pixels. No slider can move what was dropped, and no path can keep it.
 #
-# ![Samples from a Gaussian fitted to the codes](figures/samples_fitted.webp)
+# ## Pictures of nothing
+# Codes that no picture was encoded to, painted. Four ways to choose them: the **prior** N(0, 1) on every latent; one
+# Gaussian **fitted** to the codes of training pictures, the *aggregate posterior* (Ghosh 2020); a **mixture** of Gaussians;
+# and the **chart**, attributes of one picture with the rest of another.
+#
+# ![Samples of four kinds and the verdict on each](figures/samples.webp)
 
 # %%
 known = pictures.split.train[:KNOWN]
 known_mu, known_logvar = encode_pictures(model, pictures.pictures[known])
-fitted = sample_fitted(model, known_mu, known_logvar, 24, seed=1)
-figures.show_grid(fitted, columns=8, title="Samples from the aggregate posterior")
+soundness = Soundness(model, held_out[:200]) if len(held_out) >= 20 else None
+samples = samples_by_kind(model, known_mu, known_logvar, chart)
+figure = show_samples(samples, soundness)
+figures.save(figure, run.plots / "samples.png")
+figure
 
 # %% [markdown]
-# The shapes hold together better, though no training has changed anything. The gap between the two grids is a flaw of
-# the latent space, not of the decoder; a larger β narrows it.
+# Under each sample stands how much it changes when it is encoded and decoded once more, in units of what real pictures do:
+# red is wreckage. The codes of real pictures don't fill the bell curve evenly, so much of what the prior draws belongs to no
+# picture at all; the closer a kind keeps to where codes lie, the more of its samples pass. All four have the same decoder.
+# Training changed nothing, so the difference is a flaw of the latent space, which a larger β makes smaller.
 #
 # ## Where it fails
 # A model knows only its own world. What does it make of noise, of plain colours, of a picture turned on its head?

@@ -53,14 +53,15 @@ elif find_spec("vae_helpers") is None:
 # %%
 import numpy as np
 
-from vae_helpers.data import open_pictures
+from vae_helpers.data import attributes_of, open_pictures
 from vae_helpers.experiments import OBJECTIVES, SWEEP_OPTIONS, SweepSettings
 from vae_helpers.experiments import betas, by_score, medians, rate_distortion, sweep
-from vae_helpers.latent import encode_pictures, summarise, traversal_range, traverse
+from vae_helpers.latent import Chart, attribute_axes, encode_pictures, latent_axes
+from vae_helpers.latent import summarise, traversal_range, traverse
 from vae_helpers.model import translate_beta
 from vae_helpers.runs import Run, load_run
-from vae_helpers.scores import concentration, dci, mig
-from vae_helpers.show import figures, show_factor_map, show_rate_distortion, show_scores
+from vae_helpers.scores import concentration, dci, measured_by, mig, what_moves
+from vae_helpers.show import figures, show_factor_map, show_rate_distortion, show_scores, show_what_moves
 from vae_helpers.widgets import ExplorerData, LatentExplorer
 
 # %% [markdown]
@@ -213,7 +214,7 @@ figure
 
 # %%
 nats, told = gap.information.max(axis=1), gap.information.argmax(axis=1)
-labels = {int(j): f"{names[k]} ({n:.2f})" for j, k, n in zip(order, told, nats) if n > 0.1}
+labels = {int(j): f"z{j} {names[k]} ({n:.2f})" for j, k, n in zip(order, told, nats) if n > 0.1}
 start = pictures.split.validation[0]
 swept = [traverse(model, mu[start], j, traversal_range(summary, j, 9)) for j in list(labels)[:6] or order[:2].tolist()]
 figures.show_rows(swept, [labels.get(int(j), f"z{j}") for j in list(labels)[:6] or order[:2]])
@@ -273,6 +274,35 @@ print(
 # %% [markdown]
 # Small things (the size of a spot, the width of a band) move few pixels, earn few squared errors, and are not in the
 # code at all. A score averaged over factors counts them as failures of disentanglement; they are failures of rate.
+#
+# ## What no axis has
+# Where no axis stands for a factor, is its meaning lost? Ask a regression in place of an axis: the **chart** of notebook 04
+# learns which way codes go when one factor changes and the others stay.
+
+# %%
+attributes, learnt = attributes_of(pictures), pictures.split.train
+chart = Chart.fit(mu[learnt], attributes.rows(learnt))
+measured = measured_by(model, chart, pictures, attributes)
+
+# %% [markdown]
+# Now sweep each slider on held-out pictures and read all factors from what is *decoded*: how far does each move, in units of
+# how far pictures of the set differ? Left the latents, each placed by the factor that it moves most; right the chart.
+#
+# ![What single latents and what a chart's sliders move](figures/what_moves.webp)
+
+# %%
+by_chart, by_latent = what_moves(measured, attribute_axes(chart)), what_moves(measured, latent_axes(summary))
+placed = np.argsort(np.nan_to_num(by_latent).argmax(axis=1), kind="stable")
+latents = [latent_axes(summary)[i].name for i in placed]
+figure = show_what_moves({"latents": (by_latent[placed], latents), "the chart": (by_chart, chart.names)}, chart.names)
+figures.save(figure, Run("sweep", OUT).plots / "what_moves.png")
+figure
+
+# %% [markdown]
+# A dark cell on the diagonal of the right half is a slider that moves what it is called; a column that is pale in both halves
+# is a factor that the code doesn't hold. On the left a row rarely has one dark cell. So a code need not be disentangled
+# to be moved one factor at a time: the meaning is there, in directions that bend, and it takes labels of some kind to find
+# them. Factors are such labels, and so are brightness or position, which any picture has.
 #
 # ## Other objectives
 # `python -m vae_helpers sweep` trains all of this package's objectives in the same way, three seeds each. Measured on the built-in butterflies (64 px,

@@ -58,7 +58,14 @@ from vae_helpers.latent.path_kinds import KINDS, PathContext
 from vae_helpers.latent.path_report import PathReport, compare_paths, inspect_path
 from vae_helpers.latent.paths import Path, chain, four_corners, pick_pairs, picture_change, picture_length, walk
 from vae_helpers.latent.refined_code import Refined, refine
-from vae_helpers.latent.samples import sample_chart, sample_fitted, sample_posterior, sample_prior, samples_by_kind
+from vae_helpers.latent.samples import (
+    sample_chart,
+    sample_fitted,
+    sample_mixture,
+    sample_posterior,
+    sample_prior,
+    samples_by_kind,
+)
 from vae_helpers.latent.soundness import BROKEN, DOUBTFUL, SOUND, Soundness, Verdict, reencode_error
 from vae_helpers.latent.support import Support, SupportReport
 
@@ -124,6 +131,7 @@ __all__ = [
     "remove_direction",
     "sample_chart",
     "sample_fitted",
+    "sample_mixture",
     "sample_posterior",
     "sample_prior",
     "samples_by_kind",
