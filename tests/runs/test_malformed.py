@@ -27,7 +27,8 @@ from vae_helpers.runs import (
     load_run,
     save_checkpoint,
 )
-from vae_helpers.train import Processes, resumed_state
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train import Processes, new_state, resumed_state, save_last
 from vae_helpers.widgets import runs_on
 
 
@@ -194,6 +195,34 @@ def test_a_refused_field_is_named(tiny, tmp_path):
         torch.save(spoilt, tmp_path / "m.pt")
         with pytest.raises(InputError, match=field):
             load_checkpoint(tmp_path / "m.pt")
+
+
+def test_a_refused_field_of_muon_is_named(tmp_path):
+    run, config = Run("muon", tmp_path), TrainConfig(epochs=3, batch_size=8, optimizer="muon")
+    state = new_state(config, VAEConfig(8, 12, widths=(12,)), Processes(torch.device("cpu")), 12)
+    a_step(state, config)
+    save_last(run, state, config, some_set())
+    content = torch.load(run.last, weights_only=True)
+    matrices = content["optimizer"]["momentum"]
+    assert load_checkpoint(run.last)[0].config.latent_dim == 12 and all(m.abs().max() > 0 for m in matrices.values())
+    for spoil, field in (
+        (lambda o: o["momentum"].pop(1), "1 is missing in optimizer"),
+        (lambda o: o["momentum"].update({0: torch.ones(2)}), "0 is of shape .2,., but must be"),
+        (lambda o: o.update(momentum=[torch.ones(2)]), "tensor|optimizer.momentum is .* must be of type dict"),
+        (lambda o: o["adam"]["state"][0].update(exp_avg=torch.ones(99)), "optimizer.adam.state.0"),
+        (lambda o: o.pop("adam"), "adam is missing in optimizer"),
+        (lambda o: o["momentum"][0].fill_(float("nan")), "optimizer.momentum.0 holds NaN"),
+    ):
+        spoilt = copy.deepcopy(content)
+        spoil(spoilt["optimizer"])
+        torch.save(spoilt, tmp_path / "m.pt")
+        with pytest.raises(InputError, match=field):
+            load_checkpoint(tmp_path / "m.pt")
+    adam = copy.deepcopy(content)
+    adam["train_config"]["optimizer"] = "adam"
+    torch.save(adam, tmp_path / "m.pt")
+    with pytest.raises(InputError, match="optimizer"):
+        load_checkpoint(tmp_path / "m.pt")
 
 
 def test_what_a_checkpoint_lacks_is_said_where_it_is_asked_for(tiny, tmp_path):

@@ -81,7 +81,9 @@ def test_resuming_a_finished_run_only_loads_it(small_set, tmp_path):
     assert read_scalars(run.tensorboard)["kl/train"][0].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("options", [{}, {"ema": 0.9, "beta_schedule": "cyclical", "num_samples": 2}])
+@pytest.mark.parametrize(
+    "options", [{}, {"ema": 0.9, "beta_schedule": "cyclical", "num_samples": 2}, {"optimizer": "muon"}]
+)
 def test_ten_epochs_equal_five_and_a_resume_of_five(small_set, tmp_path, options):
     config = TrainConfig.quick(96, epochs=10, batch_size=16, pictures_every=4, **options)
     whole, halves = Run("whole", tmp_path), Run("halves", tmp_path)

@@ -34,6 +34,7 @@ from vae_helpers.model.losses import (
     squared_error,
     translate_beta,
 )
+from vae_helpers.model.muon import Muon, is_matrix, orthogonalised
 from vae_helpers.model.network import (
     BetaVAE,
     Decoder,
@@ -63,6 +64,9 @@ from vae_helpers.model.objectives import (
 )
 
 __all__ = [
+    "Muon",
+    "is_matrix",
+    "orthogonalised",
     "Beta",
     "BetaVAE",
     "CONVENTIONS",

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vae_helpers.errors import InputError
-from vae_helpers.model import OBJECTIVES, TERMS, BetaVAE, VAEConfig, logged_terms
+from vae_helpers.model import OBJECTIVES, TERMS, BetaVAE, VAEConfig, is_matrix, logged_terms
 from vae_helpers.runs.archive import Archive, Stored, Unfit
 from vae_helpers.settings import RECIPE, Range, TrainConfig, short
 
@@ -73,7 +73,8 @@ def require_fields(content: dict, archive: Archive) -> VAEConfig:
     for name, value in _of(dict, content.get("scores", {}), "scores").items():
         _take(_FINITE, f"scores[{short(name)}]", value)
     if "optimizer" in content:
-        _require_adam(content["optimizer"], [weight.shape for weight in model.parameters()], "optimizer")
+        shapes = [weight.shape for weight in model.parameters()]
+        (_require_muon if recipe.optimizer == "muon" else _require_adam)(content["optimizer"], shapes, "optimizer")
     if "scaler" in content:
         _require_scaler(content["scaler"])
     _require_objective(content.get("objective"), recipe, config)
@@ -202,6 +203,15 @@ def _require_adam(found: Any, shapes: Sequence[torch.Size], where: str) -> None:
             del expected["step"]
             state = {key: value for key, value in state.items() if key != "step"}
         _require_tensors(state, expected, name)
+
+
+def _require_muon(found: Any, shapes: Sequence[torch.Size], where: str) -> None:
+    """The state of `model.Muon` over parameters of these shapes: momentum of the matrices, Adam of the rest."""
+    _require_names(_of(dict, found, where), ("momentum", "adam"), where)
+    matrices = [shape for shape in shapes if is_matrix(shape)]
+    momentum = _of(dict, found["momentum"], f"{where}.momentum")
+    _require_tensors(momentum, {i: torch.empty(shape, device="meta") for i, shape in enumerate(matrices)}, where)
+    _require_adam(found["adam"], [shape for shape in shapes if not is_matrix(shape)], f"{where}.adam")
 
 
 def _require_scaler(found: Any) -> None:

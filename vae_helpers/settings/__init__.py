@@ -9,6 +9,7 @@ from vae_helpers.settings.choices import (
     LIKELIHOODS,
     METHODS,
     OBJECTIVES,
+    OPTIMIZERS,
     PARTS,
     SCHEDULES,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "METHODS",
     "MODEL",
     "OBJECTIVES",
+    "OPTIMIZERS",
     "PARTS",
     "QUICK_EPOCHS",
     "QUICK_PICTURES",

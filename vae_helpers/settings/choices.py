@@ -6,6 +6,7 @@ BUILT_IN = {"synthetic": "butterflies", "butterflies": "butterflies", "animals":
 DECODER_NORMS = ("instance", "adaptive", "batch")
 OBJECTIVES = ("beta", "capacity", "tc", "tc-stratified", "factor", "dip-1", "dip-2", "info")
 LIKELIHOODS = ("gaussian", "calibrated", "calibrated-each", "laplace", "bernoulli", "continuous-bernoulli", "ssim")
+OPTIMIZERS = ("adam", "muon")
 SCHEDULES = ("thirds", "one-cycle")
 BETA_SCHEDULES = ("linear", "constant", "cyclical", "cosine")
 METHODS = ("lerp", "slerp", "geodesic", "known", "chart")  # kinds of path between two pictures

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from vae_helpers.errors import InputError
-from vae_helpers.settings.choices import BETA_SCHEDULES, SCHEDULES
+from vae_helpers.settings.choices import BETA_SCHEDULES, OPTIMIZERS, SCHEDULES
 from vae_helpers.settings.ranges import RECIPE, one_of, require_likelihood, require_objective, short
 
 _MAY_BE_NONE = ("batch_size", "beta_warmup")
@@ -29,6 +29,7 @@ class TrainConfig:
     beta: float = 1.0  # weight of the KL against the plain Σ(x-x̂)² on [-1, 1] pixels; each objective says of what
     num_samples: int = 1  # K latent samples a picture; the loss is the mean of their losses
     seed: int = 0
+    optimizer: str = "adam"  # "muon" turns the gradients of kernels and matrices: a step teaches more, and costs more
     schedule: str = "thirds"  # halve at each third; "one-cycle" rises and falls once, which teaches more in few epochs
     warmup: float = 0.04  # share of the run over which the learning rate rises ("thirds") and β rises (both)
     clip: float = 1.0  # gradient norm of each half of the model, at most; the loss is per pixel value for this
@@ -46,7 +47,7 @@ class TrainConfig:
     exact: bool | None = None  # a resumed run equals an uninterrupted one bit for bit; None: yes on the CPU
 
     def __post_init__(self):
-        for name, known in (("schedule", SCHEDULES), ("beta_schedule", BETA_SCHEDULES)):
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("beta_schedule", BETA_SCHEDULES)):
             one_of(name, getattr(self, name), known)
         for name in ("flip", "compile", "exact"):
             if not isinstance(getattr(self, name), bool) and (name == "flip" or getattr(self, name) is not None):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from vae_helpers.errors import InputError, quoted
 from vae_helpers.files import expand
-from vae_helpers.settings import BETA_SCHEDULES, ENDINGS, LIKELIHOODS, MODEL, OBJECTIVES, SCHEDULES
+from vae_helpers.settings import BETA_SCHEDULES, ENDINGS, LIKELIHOODS, MODEL, OBJECTIVES, OPTIMIZERS, SCHEDULES
 from vae_helpers.settings import RECIPE as RANGES
 
 _LONGEST_PART, _LONGEST_PATH = 255, 4096  # bytes, on every system this runs on
@@ -181,6 +181,7 @@ RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
     "beta": Setting(BETA, "B", "weight of the KL, or of what the objective has in its place (1)"),
     "num_samples": Setting(_as("num_samples"), "K", "latent samples a picture (1)"),
     "seed": Setting(SEED, "S", "decides weights, order and noise (0)"),
+    "optimizer": Setting(OneOf(OPTIMIZERS), "NAME", "adam or muon (adam)"),
     "schedule": Setting(
         OneOf(SCHEDULES), "KIND", "of the learning rate: thirds or one-cycle (thirds; quick: one-cycle)"
     ),

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.files import say
-from vae_helpers.model import OBJECTIVES, BetaVAE, Objective, VAEConfig, output_for, pick_half, seeded
+from vae_helpers.model import OBJECTIVES, BetaVAE, Muon, Objective, VAEConfig, output_for, pick_half, seeded
 from vae_helpers.runs import Logbook, Run, as_in_run, load_latest
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train.compiling import decide_compile
@@ -206,9 +206,13 @@ def _state(model: BetaVAE, config: TrainConfig, processes: Processes, pictures: 
     average = copy.deepcopy(model).eval().requires_grad_(False) if config.ema else None
     # The usual 0.999 averages over 1,000 steps, more than a quick run has. Measured only together with the
     # initialisation (see model.py), not by itself.
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=config.lr, betas=(0.9, 0.99), fused=processes.device.type in ("cpu", "cuda")
-    )
+    usual: dict = {"lr": config.lr, "betas": (0.9, 0.99), "fused": processes.device.type in ("cpu", "cuda")}
+    optimizer: torch.optim.Optimizer
+    if config.optimizer == "muon":
+        products = half if half == torch.bfloat16 else torch.float32  # float16 overflows in them
+        optimizer = Muon(model.parameters(), **usual, dtype=products)
+    else:
+        optimizer = torch.optim.Adam(model.parameters(), **usual)
     scaler = torch.amp.GradScaler(processes.device.type, enabled=half == torch.float16)
     objective = OBJECTIVES[config.objective](
         model.config.latent_dim, config.knobs, pictures, config.seed, processes.device
