@@ -9,7 +9,7 @@ import torch
 from explorers import LATENTS, NAMES, count_draws, find_buttons, is_error
 from PIL import Image
 
-from vae_helpers.latent import Support, decode_codes, encode_pictures, reconstruct
+from vae_helpers.latent import Soundness, Support, Verdict, decode_codes, encode_pictures, reconstruct
 from vae_helpers.model import psnr_of
 from vae_helpers.widgets import ExplorerData, LatentExplorer
 
@@ -177,6 +177,54 @@ def test_undo_goes_back_gesture_by_gesture(latents):
     latents.sliders["latent 1"].value = 2
     latents.undo.click()
     assert latents.state.value == first and not is_error(latents)
+
+
+def test_what_was_undone_can_be_done_again(latents):
+    states = [latents.state.value]
+    for name in ("latent 7", "latent 3"):
+        latents.sliders[name].value = 4
+        states.append(latents.state.value)
+    for _ in range(2):
+        latents.undo.click()
+    for state in states[1:]:
+        latents.redo.click()
+        assert latents.state.value == state
+    latents.redo.click()
+    assert is_error(latents) and "nothing to do again" in latents.status.value
+    latents.undo.click()
+    latents.sliders["latent 1"].value = 2  # another way on: what was undone is gone
+    latents.redo.click()
+    assert is_error(latents)
+    for state in (states[1], states[0]):
+        latents.undo.click()
+        assert latents.state.value == state
+
+
+def test_strips_are_drawn_anew_only_where_the_start_or_a_range_has_changed(latents):
+    shown = []
+    for name in latents.sliders:
+        row = latents._rows.row(("Latents", name))
+        row.show_strip = lambda frames, name=name: shown.append(name)
+    latents.sliders["latent 7"].value = 5
+    latents.undo.click()
+    latents.redo.click()
+    latents.to_picture.click()
+    assert not shown
+    latents.start.value = 3
+    assert set(shown) == set(latents.sliders)
+
+
+def test_a_refined_code_that_is_less_sound_is_not_taken(model, pictures, summary):
+    explorer = LatentExplorer(ExplorerData(model, pictures, NAMES, summary, soundness=Soundness(model, pictures)))
+    encoded = explorer.code
+    explorer._soundness.judge = lambda frames: Verdict(np.arange(len(frames)) + 0.5, np.zeros(len(frames), int))
+    explorer.refine.click()
+    assert torch.equal(explorer.code, encoded)
+    assert "not refined: it would come from" in explorer.status.value and "1.5 in place of 0.5" in explorer.status.value
+    explorer._soundness.judge = lambda frames: Verdict(1.5 - np.arange(len(frames)), np.zeros(len(frames), int))
+    explorer.refine_steps.value = 10
+    explorer.refine.click()
+    assert not torch.equal(explorer.code, encoded) and "refined in 10 steps" in explorer.status.value
 
 
 def test_more_latents_are_shown_on_demand_and_keep_their_values(latents):

@@ -172,3 +172,13 @@ def test_what_is_not_of_these_pictures_is_refused(chart):
         MapExplorer(chart.pair, chart._codes, table)
     with pytest.raises(InputError, match="other pictures have shape"):
         MapExplorer(chart.pair, chart._codes, others=chart._codes[:, :2])
+
+
+def test_ones_own_photo_as_a_has_no_place_but_neighbours(chart):
+    own = chart.pair.pictures[7].copy()
+    chart.pair._take_photo("mine.jpg", own)
+    assert chart.pair.pair == (30, 1) and not is_error(chart.pair)
+    assert chart.nearest.rows[0] == 7 and "Nearest to A, which is 30 mine.jpg" in chart.nearest.note.value
+    assert f"{chart._key}-1{{box-shadow" in chart._marked.value and "-30{" not in chart._marked.value
+    chart.moves["A"].click()
+    assert "no place on this map" in chart.pair.status.value

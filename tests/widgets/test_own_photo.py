@@ -11,6 +11,7 @@ from PIL import Image
 
 from vae_helpers.data import read_picture
 from vae_helpers.latent import reconstruct
+from vae_helpers.widgets import frame
 
 
 @pytest.fixture
@@ -37,6 +38,49 @@ def test_own_photos_come_from_a_folder_one_by_one(latents, photos, model):
     latents.start.value = 4
     latents.start.value = 30
     assert "a.png" in latents.status.value and np.array_equal(latents.reconstruction, reconstruct(model, seen[None])[0])
+
+
+def test_ones_own_photo_is_a_or_b_and_stands_in_the_gallery(pair, photos, model):
+    pair.photo.place.value = str(photos / "a.png")
+    pair.photo.opener.click()
+    seen = read_picture(photos / "a.png", 32)
+    assert pair.pair == (30, 1) and pair.a.max == pair.b.max == 30
+    assert np.array_equal(pair.frames[0], reconstruct(model, seen[None])[0]) and "A is a.png" in pair.status.value
+    assert 30 in pair.gallery.on_page and pair.gallery.buttons[30 - pair.gallery.on_page.start].tooltip == "a.png"
+    pair.photo.place.value = str(photos / "b.jpg")
+    pair.photo.opener.click()
+    assert pair.pair == (30, 31) and not is_error(pair)
+    pair.pick(2)
+    pair.pick(30)  # by a click in the gallery
+    assert pair.pair == (2, 30)
+
+
+def test_a_photo_that_the_model_does_not_know_is_said_to_be_one(latents, pair, photos, monkeypatch):
+    for quality, known in ((9.0, False), (25.0, True)):
+        usual = np.linspace(20, 30, 30)
+        monkeypatch.setattr(frame, "psnr_of", lambda made, true, q=quality: np.array([q, *usual][: len(made)]))
+        for explorer in (latents, pair):
+            explorer._photo_notes.clear()
+            explorer.photo.place.value = str(photos / "a.png")
+            explorer.photo.opener.click()
+            said = "a.png comes back at 9.0 dB, where 95 % of the set's pictures come back at 20.5 dB or better"
+            assert (said in explorer.status.value.replace("&#x27;", "'")) == (not known), explorer
+    latents.start.value = 0
+    assert "comes back" not in latents.status.value
+
+
+def test_ones_own_photo_may_be_marked_for_a_direction(latents, photos):
+    latents.photo.place.value = str(photos / "a.png")
+    latents.photo.opener.click()
+    latents.kind.value, latents.maker.click.value = "By hand", "has it"
+    latents._clicked(30)
+    latents._clicked(4)
+    latents.maker.click.value = "has it not"
+    for index in (1, 2):
+        latents._clicked(index)
+    latents.maker.name.value = "mine"
+    latents.maker.keep.click()
+    assert latents.maker.kept[0].has == ("a.png", latents.names[4]) and not is_error(latents)
 
 
 def upload(explorer, name, content):
@@ -112,7 +156,7 @@ def test_enter_opens_the_next_of_a_folder_each_time(latents, photos, monkeypatch
             await asyncio.sleep(0.01)
 
     asyncio.run(type_in())
-    assert latents.start.value == 32 and [name for name, _ in latents._own_photos] == ["a.png", "b.jpg", "a.png"]
+    assert latents.start.value == 32 and latents.names[30:] == ["a.png", "b.jpg", "a.png"]
 
 
 def test_leaving_the_field_opens_nothing(latents, photos):

@@ -89,6 +89,7 @@ def test_another_pair_replaces_the_film_that_is_kept(outputs, make):
     pair = make(PairExplorer)
     outputs.show(pair)
     pair.b.value = 9
+    pair.settle()
     (before, key, _), (after, same, update) = outputs.published
     assert update and same == key and after["text/html"] != before["text/html"]
     assert pair.film.value in after["text/html"] and base64.b64decode(after["image/jpeg"]) == pair.strip.value
@@ -97,7 +98,9 @@ def test_another_pair_replaces_the_film_that_is_kept(outputs, make):
 
 
 def test_an_explorer_that_no_cell_shows_publishes_nothing(outputs, make):
-    make(PairExplorer).b.value = 9
+    pair = make(PairExplorer)
+    pair.b.value = 9
+    pair.settle()
     assert not outputs.published
 
 

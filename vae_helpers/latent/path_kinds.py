@@ -29,6 +29,7 @@ class PathContext:
     support: Support | None = None  # keeps a "geodesic" near the training codes
     known: Tensor | None = None  # training codes (N, latent_dim), which "known" goes through
     chart: Chart | None = None  # for "chart"
+    watch: Callable[[], None] | None = None  # called before each pass through the decoder; may raise to end the search
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -64,8 +64,10 @@ def walk(
     the mean, unless a chart's category switches. Raises InputError for another kind or too few steps.
     """
     _require_steps(steps)
-    decoder = frozen_decoder(model)
-    return _decoded(decoder, candidate_curves(decoder, a, b, kind, context or PathContext()), steps, even)
+    decoder, context = frozen_decoder(model), context or PathContext()
+    if (watch := context.watch) is not None:
+        decoder.register_forward_pre_hook(lambda *_: watch())
+    return _decoded(decoder, candidate_curves(decoder, a, b, kind, context), steps, even)
 
 
 def chain(

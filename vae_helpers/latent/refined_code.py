@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -27,18 +28,26 @@ class Refined(NamedTuple):
     support: SupportReport | None  # of both codes, (2,) each; None without a Support
 
 
-def refine(model: BetaVAE, picture: np.ndarray, steps: int = 20, support: Support | None = None) -> Refined:
+def refine(
+    model: BetaVAE,
+    picture: np.ndarray,
+    steps: int = 20,
+    support: Support | None = None,
+    watch: Callable[[], None] | None = None,
+) -> Refined:
     """Improve the code of one uint8 picture (H, W, 3), from μ on, with at most `steps` passes through the decoder.
 
     Minimises `Σ (x - x̂)² + ½ ‖z‖²`, which is -log p(x|z) - log p(z) up to a constant, so that the code stays where the
-    prior expects codes. Returns the start if the picture came out no better. `steps` 0 just measures.
+    prior expects codes. Returns the start if the picture came out no better. `steps` 0 just measures. Before each pass
+    `watch` is called, which may raise.
     """
     if steps < 0:
         raise InputError(f"a code cannot be refined in {steps} steps: give 0 or more.")
-    start = encode_pictures(model, np.asarray(picture)[None])[0][0]
+    code = start = encode_pictures(model, np.asarray(picture)[None])[0][0]
     decoder = frozen_decoder(model)
     device = next(decoder.parameters()).device
-    code = start
+    if watch is not None:
+        decoder.register_forward_pre_hook(lambda *_: watch())
     if steps:
         with torch.inference_mode(False):
             wanted = to_float(np.asarray(picture)[None], device)
@@ -47,8 +56,7 @@ def refine(model: BetaVAE, picture: np.ndarray, steps: int = 20, support: Suppor
                 return squared_error(decoder(z[None]), wanted)[0] + 0.5 * z.square().sum()
 
             code = minimise(objective, start.clone().to(device), steps + 1).cpu()
-    codes = torch.stack([start, code])
-    pictures = decode_codes(decoder, codes)
+    pictures = decode_codes(decoder, codes := torch.stack([start, code]))
     psnr = psnr_of(pictures, np.stack([picture, picture]))
     if psnr[1] <= psnr[0]:
         codes, pictures, psnr = codes[[0, 0]], pictures[[0, 0]], psnr[[0, 0]]

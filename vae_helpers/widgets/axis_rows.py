@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_helpers.latent import Axis, LatentAxis, move_together
+from vae_helpers.latent import Axis, LatentAxis, decode_codes, move_together
+from vae_helpers.model import Decoder
 from vae_helpers.widgets.axis_kinds import KINDS, choices_of, in_order
-from vae_helpers.widgets.axis_row import AxisRow, ChoiceRow, SliderRow, Value, label_of
+from vae_helpers.widgets.axis_row import TILES, AxisRow, ChoiceRow, SliderRow, Value, label_of
 from vae_helpers.widgets.axis_state import Key
 from vae_helpers.widgets.frame import Explorer
 
@@ -27,6 +28,7 @@ class AxisRows:
         self.base: Tensor | None = None
         self._rows: dict[Key, AxisRow] = {}
         self._limits, self._limits_of = {}, b""
+        self._strips: dict[Key, tuple[tuple, np.ndarray]] = {}  # the base and places that are shown, and the frames
 
     def __contains__(self, key: Key | None) -> bool:
         return key in self._rows
@@ -51,6 +53,7 @@ class AxisRows:
         names = [axis.name for axis in axes]
         for key in [key for key in self._rows if key[0] == kind and key[1] not in names]:
             self._rows.pop(key).close()
+            self._strips.pop(key, None)
 
     def moved(self) -> dict[Key, Value]:
         """The values that differ from the start's."""
@@ -71,10 +74,37 @@ class AxisRows:
         """Those of which it is not known yet where frames break."""
         return [key for key in keys if key not in self._limits]
 
-    def limit(self, key: Key, sound: Callable[[Tensor], np.ndarray] | None) -> None:
-        """End an axis's range where `sound` fails, which takes codes (n, latent_dim) to bool (n,); None: nowhere."""
-        self._limits[key] = None if sound is None else self.row(key).find_limits(self.base, sound)
-        self.row(key).limit(self._limits[key])
+    def limit(self, key: Key, limits: object) -> None:
+        """End an axis's range where its row's `find_limits` says for this base; None: nowhere."""
+        self._limits[key] = limits
+        self.row(key).limit(limits)
+
+    def show_strips(self, decoder: Decoder, keys: Sequence[Key]) -> dict[Key, np.ndarray]:
+        """Show what each axis does to the base alone: its frames from one end to the other, uint8 (n, H, W, 3).
+
+        Strips that show the same places of the same base already stay.
+        """
+        base = self.base.numpy().tobytes()
+        wanted = {key: (base, *self.row(key).places(TILES)) for key in keys}
+        new = [key for key in keys if self._strips.get(key, ((), None))[0] != wanted[key]]
+        codes = [self.row(key).codes(self.base, wanted[key][1:]) for key in new]
+        if new:
+            frames = decode_codes(decoder, torch.stack([code for each in codes for code in each]))
+            for key, own in zip(new, np.split(frames, np.cumsum([len(each) for each in codes])[:-1])):
+                self.row(key).show_strip(own)
+                self._strips[key] = wanted[key], own
+        return {key: self._strips[key][1] for key in keys}
+
+    def find_limits(
+        self, base: Tensor, strips: Mapping[Key, np.ndarray], sound: Callable[[np.ndarray | Tensor], np.ndarray]
+    ) -> dict[Key, object]:
+        """Where each axis ends that has a broken frame in its strip, None for the others.
+
+        `sound` takes frames, or codes (n, latent_dim), to bool (n,).
+        """
+        return {
+            key: None if sound(own).all() else self.row(key).find_limits(base, sound) for key, own in strips.items()
+        }
 
     def code(self) -> Tensor:
         """The base moved to the values of all controls, (latent_dim,); the base itself where nothing was moved."""

@@ -64,10 +64,10 @@ def parse_state(text: str, pictures: int, axes: Mapping[str, Sequence[Axis]]) ->
 
 
 class History:
-    """The states before the one on the screen, one per gesture."""
+    """The states before the one on the screen, one per gesture, and those that were undone."""
 
     def __init__(self):
-        self._now, self._before, self._gesture = None, [], (None, 0.0)
+        self._now, self._before, self._after, self._gesture = None, [], [], (None, 0.0)
 
     def note(self, state: ExplorerState) -> Key | None:
         """A state is on the screen now. Returns the axis that was moved, if nothing else was."""
@@ -75,6 +75,7 @@ class History:
         self._now = state
         if before is None or before == state:
             return None
+        self._after = []
         changed = {key for key in {*before.moved, *state.moved} if before.moved.get(key) != state.moved.get(key)}
         alone = len(changed) == 1 and before._replace(moved={}) == state._replace(moved={})
         turned = changed.pop() if alone else None
@@ -87,8 +88,17 @@ class History:
         """The state before, which is no step to undo when it comes back. InputError where there is none."""
         if not self._before:
             raise InputError("there is nothing to undo: this is where you began.")
+        self._after.append(self._now)
         self._now = None
         return self._before.pop()
+
+    def forward(self) -> ExplorerState:
+        """The state that was undone last. InputError where there is none."""
+        if not self._after:
+            raise InputError("there is nothing to do again: nothing was undone, or something else was done since.")
+        self._before.append(self._now)
+        self._now = None
+        return self._after.pop()
 
 
 def _require(fits: bool, what: str) -> None:

@@ -20,7 +20,7 @@ from vae_helpers.runs import comparable_runs, describe, load_run
 from vae_helpers.show import embedded, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData
 from vae_helpers.widgets.frame import frozen_copy
-from vae_helpers.widgets.pair import SAME_PICTURE, PairPicker
+from vae_helpers.widgets.pair_picker import SAME_PICTURE, PairPicker
 from vae_helpers.widgets.parts import (
     caption_text,
     captioned,

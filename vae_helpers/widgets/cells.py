@@ -41,6 +41,12 @@ def _cell_request() -> dict:
     return parent if parent.get("header", {}).get("msg_type") == "execute_request" else {}
 
 
+def control_was_moved() -> bool:
+    """Whether this runs because somebody moved a control in the browser, and not by a cell or a script."""
+    parent = getattr(get_ipython(), "get_parent", dict)() or {}
+    return parent.get("header", {}).get("msg_type", "").startswith("comm_")
+
+
 def claim(shown: ShownInCells) -> None:
     """The cell that runs now shows this."""
     now = current_run()

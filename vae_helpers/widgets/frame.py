@@ -6,13 +6,18 @@ show, and torch's modes are those of that thread; so a callback only sets traits
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import copy
 import html
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import ipywidgets as widgets
 import numpy as np
@@ -20,13 +25,23 @@ import torch
 from torch import Tensor
 
 from vae_helpers.errors import InputError, is_full, printable, reason
-from vae_helpers.latent import encode_pictures
-from vae_helpers.model import BetaVAE, in_float32
+from vae_helpers.latent import encode_pictures, reconstruct
+from vae_helpers.model import BetaVAE, in_float32, psnr_of
 from vae_helpers.runs import Run
-from vae_helpers.widgets.cells import ShownInCells, inside
+from vae_helpers.widgets.cells import ShownInCells, control_was_moved, inside
 from vae_helpers.widgets.explorer_data import ExplorerData
 
+Result = TypeVar("Result")
+Watch: TypeAlias = Callable[..., None]
+_STRANGE = (
+    "{} comes back at {:.1f} dB, where 95 % of the set's pictures come back at {:.1f} dB or better: this model does "
+    "not know such pictures, and paints what it knows."
+)
 _AHEAD = 32  # encoding one picture costs as much as this many (a chunk in latent.py), so neighbours come along
+
+
+class Overtaken(Exception):
+    """The browser has asked for something else meanwhile."""
 
 
 class Explorer(ShownInCells):
@@ -43,13 +58,18 @@ class Explorer(ShownInCells):
         self.add_class("vae-explorer")
         data.require_fitting()
         self.data, self.pictures = data, data.pictures
-        self.names = [printable(str(name)) for name in data.names]
+        self.names = [printable(str(name)) for name in data.names]  # and of one's own photos, as they come
+        self._own_photos: list[np.ndarray] = []
         self.device = torch.device(device)
         self.folder = Run("explorer").plots if folder is None else Path(folder)
         self._model = frozen_copy(data.model, self.device)
         self._soundness = None if data.soundness is None else data.soundness.of(self._model)
         self._guard = threading.RLock()
         self._depth, self._stale, self._codes = 0, set(), {}
+        self._photo_notes: dict[int, str] = {}
+        self._wishes: Counter[str] = Counter()  # how often each slow thing was asked for
+        self._threads: list[threading.Thread] = []
+        self._working = threading.Lock()  # one at a time: two would both be slower
         self.status = widgets.HTML()
         self.stay()
 
@@ -88,6 +108,55 @@ class Explorer(ShownInCells):
 
         button.on_click(pressed)
 
+    def compute(self, wish: str, what: str, work: Callable[[Watch], Result], apply: Callable[[Result], None]) -> None:
+        """Do slow `work`, and `apply` what it gives, unless the same `wish` was asked for again meanwhile.
+
+        For a cell or a script it is done at once. A control in the browser is answered before: the status says that
+        `what` is being computed, and the work goes on in a thread, so that the next move of a control is heard and the
+        newest wish wins. `work` gets a function to call now and then, which ends work that is no longer wanted and may
+        say how far it has come; it may not touch widgets, which `apply` may, under the lock.
+        """
+        self._wishes[wish] += 1
+        mine = self._wishes[wish]
+
+        def watch(progress: str = "") -> None:
+            if self._wishes[wish] != mine or self._model is None:
+                raise Overtaken
+            if progress:
+                self.say(progress)
+
+        if not control_was_moved():
+            return apply(work(watch))
+        self.say(f"Computing {what} …")
+        self.add_class("vae-computing")
+        task = partial(self._compute_apart, watch, work, apply)
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(task,), daemon=True)
+        self._threads = [each for each in self._threads if each.is_alive()] + [thread]
+        thread.start()
+
+    def settle(self) -> None:
+        """Wait until nothing is being computed any more."""
+        while alive := [each for each in self._threads if each.is_alive()]:
+            alive[0].join()
+
+    def _compute_apart(self, watch: Watch, work: Callable[[Watch], Result], apply: Callable[[Result], None]) -> None:
+        with contextlib.suppress(Overtaken):
+            try:
+                with self._working:
+                    watch()
+                    with torch.inference_mode(), in_float32(self.device):
+                        result = work(watch)
+                with self.hold():
+                    watch()
+                    self.remove_class("vae-computing")
+                    self.attempt(lambda: apply(result))
+            except Overtaken:
+                raise
+            except Exception as problem:
+                watch()
+                self.remove_class("vae-computing")
+                self.say(_in_words(problem), error=True)
+
     def say(self, sentence: str, error: bool = False) -> None:
         """Put a sentence into the status line."""
         self.status.value = (
@@ -101,6 +170,33 @@ class Explorer(ShownInCells):
             place, number = self.folder / f"{Path(name).stem}_{number}{Path(name).suffix}", number + 1
         return place
 
+    @property
+    def total(self) -> int:
+        """How many pictures there are, one's own photos among them."""
+        return len(self.pictures) + len(self._own_photos)
+
+    def picture_of(self, index: int) -> np.ndarray:
+        """The picture with this index, uint8 (H, W, 3); one's own photos come after the others."""
+        known = len(self.pictures)
+        return self.pictures[index] if index < known else self._own_photos[index - known]
+
+    def add_photo(self, name: str, pixels: np.ndarray) -> int:
+        """Take one's own photo, uint8 (H, W, 3), among the pictures; gives its index."""
+        self._own_photos.append(pixels)
+        self.names.append(printable(name))
+        return self.total - 1
+
+    def photo_note(self, index: int) -> str:
+        """What to know of one's own photo that comes back worse than 95 % of the pictures do; else empty."""
+        if index < len(self.pictures):
+            return ""
+        if index not in self._photo_notes:
+            some = np.concatenate([self.picture_of(index)[None], self.pictures[:_AHEAD]])
+            quality, *usual = psnr_of(reconstruct(self._model, some), some)
+            least = float(np.quantile(usual, 0.05))
+            self._photo_notes[index] = "" if quality >= least else _STRANGE.format(self.names[index], quality, least)
+        return self._photo_notes[index]
+
     def codes(self, indices: Sequence[int], likely: Sequence[int] = ()) -> Tensor:
         """μ of the pictures with these indices, (len(indices), latent_dim); each is encoded once.
 
@@ -108,7 +204,7 @@ class Explorer(ShownInCells):
         """
         if not set(indices) <= self._codes.keys():
             missing = [i for i in dict.fromkeys([*indices, *likely]) if i not in self._codes][:_AHEAD]
-            mu, _ = encode_pictures(self._model, self.pictures[np.array(missing)])
+            mu, _ = encode_pictures(self._model, np.stack([self.picture_of(i) for i in missing]))
             self._codes.update(zip(missing, mu))
         return torch.stack([self._codes[i] for i in indices])
 

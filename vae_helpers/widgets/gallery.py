@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets as widgets
 
 from vae_helpers.errors import InputError
-from vae_helpers.widgets.frame import Explorer
+from vae_helpers.widgets.frame import Explorer, answer_beside_cells
 from vae_helpers.widgets.parts import THUMB, button, data_uri, number, row
 
 _COLOURS = {"A": "a", "B": "b", "Start": "start", "+": "has", "−": "not"}  # a mark's, in style.css
@@ -25,8 +25,8 @@ class Gallery(widgets.VBox):
         self._key = f"vae-{uuid.uuid4().hex[:8]}"
         self._drawn = widgets.HTML(layout=widgets.Layout(display="none"))  # the thumbnails, as a style sheet
         self._marked = widgets.HTML(layout=widgets.Layout(display="none"))
-        self.buttons = [self._button(slot, pick) for slot in range(min(page_size, len(explorer.pictures)))]
-        self.pages = -(-len(explorer.pictures) // page_size)
+        self._pick = pick
+        self.buttons = [self._button(slot) for slot in range(min(page_size, explorer.total))]
         self.page = number(1, 1, self.pages, "Page", 104)
         self.previous, self.next = button("Previous", 80), button("Next", 80)
         explorer.act_on(self.previous, lambda: self._turn(-1))
@@ -34,14 +34,29 @@ class Gallery(widgets.VBox):
         explorer.redraw_on(self.page, "gallery")
         self._grid = widgets.Box(self.buttons, layout=widgets.Layout(flex_flow="row wrap"))
         self._note = widgets.HTML()
-        turning = row(self.previous, self.page, self.next, self._note)
-        self.children = [self._drawn, self._marked, self._grid, *([turning] if self.pages > 1 else [])]
+        self._turning = row(self.previous, self.page, self.next, self._note)
+        self.children = [self._drawn, self._marked, self._grid, *([self._turning] if self.pages > 1 else [])]
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are."""
+        return -(-self._explorer.total // self._size)
+
+    def grow(self) -> None:
+        """Make room for a picture that came to the others, and turn to it."""
+        if len(self.buttons) < min(self._size, self._explorer.total):
+            self.buttons.append(self._button(len(self.buttons)))
+            answer_beside_cells(self.buttons[-1])
+        self.page.max = self.pages
+        self.children = [self._drawn, self._marked, self._grid, *([self._turning] if self.pages > 1 else [])]
+        self.turn_to(self._explorer.total - 1)
+        self._explorer.redraw("gallery")
 
     @property
     def on_page(self) -> range:
         """Indices of the pictures on the current page."""
         first = (self.page.value - 1) * self._size
-        return range(first, min(first + self._size, len(self._explorer.pictures)))
+        return range(first, min(first + self._size, self._explorer.total))
 
     def turn_to(self, index: int) -> None:
         """Turn to the page that holds the picture with this index."""
@@ -60,7 +75,7 @@ class Gallery(widgets.VBox):
     def draw(self) -> None:
         """Put the current page on the buttons."""
         first, last = self.on_page.start, self.on_page.stop - 1
-        pictures = self._explorer.pictures[first : last + 1]
+        pictures = [self._explorer.picture_of(index) for index in self.on_page]
         rules = (
             f'.{self._key}-{slot}{{background-image:url("{data_uri(each, THUMB)}")}}'
             for slot, each in enumerate(pictures)
@@ -71,16 +86,15 @@ class Gallery(widgets.VBox):
                 thumb.description, thumb.tooltip = str(first + slot), self._explorer.names[first + slot]
         self._grid.children = self.buttons[: len(pictures)]
         self._note.value = (
-            f'<span class="vae-note">of {self.pages}; pictures {first} to {last} '
-            f"of {len(self._explorer.pictures)}</span>"
+            f'<span class="vae-note">of {self.pages}; pictures {first} to {last} of {self._explorer.total}</span>'
         )
         self.mark(self._marks)
 
-    def _button(self, slot: int, pick: Callable[[int], None]) -> widgets.Button:
+    def _button(self, slot: int) -> widgets.Button:
         thumb = widgets.Button(layout=widgets.Layout(width=f"{THUMB}px", height=f"{THUMB + 16}px"))
         thumb.add_class("vae-thumb")
         thumb.add_class(f"{self._key}-{slot}")
-        self._explorer.act_on(thumb, lambda: pick(self.on_page[slot]))
+        self._explorer.act_on(thumb, lambda: self._pick(self.on_page[slot]))
         return thumb
 
     def _frame(self, slot: int, labels: list[str]) -> str:

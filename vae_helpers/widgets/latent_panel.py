@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import ipywidgets as widgets
@@ -9,10 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_helpers.errors import printable
-from vae_helpers.latent import BROKEN, Verdict, decode_codes, encode_pictures, refine
+from vae_helpers.latent import BROKEN, Verdict, decode_codes, refine
 from vae_helpers.model import psnr_of
-from vae_helpers.widgets.frame import Explorer
+from vae_helpers.widgets.frame import Explorer, Watch
 from vae_helpers.widgets.gallery import Gallery
 from vae_helpers.widgets.meters import meter_note, meters
 from vae_helpers.widgets.own_photo import OwnPhoto
@@ -47,7 +47,8 @@ class LatentPanel(Explorer):
     def make_controls(self, kinds: Sequence[str], kind: str, page_size: int) -> None:
         """The controls, with these kinds of axes to choose from, of which `kind` is shown first."""
         self._begun_verdict: Verdict | None = None
-        self._own_photos, self._refined, self._note = [], {}, ""
+        self._refined: dict[int, int] = {}  # steps of the pictures whose code was refined
+        self._better: dict[tuple[int, int], tuple[Tensor, str]] = {}  # by picture and steps: the code, and what to say
         self.gallery = Gallery(self, page_size, self._clicked)
         self.start = number(0, 0, len(self.pictures) - 1, "Picture", 124)
         self.photo = OwnPhoto(self, self._model.config.image_size, self._take_photo)
@@ -65,7 +66,7 @@ class LatentPanel(Explorer):
             style={"description_width": "initial"},
             layout=widgets.Layout(width="144px"),
         )
-        self.undo = button("Undo", 64)
+        self.undo, self.redo = button("Undo", 64), button("Redo", 64)
         self.random_values, self.seed = button("Random values", 136), number(0, 0, 2**31 - 1, "seed", 100)
         self.keep_sound = checkbox("ranges end where pictures break", self._soundness is not None)
         self.refine_steps, self.refine = number(20, 0, 100, "steps", 96), button("Refine", 72)
@@ -98,7 +99,7 @@ class LatentPanel(Explorer):
             title("Move it", "the pictures beside a slider show what it does, from its left end to its right"),
             row(self.kind_row, self.count, gap="8px"),
             self.maker,
-            row(self.undo, self.random_values, self.seed, *beside, gap="8px"),
+            row(self.undo, self.redo, self.random_values, self.seed, *beside, gap="8px"),
             moving,
             *([widgets.HTML(meter_note(judged, placed))] if judged or placed else []),
             save_row(self, self._save, "Save the sweep of what was moved last as"),
@@ -124,28 +125,20 @@ class LatentPanel(Explorer):
         return together
 
     def _take_photo(self, name: str, pixels: np.ndarray) -> None:
-        index = len(self.pictures) + len(self._own_photos)
-        self._own_photos.append((printable(name), pixels))
+        index = self.add_photo(name, pixels)
+        self.gallery.grow()
         self.start.max = index
         self.start.value = index
-
-    def _start_picture(self) -> tuple[str, np.ndarray]:
-        index, known = self.start.value, len(self.pictures)
-        return (self.names[index], self.pictures[index]) if index < known else self._own_photos[index - known]
 
     def _picture_code(self) -> Tensor:
         """The code of the picture to start from, (latent_dim,), with the gallery turned to it."""
         index = self.start.value
-        if index < len(self.pictures):
-            self.gallery.turn_to(index)
-            return self.codes([index], self.gallery.on_page)[0]
-        if index not in self._codes:
-            self._codes[index] = encode_pictures(self._model, self._start_picture()[1][None])[0][0]
-        return self._codes[index]
+        self.gallery.turn_to(index)
+        return self.codes([index], self.gallery.on_page)[0]
 
     def _show_originals(self, code: Tensor) -> None:
         """The picture, what is made of its code (latent_dim,), and what that lost."""
-        name, pixels = self._start_picture()
+        name, pixels = self.names[self.start.value], self.picture_of(self.start.value)
         self.reconstruction = decode_codes(self._decoder, code[None])[0]
         for image, frame in (
             (self.original, pixels),
@@ -160,14 +153,49 @@ class LatentPanel(Explorer):
 
     def _refine(self, steps: int) -> None:
         """Put a better code in the place of the encoder's, or with 0 steps the encoder's again."""
-        self.say("Refining …")
-        better = refine(self._model, self._start_picture()[1], steps, self.data.support)
-        self._codes[self.start.value] = better.code
-        self._refined[self.start.value] = steps
+        index = self.start.value
+
+        def look(watch: Watch) -> None:
+            if (index, steps) not in self._better:
+                self._look_for(index, steps, watch)
+
+        def take(_: None) -> None:
+            self._take_refined(index, steps)
+            self._restart("picture")
+
+        self.compute("refine", "a better code", look, take)
+
+    def _take_refined(self, index: int, steps: int) -> None:
+        self._codes[index], _ = self._better[index, steps]
+        self._refined[index] = steps
+
+    def _look_for(self, index: int, steps: int, watch: Watch) -> None:
+        """Find a better code, which must also be sounder: one may come nearer to a photo by leaving all known codes."""
+        passes = itertools.count(1)
+        better = refine(
+            self._model,
+            self.picture_of(index),
+            steps,
+            self.data.support,
+            lambda: watch(f"Refining: pass {next(passes)} of {steps + 1} …"),
+        )
         before, after = better.psnr
         told = f" (refined in {steps} steps: {before:.1f} to {after:.1f} dB, moved by {better.moved:.2f})"
-        self._note = told if steps else ""
-        self._restart("picture")
+        code = better.code
+        if self._soundness is not None and steps:
+            was, now = self._soundness.judge(better.pictures).error
+            if now > was:
+                code = better.start
+                told = (
+                    f" (not refined: it would come from {before:.1f} to {after:.1f} dB, but change more when it is "
+                    f"encoded again, {now:.1f} in place of {was:.1f})"
+                )
+        self._better[index, 0] = better.start, ""
+        self._better[index, steps] = code, told if steps else ""
+
+    def _refine_note(self) -> str:
+        key = self.start.value, self._refined.get(self.start.value, 0)
+        return self._better[key][1] if key in self._better else ""
 
     def _show_meter(self, code: Tensor) -> None:
         verdict = distances = None
@@ -183,11 +211,13 @@ class LatentPanel(Explorer):
 
     def _say_where(self, moved: int) -> None:
         start = {
-            "picture": self._start_picture()[0] + self._note,
+            "picture": self.names[self.start.value] + self._refine_note(),
             "mean": "the mean picture, whose code is the mean of all",
             "random": f"a random code, seed {self.start_seed.value}, temperature {self.temperature.value:g}",
         }[self._start_kind]
         parts = [f"Start: {start}; {moved} moved."]
+        if self._start_kind == "picture":
+            parts += [note] if (note := self.photo_note(self.start.value)) else []
         if not len(self.data.summary.active):
             parts.append("No latent is active (variance of μ above 0.01), so those with the highest KL are shown.")
         if self._begun_verdict is not None and self._begun_verdict.level[0] == BROKEN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -16,11 +17,12 @@ from vae_helpers.errors import InputError, printable
 from vae_helpers.latent import BROKEN, Axis, decode_codes, frozen_decoder
 from vae_helpers.show import save_frames
 from vae_helpers.widgets.axis_kinds import BY_HAND, KINDS, axes_of, default_kind, random_values
-from vae_helpers.widgets.axis_row import STRIP_WIDTH, TILES
+from vae_helpers.widgets.axis_row import STRIP_WIDTH
 from vae_helpers.widgets.axis_rows import AxisRows
 from vae_helpers.widgets.axis_state import ExplorerState, History, Key, parse_state
 from vae_helpers.widgets.by_hand import STARTS, DirectionMaker
 from vae_helpers.widgets.explorer_data import ExplorerData
+from vae_helpers.widgets.frame import Watch
 from vae_helpers.widgets.latent_panel import LatentPanel
 from vae_helpers.widgets.parts import LARGE, short, show
 from vae_helpers.widgets.saved import SavedView, figure
@@ -64,6 +66,9 @@ class LatentExplorer(LatentPanel):
         self._start_kind, self._pasted, self._written, self._history = "picture", {}, "", History()
         self._counts, self._first_count, self._shown_kind = {}, sliders, ""
         self.picture = self.reconstruction = None
+        self._drawn_strips: dict[
+            Key, tuple[tuple, np.ndarray]
+        ] = {}  # start and places of what is shown, and its frames
         kinds = [kind for kind in KINDS if self.axes[kind] or kind == BY_HAND]
         self.make_controls(kinds, default_kind(self.axes), page_size)
         self._swept = self._shown_keys()[0] if self.axes[self.kind.value] else None
@@ -116,6 +121,7 @@ class LatentExplorer(LatentPanel):
         self.start_seed.observe(lambda _: self._restart("random"), "value")
         self.temperature.observe(lambda _: self._restart("random"), "value")
         self.act_on(self.undo, lambda: self._recall(self._history.back()))
+        self.act_on(self.redo, lambda: self._recall(self._history.forward()))
         self.act_on(self.random_values, lambda: _next(self.seed))
         self.seed.observe(lambda _: self._set_random_values(), "value")
         self.act_on(self.refine, lambda: self._refine(self.refine_steps.value))
@@ -125,14 +131,12 @@ class LatentExplorer(LatentPanel):
         self.keep_sound.observe(lambda _: self._lay_ranges_again(), "value")
 
     def _restart(self, start: str) -> None:
-        with self.hold():
-            self._start_kind = start
-            self._stale.add("start")
+        self._start_kind = start
+        self.redraw("start")
 
     def _lay_ranges_again(self) -> None:
-        with self.hold():
-            self._pasted = self._rows.moved()
-            self._stale.add("start")
+        self._pasted = self._rows.moved()
+        self.redraw("start")
 
     def _clicked(self, index: int) -> None:
         if self.kind.value == BY_HAND and self.maker.click.value != STARTS:
@@ -148,14 +152,14 @@ class LatentExplorer(LatentPanel):
 
     def _set_random_values(self) -> None:
         """Shown axes at random values, which hang on the seed alone."""
-        values = random_values(self.axes[self.kind.value], self.data.chart, self.seed.value)
         with self.hold():
+            values = random_values(self.axes[self.kind.value], self.data.chart, self.seed.value)
             for key in self._shown_keys():
                 self._rows.row(key).go_to(values[key[1]])
 
     def _recall(self, state: ExplorerState) -> None:
         """Show a state again, as far as there still are its axes."""
-        places = {(kind, axis.name): i for kind in KINDS for i, axis in enumerate(self.axes[kind])}
+        places = {(kind, axis.name): i for kind, axes in self.axes.items() for i, axis in enumerate(axes)}
         moved = {key: value for key, value in state.moved.items() if key in places}
         kinds = {kind for kind, _ in moved}
         if kinds and self.kind.value not in kinds:
@@ -167,7 +171,9 @@ class LatentExplorer(LatentPanel):
         self._counts[kind] = max(self._counts.get(kind, self._first_count), needed)
         self.start.value = state.picture
         if state.refined != self._refined.get(state.picture, 0) and state.start == "picture":
-            self._refine(state.refined)
+            if (state.picture, state.refined) not in self._better:
+                self._look_for(state.picture, state.refined, lambda *_: None)
+            self._take_refined(state.picture, state.refined)
         self.start_seed.value, self.temperature.value = state.seed, state.temperature
         self._pasted = moved
         self._restart(state.start)
@@ -200,8 +206,6 @@ class LatentExplorer(LatentPanel):
         }[self._start_kind]()
         self._begun, self._begun_verdict = decode_codes(self._decoder, self._base[None])[0], None
         self._show_originals(own)
-        if not self._refined.get(self.start.value):
-            self._note = ""
         self._rows.begin(self._base, pasted, self.keep_sound.value)
         self._stale.update(("live", "marks", "strips", "ranges", "saved"))
 
@@ -229,43 +233,40 @@ class LatentExplorer(LatentPanel):
         self._swept = self._history.note(state) or self._swept
 
     def _draw_marks(self) -> None:
-        index = self.start.value
-        marks = {"Start": index} if index < len(self.pictures) else {}
+        marks: dict = {"Start": self.start.value}
         if self.kind.value == BY_HAND:
             marks |= self.maker.marks
             self.maker.draw(self._base, self._decoder)
         self.gallery.mark(marks)
 
     def _draw_strips(self) -> None:
-        self._strips = self._show_strips(self._shown_keys())
-
-    def _show_strips(self, keys: Sequence[Key]) -> dict[Key, np.ndarray]:
-        """What each axis does to the start alone: its frames from one end to the other, uint8 (n, H, W, 3)."""
-        codes = [each.codes(self._rows.base, each.places(TILES)) for each in map(self._rows.row, keys)]
-        if not keys:
-            return {}
-        frames = decode_codes(self._decoder, torch.stack([code for each in codes for code in each]))
-        strips = dict(zip(keys, np.split(frames, np.cumsum([len(each) for each in codes])[:-1])))
-        for key, own in strips.items():
-            self._rows.row(key).show_strip(own)
-        return strips
+        self._strips = self._rows.show_strips(self._decoder, self._shown_keys())
 
     def _draw_ranges(self) -> None:
         """End the ranges where frames break. Only an axis whose strip holds a broken frame is looked at closely."""
         if self._soundness is None or not self.keep_sound.value or self._begun_verdict.level[0] == BROKEN:
             return
-        strips = {key: self._strips[key] for key in self._rows.unchecked(self._shown_keys())}
-        if not strips:
-            return
-        sound = self._soundness.judge(np.concatenate(list(strips.values()))).level < BROKEN
-        parts = np.split(sound, np.cumsum([len(own) for own in strips.values()])[:-1])
-        broken = [key for key, part in zip(strips, parts) if not part.all()]
-        for key in strips:
-            self._rows.limit(key, self._is_sound if key in broken else None)
-        self._show_strips(broken)
+        base, strips = self._rows.base, {key: self._strips[key] for key in self._rows.unchecked(self._shown_keys())}
 
-    def _is_sound(self, codes: Tensor) -> np.ndarray:
-        return self._soundness.judge(decode_codes(self._decoder, codes)).level < BROKEN
+        def look(watch: Watch) -> dict[Key, object]:
+            return self._rows.find_limits(base, strips, partial(self._are_sound, watch))
+
+        if strips:
+            self.compute("ranges", "where pictures break", look, lambda limits: self._limit(base, limits))
+
+    def _are_sound(self, watch: Watch, frames: np.ndarray | Tensor) -> np.ndarray:
+        """Of frames uint8 (n, H, W, 3), or of codes (n, latent_dim)."""
+        watch()
+        decoded = decode_codes(self._decoder, frames) if isinstance(frames, Tensor) else frames
+        return self._soundness.judge(decoded).level < BROKEN
+
+    def _limit(self, base: Tensor, limits: Mapping[Key, object]) -> None:
+        if not torch.equal(base, self._rows.base):
+            return  # another start came meanwhile, and asks for its own
+        for key, found in limits.items():
+            self._rows.limit(key, found)
+        self._rows.show_strips(self._decoder, [key for key, found in limits.items() if found is not None])
+        self._say_where(len(self._rows.moved()))
 
     def saved_view(self) -> SavedView | None:
         """What each slider that is shown does to the start, and the live picture as a still."""
@@ -290,7 +291,7 @@ class LatentExplorer(LatentPanel):
         return save_frames(
             decode_codes(self._decoder, codes),
             self.new_file(f"sweep_{self.start.value}_{stem}{ending}"),
-            title=f"{name} of {short(self._start_picture()[0])}",
+            title=f"{name} of {short(self.names[self.start.value])}",
             captions=[f"{name} = {value}" for value in told],
         )
 

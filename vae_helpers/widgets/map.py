@@ -157,7 +157,12 @@ class MapExplorer(ShownInCells):
         self._draw()
 
     def _go_to(self, label: str) -> None:
-        point = self._points[self.kind.value][self.pair.pair["AB".index(label)]]
+        index, points = self.pair.pair["AB".index(label)], self._points[self.kind.value]
+        if index >= len(points):
+            raise InputError(
+                f"{label} is your own photo, which has no place on this map: it is made of the set's pictures."
+            )
+        point = points[index]
         self._move(lambda view: view.centre_on(point))
 
     def _show_others(self) -> None:
@@ -220,14 +225,15 @@ class MapExplorer(ShownInCells):
 
     def _show_path(self) -> None:
         """Points, the path of the pair explorer, where A and B lie, and what is nearest to one of them."""
-        places, ends = self._places(), self.pair.pair
+        places = self._places()
+        ends = [(i, label) for i, label in zip(self.pair.pair, "AB") if i < len(places)]  # one's own photo has no place
         self.nearest.draw()
-        names = self._names(places, [*zip(ends, "AB")], self.nearest.rows)
+        names = self._names(places, ends, self.nearest.rows)
         self._dots.value = drawing(_WIDTH, _HEIGHT, "a point for each picture", self._draw_dots(places))
         self._back.value = drawing(_WIDTH, _HEIGHT, "the path from A to B", self._line() + names)
         rings = [
-            f".vae-explorer .vae-map button.{self._key}-{i}{{box-shadow:0 0 0 3px var(--vae-{label})}}"
-            for i, label in zip(ends, "ab")
+            f".vae-explorer .vae-map button.{self._key}-{i}{{box-shadow:0 0 0 3px var(--vae-{label.lower()})}}"
+            for i, label in ends
         ]
         self._marked.value = f"<style>{''.join(rings)}</style>"
 

@@ -7,6 +7,7 @@ import uuid
 
 import ipywidgets as widgets
 import numpy as np
+import torch
 from torch import Tensor
 
 from vae_helpers.latent import nearest_codes
@@ -36,7 +37,12 @@ class NearestPictures(widgets.VBox):
         """Put the nearest pictures on the buttons, and say how near they are."""
         names, label = self._pair.names, self.of.value
         index = self._pair.pair["AB".index(label)]
-        self.rows, distances = nearest_codes(self._codes, index, len(self.buttons))
+        codes = self._codes
+        if index >= len(codes):  # one's own photo
+            codes, place = torch.cat([codes, self._pair.codes([index])]), len(codes)
+        else:
+            place = index
+        self.rows, distances = nearest_codes(codes, place, len(self.buttons))
         rules = []
         for place, (thumb, i) in enumerate(zip(self.buttons, self.rows)):
             thumb.description, thumb.tooltip = str(i), names[i]

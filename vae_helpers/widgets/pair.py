@@ -1,9 +1,10 @@
-"""What explorers of pairs share: a gallery whose clicks set A and B in turn, their numbers, and Swap."""
+"""A walk between two pictures: kinds of path, a slider over frames decoded beforehand, a film, meters."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -15,9 +16,10 @@ from vae_helpers.latent import Path as CodePath
 from vae_helpers.latent import PathReport, Verdict, inspect_path, walk
 from vae_helpers.show import embedded, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData, path_context
-from vae_helpers.widgets.frame import Explorer
-from vae_helpers.widgets.gallery import Gallery
+from vae_helpers.widgets.frame import Watch
 from vae_helpers.widgets.meters import in_words, meter_note, meters
+from vae_helpers.widgets.own_photo import OwnPhoto
+from vae_helpers.widgets.pair_picker import SAME_PICTURE, SIDE, PairPicker
 from vae_helpers.widgets.parts import (
     button,
     caption_text,
@@ -38,63 +40,10 @@ from vae_helpers.widgets.parts import (
     title,
 )
 from vae_helpers.widgets.saved import SavedView
-
-SIDE = 128  # CSS pixels: the originals
-SAME_PICTURE = "A and B are the same picture, so nothing changes on the way: pick another A or B."
-
-
-class PairPicker(Explorer):
-    """An explorer of the pictures `a.value` and `b.value`; `pair` are both, `originals` shows them.
-
-    It begins with the `pair` given, or with the first two. Raises InputError for a picture that is not among them.
-    """
-
-    def __init__(
-        self,
-        data: ExplorerData,
-        page_size: int = 24,
-        device: str | torch.device = "cpu",
-        folder: Path | str | None = None,
-        pair: Sequence[int] | None = None,
-    ):
-        super().__init__(data, device, folder)
-        last = len(data.pictures) - 1
-        a, b = (0, min(1, last)) if pair is None else map(int, pair)
-        if not (0 <= a <= last and 0 <= b <= last):
-            raise InputError(f"the pair {a}, {b} is not among these pictures: give two numbers from 0 to {last}.")
-        self.a, self.b = number(a, 0, last, "A", 92), number(b, 0, last, "B", 92)
-        self.target_row, self.target = choice("AB", "A click sets", 40)
-        self.swap = button("Swap", 72)
-        self.gallery = Gallery(self, page_size, self.pick)
-        self.originals = [picture(f"{side}, the picture itself", SIDE, f"vae-edge-{side.lower()}") for side in "AB"]
-        self.original_boxes, self.original_captions = zip(*(captioned(image, SIDE) for image in self.originals))
-        self.act_on(self.swap, self._swap)
-
-    @property
-    def pair(self) -> tuple[int, int]:
-        """The numbers of A and B."""
-        return self.a.value, self.b.value
-
-    def pick(self, index: int) -> None:
-        """Make this picture A or B, whichever is due."""
-        (self.a if self.target.value == "A" else self.b).value = index
-        self.target.value = "B" if self.target.value == "A" else "A"
-
-    def show_originals(self) -> None:
-        """Show A and B, and mark them in the gallery."""
-        for image, caption, index, label in zip(self.originals, self.original_captions, self.pair, "AB"):
-            show(image, self.pictures[index])
-            caption.value = caption_text(label, f"{index} · {short(self.names[index])}", label.lower())
-        self.gallery.mark(dict(zip("AB", self.pair)))
-
-    def _swap(self) -> None:
-        self.a.value, self.b.value = self.b.value, self.a.value
-
-    def _draw_gallery(self) -> None:
-        self.gallery.draw()
-
+from vae_helpers.widgets.walked import Walked, Wish
 
 _STRIP_COLUMNS, _STRIP_WIDTH, _FILM = 12, 912, 296  # frames of the strip; its and the film's width in CSS pixels
+_JUDGED = 12  # frames that are judged between two looks whether they are still wanted
 
 
 class PairExplorer(PairPicker):
@@ -122,6 +71,7 @@ class PairExplorer(PairPicker):
         if data.training_pictures is not None and data.support is None:
             raise InputError("the nearest training pictures are not known without a Support: give one too.")
         self._context = path_context(data)
+        self.photo = OwnPhoto(self, self._model.config.image_size, self._take_photo)
         self.random_pair = button("Random pair", 104)
         self.seed = number(0, 0, 2**31 - 1, "seed", 112)
         self._method_row, self.method = choice(self._context.kinds, "Path", 80)
@@ -137,6 +87,7 @@ class PairExplorer(PairPicker):
         self.meter, self.film = widgets.HTML(), widgets.HTML()
         self.film.add_class("vae-film")
         self._listeners = []
+        self.walked: Wish | None = None  # what the frames on the screen were asked for by
         self.path: CodePath | None = None
         self.report: PathReport | None = None
         self.verdict: Verdict | None = None
@@ -162,6 +113,7 @@ class PairExplorer(PairPicker):
             title("Pick two pictures", "click a thumbnail, or Tab to it and press Enter; or type a number"),
             row(self.target_row, self.a, self.b, self.swap, self.random_pair, self.seed, gap="8px"),
             self.gallery,
+            row(widgets.Label("Your own photo as A or B"), self.photo, gap="8px", align="flex-start"),
             title("Walk from A to B", "every frame is decoded beforehand; the film beside it needs no kernel"),
             row(self._method_row, self.even, self.steps, self.typed_steps, gap="8px"),
             walking,
@@ -203,6 +155,13 @@ class PairExplorer(PairPicker):
         """Call it no more."""
         self._listeners = [each for each in self._listeners if each != heard]
 
+    def _take_photo(self, name: str, pixels: np.ndarray) -> None:
+        """One's own photo becomes A or B, whichever is due, and stands in the gallery from now on."""
+        index = self.add_photo(name, pixels)
+        self.a.max = self.b.max = index
+        self.gallery.grow()
+        self.pick(index)
+
     def _next_pair(self) -> None:
         self.seed.value = (self.seed.value + 1) % self.seed.max
 
@@ -214,31 +173,39 @@ class PairExplorer(PairPicker):
             self.gallery.turn_to(self.a.value)
 
     def _draw_path(self) -> None:
+        """Show A and B at once, and the path between them when it is there."""
+        self.show_originals()
+        wish = Wish(*self.pair, self.steps.value, self.method.value, self.even.value)
+        self.compute("path", f"the path by {wish.method}", lambda watch: self._walk(wish, watch), self._take_path)
+
+    def _walk(self, wish: Wish, watch: Watch) -> Walked:
         started = time.perf_counter()
-        steps = self.steps.value
-        if self.method.value == "geodesic":
-            self.say("Looking for the geodesic …")
-        a, b = self.codes(self.pair, self.gallery.on_page)
-        self.path = walk(self._model, a, b, steps, self.method.value, self._context, self.even.value)
+        a, b = self.codes([wish.a, wish.b], self.gallery.on_page)
+        context = replace(self._context, watch=watch)
+        path = walk(self._model, a, b, wish.steps, wish.method, context, wish.even)
+        return Walked(wish, path, inspect_path(path, self._context), time.perf_counter() - started)
+
+    def _take_path(self, walked: Walked) -> None:
+        """Put a new path on the screen; the frame that is shown stays at its share of the way."""
+        share = self.frame.value / self.frame.max
+        self.walked, self.path, self.report = walked.wish, walked.path, walked.report
         self.frames = self.path.frames
         self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
         self.verdict = None
-        milliseconds = 1000 * (time.perf_counter() - started)
-        self.report = inspect_path(self.path, self._context)
-        self.show_originals()
         for image, end in zip(self.ends, self.reconstructions):
             show(image, end)
-        self.frame.max = self.typed_frame.max = steps - 1
+        last = walked.wish.steps - 1
+        self.frame.max = self.typed_frame.max = last
+        self.frame.value = round(share * last)
         self._stale.update(("frame", "verdict", "strips", "film", "saved"))
-        a, b = (self.names[index] for index in self.pair)
-        told = (
-            f"A is {a}, B is {b}: {steps} frames by {self.method.value}, decoded in {milliseconds:.0f} ms; the "
-            f"picture changes by {self.report.picture_length:.0f} grey levels in all, its largest step is "
-            f"{self.report.unevenness:.2f} × the mean."
-        )
-        self.say(SAME_PICTURE if self.a.value == self.b.value else told)
+        self._tell(walked)
         for heard in self._listeners:
             heard()
+
+    def _tell(self, walked: Walked) -> None:
+        notes = [note for index in dict.fromkeys(self.pair) if (note := self.photo_note(index))]
+        same = walked.wish.a == walked.wish.b
+        self.say(" ".join([SAME_PICTURE if same else walked.in_words(self.names), *notes]))
 
     def _draw_frame(self) -> None:
         show(self.view, self.frames[self.frame.value])
@@ -257,8 +224,21 @@ class PairExplorer(PairPicker):
     def _draw_verdict(self) -> None:
         """Judge the frames once the picture stands, because it takes longer than to decode them."""
         if self._soundness is not None:
-            self.verdict = self._soundness.judge(self.frames)
-            self._caption_frame()
+            frames, soundness = self.frames, self._soundness
+
+            def judge(watch: Watch) -> list[Verdict]:
+                found = []
+                for few in np.array_split(frames, -(-len(frames) // _JUDGED)):
+                    watch()
+                    found.append(soundness.judge(few))
+                return found
+
+            self.compute("verdict", "whether the frames are sound", judge, self._take_verdict)
+
+    def _take_verdict(self, found: list[Verdict]) -> None:
+        self.verdict = Verdict(*map(np.concatenate, zip(*found)))
+        self._caption_frame()
+        self._stale.update(("strips", "film", "saved"))
 
     def _draw_film(self) -> None:
         self.film.value = embedded(scrubber_html(self.frames, captions=self._frame_captions()), _FILM, _FILM + 90)
@@ -289,10 +269,11 @@ class PairExplorer(PairPicker):
 
     def save(self, ending: str) -> Path:
         """Write the frames as this kind of file, such as ".gif", and return where."""
-        file = f"path_{self.a.value}_{self.b.value}_{self.method.value}{'_even' * self.even.value}{ending}"
+        a, b, _, method, even = self.walked
+        file = f"path_{a}_{b}_{method}{'_even' * even}{ending}"
         return save_frames(
             self.frames,
             self.new_file(file),
             captions=self._frame_captions(),
-            title=f"From {short(self.names[self.a.value])} to {short(self.names[self.b.value])}, {self.method.value}",
+            title=f"From {short(self.names[a])} to {short(self.names[b])}, {method}",
         )
