@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -138,6 +139,34 @@ def expect_explorers_to_fit(notebook, shots):
     assert not notebook.errors()
 
 
+def expect_the_newest_pair_to_win(notebook, say):
+    """Four quick random pairs under geodesic: the last one is shown, and the other explorer answers in between."""
+    page = notebook.page
+    status = page.locator(".vae-pair .vae-status")
+    page.locator(".vae-pair .vae-way button:has-text('geodesic'), .vae-pair button:has-text('geodesic')").first.click()
+    status.filter(has_text="by geodesic, found").wait_for(timeout=120_000)
+    started = time.monotonic()
+    for _ in range(4):
+        page.locator(".vae-pair button:has-text('Random pair')").click()
+    status.filter(has_text="Computing the path by geodesic").wait_for(timeout=5000)
+    say(f"JupyterLab, four random pairs: told after {time.monotonic() - started:.2f} s")
+    took = notebook.press("vae-latent", "vae-live", "ArrowRight", 3)
+    assert "Computing" in status.inner_text(), "the slider of the other explorer answered only after the path"
+    say(f"JupyterLab, another explorer's slider meanwhile: {spread(took)}")
+    status.filter(has_text="by geodesic, found").wait_for(timeout=120_000)
+    say(f"JupyterLab, four random pairs under geodesic: {time.monotonic() - started:.1f} s until the last is shown")
+    a, b = (
+        page.locator(
+            f".vae-pair input[aria-label='{side}'], .vae-pair .widget-text:has(label:text-is('{side}')) input"
+        ).first.input_value()
+        for side in "AB"
+    )
+    captions = page.locator(".vae-pair .vae-side").all_inner_texts()
+    assert f"{a} ·" in captions[0] and f"{b} ·" in captions[1]
+    page.locator(".vae-pair button:has-text('lerp')").first.click()
+    status.filter(has_text="by lerp, found").wait_for(timeout=20_000)
+
+
 def expect_uploads_to_recover(notebook, place):
     """A file above Jupyter's limit ends the connection; after that the control works again, and so does the path."""
     large, small = place / "large.png", place / "small.png"
@@ -178,10 +207,11 @@ def expect_a_reopened_notebook_to_show_films(notebook, shots):
     page.screenshot(path=shots / "lab_reopened.png")
 
 
-def test_the_page_around_the_explorers(place, shots):
+def test_the_page_around_the_explorers(place, shots, say):
     with server(place, VAE_OUT=str(place / "VAE"), VAE_SMOKE="1") as address, browser(CHROMIUM) as page:
         notebook = Notebook(page, address("04_traverse.ipynb"), shots)
         notebook.run_all()
+        expect_the_newest_pair_to_win(notebook, say)
         expect_explorers_to_fit(notebook, shots)
         expect_uploads_to_recover(notebook, place)
         expect_a_reopened_notebook_to_show_films(notebook, shots)

@@ -56,8 +56,8 @@ def test_ones_own_photo_is_a_or_b_and_stands_in_the_gallery(pair, photos, model)
 
 
 def test_a_photo_that_the_model_does_not_know_is_said_to_be_one(latents, pair, photos, monkeypatch):
+    usual = np.linspace(20, 30, 30)
     for quality, known in ((9.0, False), (25.0, True)):
-        usual = np.linspace(20, 30, 30)
         monkeypatch.setattr(frame, "psnr_of", lambda made, true, q=quality: np.array([q, *usual][: len(made)]))
         for explorer in (latents, pair):
             explorer._photo_notes.clear()

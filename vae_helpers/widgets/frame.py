@@ -112,9 +112,9 @@ class Explorer(ShownInCells):
         """Do slow `work`, and `apply` what it gives, unless the same `wish` was asked for again meanwhile.
 
         For a cell or a script it is done at once. A control in the browser is answered before: the status says that
-        `what` is being computed, and the work goes on in a thread, so that the next move of a control is heard and the
-        newest wish wins. `work` gets a function to call now and then, which ends work that is no longer wanted and may
-        say how far it has come; it may not touch widgets, which `apply` may, under the lock.
+        `what` is being computed, unless it is empty, and the work goes on in a thread, so that the next move of a
+        control is heard and the newest wish wins. `work` gets a function to call now and then, which ends work that is
+        no longer wanted and may say how far it has come; it may not touch widgets, which `apply` may, under the lock.
         """
         self._wishes[wish] += 1
         mine = self._wishes[wish]
@@ -127,8 +127,9 @@ class Explorer(ShownInCells):
 
         if not control_was_moved():
             return apply(work(watch))
-        self.say(f"Computing {what} …")
-        self.add_class("vae-computing")
+        if what:
+            self.say(f"Computing {what} …")
+            self.add_class("vae-computing")
         task = partial(self._compute_apart, watch, work, apply)
         thread = threading.Thread(target=contextvars.copy_context().run, args=(task,), daemon=True)
         self._threads = [each for each in self._threads if each.is_alive()] + [thread]

@@ -252,7 +252,7 @@ class LatentExplorer(LatentPanel):
             return self._rows.find_limits(base, strips, partial(self._are_sound, watch))
 
         if strips:
-            self.compute("ranges", "where pictures break", look, lambda limits: self._limit(base, limits))
+            self.compute("ranges", "", look, lambda limits: self._limit(base, limits))
 
     def _are_sound(self, watch: Watch, frames: np.ndarray | Tensor) -> np.ndarray:
         """Of frames uint8 (n, H, W, 3), or of codes (n, latent_dim)."""

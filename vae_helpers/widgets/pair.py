@@ -233,7 +233,7 @@ class PairExplorer(PairPicker):
                     found.append(soundness.judge(few))
                 return found
 
-            self.compute("verdict", "whether the frames are sound", judge, self._take_verdict)
+            self.compute("verdict", "", judge, self._take_verdict)
 
     def _take_verdict(self, found: list[Verdict]) -> None:
         self.verdict = Verdict(*map(np.concatenate, zip(*found)))
