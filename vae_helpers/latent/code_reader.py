@@ -22,6 +22,11 @@ class VectorReader(NamedTuple):
     weights: np.ndarray  # (C + D, T)
     offset: np.ndarray  # (T,)
 
+    @property
+    def gamma(self) -> float:
+        """Of the kernel exp(-gamma · distance²) between scaled vectors."""
+        return _gamma()
+
     @classmethod
     def fit(cls, vectors: np.ndarray, targets: np.ndarray, seed: int = 0) -> VectorReader:
         """From vectors (N, D) and targets (N, T); targets that are NaN in the same rows are learnt together."""

@@ -36,6 +36,7 @@ from vae_helpers.model.losses import (
 )
 from vae_helpers.model.muon import Muon, is_matrix, orthogonalised
 from vae_helpers.model.network import (
+    BatchNorm,
     BetaVAE,
     Decoder,
     DecoderBlock,
@@ -64,6 +65,7 @@ from vae_helpers.model.objectives import (
 )
 
 __all__ = [
+    "BatchNorm",
     "Muon",
     "is_matrix",
     "orthogonalised",

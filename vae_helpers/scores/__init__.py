@@ -23,6 +23,7 @@ from vae_helpers.scores.picture_quality import (
     ssim_of,
 )
 from vae_helpers.scores.run_chart import chart_of_run, make_chart
+from vae_helpers.scores.run_page import content_of_run
 from vae_helpers.scores.score_report import headline, log_scores, save_scores, score_table
 from vae_helpers.scores.traversal_quality import drawability_by_kind, frames_by_kind, traversal_quality
 from vae_helpers.scores.trust import Measured, measure_trust, measured_by, spread_rows, trust_lines, trust_of
@@ -47,6 +48,7 @@ __all__ = [
     "bounds_of",
     "chart_of_run",
     "concentration",
+    "content_of_run",
     "dci",
     "discretise",
     "distances",

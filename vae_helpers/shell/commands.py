@@ -15,6 +15,7 @@ from vae_helpers.shell import (
     data_command,
     direction_command,
     look_commands,
+    page_command,
     score_commands,
     train_commands,
 )
@@ -64,6 +65,11 @@ COMMANDS = {
         "directions made of pictures marked as having something and not: list, make, remove",
         direction_command.add_directions,
         direction_command.run_directions,
+    ),
+    "page": Command(
+        "the explorer as one HTML file with the decoder inside, to be sent to anybody",
+        page_command.add_page,
+        page_command.run_page,
     ),
     "evaluate": Command(
         "every score of a run on held-out pictures, as a table and a file",

@@ -1,0 +1,199 @@
+"""The page in a browser, from a file and without a network: the same numbers as torch's, and every control."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from browser import chromium
+from pages import HOSTILE, some_content, some_decoder
+
+from vae_helpers.latent import decode_codes, slerp
+from vae_helpers.show import page_html
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need the package playwright")
+CHROMIUM = chromium()
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium: apt-get install chromium, or playwright install chromium"
+)
+KINDS = [
+    (16, "adaptive", "tanh", None),
+    (32, "instance", "langevin", (12, 20, 30)),
+    (64, "batch", "tanh", None),
+    (128, "adaptive", "tanh", (8, 16, 24, 32, 40)),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Opens a page from its file; nothing may be asked of a network, nor written to the console."""
+    noise, contexts = [], []
+
+    def show(page, query=""):
+        (tmp_path / "page.html").write_text(page, "utf-8")
+        context = browser.new_context(offline=True, viewport={"width": 1100, "height": 900}, accept_downloads=True)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda message: noise.append(message.text))
+        tab.on("pageerror", lambda problem: noise.append(str(problem)))
+        tab.on("dialog", lambda dialog: (noise.append(dialog.message), dialog.dismiss()))
+        tab.on(
+            "request",
+            lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else noise.append(request.url),
+        )
+        tab.goto(f"{(tmp_path / 'page.html').as_uri()}{query}")
+        tab.wait_for_selector("body[data-ready]", timeout=30_000)
+        return tab
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert not noise
+
+
+@pytest.fixture
+def say(capsys):
+    def out_loud(text):
+        with capsys.disabled():
+            print(f"\n  {text}", end="")
+
+    return out_loud
+
+
+def until(tab, expression):
+    """Wait until it is true; the page's policy refuses the way that Playwright has for this."""
+    ends = time.monotonic() + 10
+    while not tab.evaluate(expression):
+        assert time.monotonic() < ends, expression
+        tab.wait_for_timeout(20)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("size, norm, output, widths", KINDS)
+def test_pictures_are_those_of_torch(show, say, size, norm, output, widths, plain):
+    model = some_decoder(size, norm, output, widths)
+    tab = show(page_html(some_content(model)), "?plain" if plain else "")
+    assert tab.get_attribute("body", "data-ready") == ("plain" if plain else "fast")
+    assert ("plain JavaScript" in tab.inner_text("#status")) == plain
+    codes = torch.randn(8 if plain else 64, 12, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        expected = ((model.decoder(codes).permute(0, 2, 3, 1).numpy() + 1) * 127.5).reshape(len(codes), -1)
+    found, took = tab.evaluate(
+        """codes => { const times = []; const values = codes.map(code => { const start = performance.now();
+        const drawn = explorer.decoder.values(code); times.push(performance.now() - start);
+        return Array.from(drawn, value => (value + 1) * 127.5); }); return [values, times]; }""",
+        codes.tolist(),
+    )
+    say(f"{size} px, {norm}, {'plain' if plain else 'WebAssembly'}: {np.median(took):.1f} ms a picture")
+    # Rows of latents that tell nothing are stored in 8 bits; here all of them tell something.
+    assert np.abs(np.array(found) - expected).max() < 0.2
+    pixels = tab.evaluate("code => Array.from(explorer.decoder.picture(code).data)", codes[0].tolist())
+    drawn = decode_codes(model, codes[:1])[0].astype(int)
+    assert np.abs(np.array(pixels).reshape(size, size, 4)[..., :3] - drawn).max() <= 1
+
+
+def test_the_chart_moves_reads_and_walks_as_in_python(show):
+    content = some_content(some_decoder())
+    chart, codes = content.chart, content.codes.double()
+    tab = show(page_html(content))
+    read = tab.evaluate("codes => codes.map(code => explorer.chart.read(code))", codes.tolist())
+    assert np.allclose(read, chart.read(content.codes), atol=2e-3)
+    for wanted in ({0: 1.5}, {2: 0.7}, {3: 1.0}, {0: -2.0, 3: 2.0}):
+        moved = tab.evaluate(
+            "([code, wanted]) => Array.from(explorer.chart.move(code, wanted))", [codes[0].tolist(), wanted]
+        )
+        named = {
+            chart.names[k]: (chart.table[k].choices[int(v)] if chart.table[k].choices else v) for k, v in wanted.items()
+        }
+        assert np.allclose(moved, chart.move_all(content.codes[0], named), atol=2e-3), wanted
+    shares = np.linspace(0, 1, 9).tolist()
+    walked = tab.evaluate(
+        "([a, b, shares]) => explorer.chart.path(a, b, shares).map(code => Array.from(code))",
+        [codes[1].tolist(), codes[2].tolist(), shares],
+    )
+    assert np.allclose(walked, chart.path(content.codes[1], content.codes[2], 9), atol=2e-3)
+    sample = tab.evaluate("() => Array.from(explorer.chart.sample(() => 0))")  # the first row, and the first residue
+    first = chart.expected(chart.read(content.codes[:1] * 0 + 1))  # any picture: only the latents that never move
+    assert len(sample) == first.shape[1] and np.isfinite(sample).all()
+
+
+def test_the_arc_is_the_arc(show):
+    content = some_content(some_decoder())
+    tab = show(page_html(content))
+    a, b = content.codes[1], content.codes[2]
+    tab.locator("input[value=arc]").press("Space")
+    codes = tab.evaluate("() => { explorer.setPair(1, 2); return explorer.codes().map(code => Array.from(code)); }")
+    assert np.allclose(codes, slerp(a, b, 25, content.summary.active), atol=1e-4)
+
+
+def test_every_control_by_keyboard(show):
+    tab = show(page_html(some_content(some_decoder())))
+    assert HOSTILE in tab.title() and tab.locator("img[src=x]").count() == 0
+    for index, side in ((3, "a"), (5, "b")):
+        tab.locator("#gallery button").nth(index).press("Enter")
+        assert tab.locator(f"#gallery button.is-{side}").get_attribute("aria-label").startswith(f"picture {index},")
+    until(tab, "explorer.frames.every(Boolean)")
+    view = "document.getElementById('view').toDataURL()"
+    before = tab.evaluate(view)
+    tab.locator("#frame").press("End")
+    assert tab.evaluate(view) != before and "100 %" in tab.inner_text("#view-name")
+    tab.locator("#strip button").first.press("Enter")
+    assert tab.input_value("#frame") == "0"
+    tab.locator("input[value=straight]").press("Space")
+    assert tab.evaluate("explorer.state.way") == "straight"
+    tab.locator("#play").press("Enter")
+    until(tab, "explorer.state.frame > 3")
+    tab.locator("#play").press("Enter")
+    for control in ("#swap", "#random-pair"):
+        pair = tab.evaluate("[explorer.state.a, explorer.state.b]")
+        tab.locator(control).press("Enter")
+        assert tab.evaluate("[explorer.state.a, explorer.state.b]") != pair
+
+
+def test_sliders_undo_random_pictures_and_the_address(show):
+    content = some_content(some_decoder())
+    tab = show(page_html(content))
+    live = "document.getElementById('live').toDataURL()"
+    start = tab.evaluate(live)
+    slider = tab.get_by_role("slider", name="turn")
+    slider.press("ArrowRight")
+    moved = tab.evaluate(live)
+    assert moved != start and "turn" in tab.evaluate("Object.keys(explorer.state.moved)")
+    tab.get_by_role("radio", name="striped").press("Space")
+    assert tab.evaluate("explorer.state.moved.kind") == 2
+    for expected in (moved, start):
+        tab.locator("#undo").press("Enter")
+        assert tab.evaluate(live) == expected
+    tab.locator("#from-sample").press("Enter")
+    sample = tab.evaluate(live)
+    tab.locator("input[value=latents]").press("Space")
+    tab.locator("#sliders input").first.press("Home")
+    assert tab.evaluate(live) != sample
+    shown = tab.evaluate(live)
+    until(tab, "location.hash.includes('move.latent')")
+    again = show(page_html(content), tab.evaluate("location.hash"))
+    assert again.evaluate(live) == shown
+    for junk in ("#a=99&b=-1&frame=x&way=teleport&move.turn=NaN&move.nothing=3", "#%E0%A4%A"):
+        assert show(page_html(content), junk).evaluate("explorer.state.a") == 0
+
+
+def test_what_is_saved(show, tmp_path):
+    tab = show(page_html(some_content(some_decoder())))
+    until(tab, "explorer.frames.every(Boolean)")
+    for button, name in (("#save-png", "walk.png"), ("#save-live", "live.png")):
+        with tab.expect_download() as download:
+            tab.locator(button).press("Enter")
+        assert download.value.suggested_filename == name
+
+
+def test_thumbnails_are_drawn_where_the_page_holds_no_photos(show):
+    tab = show(page_html(some_content(some_decoder()), photos=False))
+    assert tab.locator("#gallery canvas").count() == 6 and tab.locator("#gallery img").count() == 0

@@ -1,0 +1,53 @@
+"""What the page of a run shows: its best pictures to walk between, its chart, and how good it is."""
+
+from __future__ import annotations
+
+from vae_helpers.data import PictureSet
+from vae_helpers.errors import InputError, printable
+from vae_helpers.files import say
+from vae_helpers.latent import encode_pictures, pick_pairs, summarise
+from vae_helpers.model import BetaVAE
+from vae_helpers.runs import Run, difference
+from vae_helpers.scores.run_chart import chart_of_run
+from vae_helpers.show import PageContent
+
+_MEASURED, _KNOWN = 300, 1000  # held-out pictures that say which latents are active, and training codes
+
+
+def content_of_run(run: Run, model: BetaVAE, saved: dict, pictures: PictureSet, count: int = 24) -> PageContent:
+    """The first `count` held-out pictures of a run's set, and what is known of the run.
+
+    Without a chart if none can be made, which is said. InputError for a set without held-out pictures.
+    """
+    rows = pictures.split.validation[:_MEASURED]
+    if not len(rows):
+        raise InputError(f"{pictures.name} has no held-out pictures to show on a page: give more pictures.")
+    mu, logvar = encode_pictures(model, pictures.pictures[rows])
+    known, _ = encode_pictures(model, pictures.pictures[pictures.split.train[:_KNOWN]])
+    chart, trust = None, []
+    try:
+        own = run.on(pictures.name) if difference(pictures, saved["data"]) else run
+        chart, trust = chart_of_run(own, model, pictures)
+    except InputError as problem:
+        say(f"The page has no sliders with a name: {problem}")
+    shown = pictures.pictures[rows[:count]]
+    pair = tuple(map(int, pick_pairs(model, shown, 1)[0])) if len(shown) > 1 else (0, 0)
+    psnr = saved.get("scores", {}).get("psnr")
+    size, latents = model.config.image_size, model.config.latent_dim
+    quality = f" It gives held-out pictures back at {psnr:.1f} dB (PSNR)." if psnr else ""
+    return PageContent(
+        model,
+        shown,
+        [pictures.names[row] for row in rows[:count]],
+        mu[:count],
+        known,
+        summarise(mu, logvar),
+        chart,
+        trust,
+        title=f"Move through the latent space of {printable(run.name)}",
+        about=f"A β-VAE turns each picture of {size} × {size} pixels into {latents} numbers, and numbers into "
+        f"pictures. This page holds the half that paints, of the run {printable(run.name)} on "
+        f"{printable(pictures.name)}.{quality} Every picture is painted here, by your browser; nothing is sent, and it "
+        "works without a network.",
+        pair=pair,
+    )

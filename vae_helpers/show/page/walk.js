@@ -1,0 +1,163 @@
+// Two pictures, and the way between them frame by frame.
+
+class Walk extends Screen {
+  makeGallery() {
+    this.thumbs = this.data.pictures.map((picture, i) => {
+      const button = make("button", { type: "button", "aria-label": `picture ${i}, ${picture.name}`, title: picture.name });
+      const thumb = picture.thumb ? make("img", { alt: "", src: `data:image/webp;base64,${picture.thumb}` }) : make("canvas");
+      button.append(thumb, make("span", { class: "mark", hidden: "" }));
+      button.addEventListener("click", () => this.pick(i));
+      if (!picture.thumb) this.paint(thumb, this.decoder.picture(picture.code));
+      return button;
+    });
+    find("gallery").append(...this.thumbs);
+  }
+
+  makeStrip() {
+    this.cells = [];
+    for (let i = 0; i < FRAMES; i += EVERY) {
+      const button = make("button", { type: "button", "aria-label": `frame ${i}` });
+      button.append(make("canvas"));
+      button.addEventListener("click", () => this.goTo(i));
+      this.cells.push(button);
+    }
+    find("strip").append(...this.cells);
+  }
+
+  /** Make a picture A or B, whichever is due. */
+  pick(i) {
+    if (this.turn === "a") this.setPair(i, this.state.b);
+    else this.setPair(this.state.a, i);
+    this.turn = this.turn === "a" ? "b" : "a";
+  }
+
+  setPair(a, b) {
+    Object.assign(this.state, { a, b });
+    this.drawWalk();
+    if (this.state.start === "a") this.drawLive();
+    this.keep();
+  }
+
+  /** Name A and B, and mark them in the gallery. */
+  showPair() {
+    for (const side of ["a", "b"]) {
+      const picture = this.data.pictures[this.state[side]];
+      find(`name-${side}`).textContent = `${side.toUpperCase()} · ${shortName(picture.name)}`;
+    }
+    this.thumbs.forEach((button, i) => {
+      const marks = [this.state.a === i ? "A" : "", this.state.b === i ? "B" : ""].filter(Boolean);
+      button.classList.toggle("is-a", this.state.a === i);
+      button.classList.toggle("is-b", this.state.b === i && this.state.a !== i);
+      const mark = button.querySelector(".mark");
+      mark.hidden = !marks.length;
+      mark.textContent = marks.join(" = ");
+    });
+  }
+
+  /** The codes of the walk. */
+  codes() {
+    const [a, b] = [this.state.a, this.state.b].map((i) => this.data.pictures[i].code);
+    const shares = [...Array(FRAMES).keys()].map((i) => i / (FRAMES - 1));
+    if (this.state.way === "chart") return this.chart.path(a, b, shares);
+    if (this.state.way === "arc") return shares.map((t) => arc(a, b, this.data.active, t));
+    return shares.map((t) => straight(a, b, t));
+  }
+
+  /** Draw the walk frame by frame, that of the slider and the ends first, so that the page answers in between. */
+  drawWalk() {
+    const walk = ++this.walking;
+    const codes = this.codes();
+    this.walk = codes;
+    this.frames = new Array(FRAMES).fill(null);
+    this.showPair();
+    const order = [this.state.frame, 0, FRAMES - 1, ...codes.keys()];
+    const next = () => {
+      if (walk !== this.walking) return;
+      const i = order.find((each) => !this.frames[each]);
+      if (i === undefined) {
+        find("status").textContent = this.state.a === this.state.b ? "A and B are the same picture: pick another." : "";
+        return;
+      }
+      this.frameAt(i);
+      setTimeout(next, 0);
+    };
+    next();
+  }
+
+  /** A frame of the walk, drawn if it is not yet. */
+  frameAt(i) {
+    if (!this.frames[i]) {
+      this.frames[i] = this.decoder.picture(this.walk[i]);
+      if (i === 0) this.paint(find("end-a"), this.frames[i]);
+      if (i === FRAMES - 1) this.paint(find("end-b"), this.frames[i]);
+      if (i % EVERY === 0) this.paint(this.cells[i / EVERY].firstChild, this.frames[i]);
+      if (i === this.state.frame) this.showFrame();
+    }
+    return this.frames[i];
+  }
+
+  goTo(i) {
+    this.state.frame = i;
+    this.frameAt(i);
+    this.showFrame();
+    this.keep();
+  }
+
+  showFrame() {
+    const i = this.state.frame;
+    this.paint(find("view"), this.frames[i]);
+    find("frame").value = i;
+    const share = Math.round((100 * i) / (FRAMES - 1));
+    find("frame").setAttribute("aria-valuetext", `${share} % of the way`);
+    find("view-name").textContent = `${share} % of the way · ${this.nearness(this.walk[i])}`;
+    this.cells.forEach((cell, k) => cell.classList.toggle("now", k === Math.round(i / EVERY)));
+  }
+
+  play() {
+    const button = find("play");
+    if (this.playing) {
+      clearInterval(this.playing);
+      this.playing = 0;
+    } else {
+      let step = 1;
+      this.playing = setInterval(() => {
+        if (this.state.frame + step < 0 || this.state.frame + step >= FRAMES) step = -step;
+        this.goTo(this.state.frame + step);
+      }, matchMedia("(prefers-reduced-motion: reduce)").matches ? 400 : 70);
+    }
+    button.textContent = this.playing ? "Stop" : "Play";
+    button.setAttribute("aria-pressed", String(Boolean(this.playing)));
+  }
+
+  saveStrip() {
+    const { size } = this.data.decoder;
+    const sheet = make("canvas");
+    [sheet.width, sheet.height] = [this.cells.length * (size + 2) - 2, size];
+    this.cells.forEach((_, k) => sheet.getContext("2d").putImageData(this.frameAt(k * EVERY), k * (size + 2), 0));
+    this.saveCanvas(sheet, "walk.png");
+  }
+
+  /** Play the walk there and back, and record it. */
+  saveFilm() {
+    const button = find("save-film");
+    const recorder = new MediaRecorder(find("view").captureStream(30));
+    const pieces = [];
+    recorder.addEventListener("dataavailable", (event) => pieces.push(event.data));
+    recorder.addEventListener("stop", () => {
+      button.disabled = false;
+      this.offer(new Blob(pieces, { type: recorder.mimeType }), `walk.${recorder.mimeType.includes("mp4") ? "mp4" : "webm"}`);
+    });
+    button.disabled = true;
+    recorder.start();
+    let i = 0;
+    const timer = setInterval(() => {
+      if (i > 2 * (FRAMES - 1)) {
+        clearInterval(timer);
+        recorder.stop();
+        return;
+      }
+      this.goTo(i < FRAMES ? i : 2 * (FRAMES - 1) - i);
+      i++;
+    }, 80);
+  }
+}
