@@ -53,14 +53,16 @@ elif find_spec("vae_helpers") is None:
 
 # %%
 import numpy as np
-from vae_helpers.data import attributes_of
+from IPython.display import IFrame
 
+from vae_helpers.data import attributes_of
 from vae_helpers.latent import PathContext, Soundness, Support, attribute_axes, chain, compare_paths, decode_codes
 from vae_helpers.latent import direction_between, encode_pictures, pca_map, pick_pairs, reconstruct, summarise
 from vae_helpers.latent import traversal_range, traverse, walk
 from vae_helpers.runs import choose_run, load_run, open_for_run
-from vae_helpers.scores import chart_of_run, drawability_by_kind, frames_by_kind
-from vae_helpers.show import colour_points, figures, save_frames, show_inspection, show_kinds, show_map, show_trust
+from vae_helpers.scores import chart_of_run, content_of_run, drawability_by_kind, frames_by_kind
+from vae_helpers.show import colour_points, figures, page_html, save_frames, save_page
+from vae_helpers.show import show_inspection, show_kinds, show_map, show_trust
 from vae_helpers.widgets import BetaDial, ExplorerData, LatentExplorer, MapExplorer, PairExplorer, runs_on
 
 # %% [markdown]
@@ -204,10 +206,12 @@ explorer.frame.value = explorer.steps.value // 2  # back to the middle, where th
 # *slope* is how far it moved when asked for 1, *leak* how far the others moved that should not.
 
 # %%
-show_trust(trust, title="Which sliders can be trusted")
+related = attributes_of(pictures).select(chart.names).correlation()
+show_trust(trust, related, title="Which sliders can be trusted")
 
 # %% [markdown]
-# Grey ones are not trusted: the code does not hold them (of the built-in butterflies the hue of the pattern, which the
+# Right, how the attributes hang together in this set: where they do, a slider moves what goes along with it (*conditional*),
+# and the kind *Attributes alone* moves the one without the others (*marginal*). Grey ones are not trusted: the code does not hold them (of the built-in butterflies the hue of the pattern, which the
 # model drops), or they do not steer. Here are the best six, each swept over its range on one picture.
 
 # %%
@@ -328,6 +332,18 @@ for name in ("path.gif", "path.webp", "path.html"):
 print(save_frames(path.frames[::3], run.plots / "path.png"))
 
 # %% [markdown]
+# And the whole explorer as **one page** with the decoder inside, which needs no kernel and no network: pick two pictures,
+# walk, move what has a name. It can be sent to anybody, who can then see the pictures on it.
+
+# %%
+page = save_page(page_html(content_of_run(run, model, saved, pictures)), run.plots / "page.html")
+print(f"{page}, {page.stat().st_size / 1e6:.1f} MB")
+IFrame(os.path.relpath(page), "100%", 720)
+
+# %% [markdown]
+# Where the frame above stays empty, as on Colab, the notebook's page may not show files from there: download the file and open
+# it in a browser.
+#
 # All of them lie in `VAE/plots`, under the run's name. From the shell the same is `python -m vae_helpers interpolate
 # --run RUN A.jpg B.jpg --method chart --save path.gif`, and a slider's sweep `traverse --run RUN --attribute NAME`.
 #

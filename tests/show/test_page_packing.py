@@ -40,7 +40,7 @@ def test_rows_of_latents_in_8_bits_are_a_little_coarser_and_lie_where_they_lay()
     for made, rows in ((mixed, [3, 7]), (coarse, list(range(12)))):
         largest = np.abs(fine[:, rows]).max(axis=1, keepdims=True)
         assert (np.abs(made - fine)[:, rows] <= largest / 127 * 0.51 + 1e-3 * largest).all()
-    assert len(pack_decoder(model, range(12)).content) < 0.8 * len(pack_decoder(model).content)
+    assert len(pack_decoder(model, range(12)).content) < 0.9 * len(pack_decoder(model).content)
 
 
 @pytest.mark.parametrize("value", [float("nan"), 1e6])

@@ -16,6 +16,7 @@ from vae_helpers.widgets.frame import Explorer, Watch
 from vae_helpers.widgets.gallery import Gallery
 from vae_helpers.widgets.meters import meter_note, meters
 from vae_helpers.widgets.own_photo import OwnPhoto
+from vae_helpers.widgets.page_button import page_button
 from vae_helpers.widgets.parts import (
     LARGE,
     button,
@@ -102,7 +103,7 @@ class LatentPanel(Explorer):
             row(self.undo, self.redo, self.random_values, self.seed, *beside, gap="8px"),
             moving,
             *([widgets.HTML(meter_note(judged, placed))] if judged or placed else []),
-            save_row(self, self._save, "Save the sweep of what was moved last as"),
+            row(save_row(self, self._save, "Save the sweep of what was moved last as"), page_button(self), gap="16px"),
             self.state,
             self.status,
         ]

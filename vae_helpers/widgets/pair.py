@@ -19,6 +19,7 @@ from vae_helpers.widgets.explorer_data import ExplorerData, path_context
 from vae_helpers.widgets.frame import Watch
 from vae_helpers.widgets.meters import in_words, meter_note, meters
 from vae_helpers.widgets.own_photo import OwnPhoto
+from vae_helpers.widgets.page_button import page_button
 from vae_helpers.widgets.pair_picker import SAME_PICTURE, SIDE, PairPicker
 from vae_helpers.widgets.parts import (
     button,
@@ -120,7 +121,7 @@ class PairExplorer(PairPicker):
             self.strip,
             *measured,
             *remembered,
-            row(save_row(self, self.save), enlarge_button(self), gap="16px"),
+            row(save_row(self, self.save), page_button(self), enlarge_button(self), gap="16px"),
             self.status,
         ]
 

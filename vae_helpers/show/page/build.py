@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from vae_helpers.data import Attribute
 from vae_helpers.errors import InputError
 from vae_helpers.files import as_utf8, writing
 from vae_helpers.latent import Chart, LatentSummary, Trust
@@ -94,28 +95,11 @@ def save_page(page: str, path: Path) -> Path:
 
 def chart_part(chart: Chart, trust: Sequence[Trust]) -> dict:
     """What the page's JavaScript needs of a chart."""
-    by_name = {each.name: each for each in trust}
+    trusts = {each.name: each for each in trust}
     rows = np.unique(np.linspace(0, len(chart.embedded) - 1, _SAMPLES).astype(int))
-    table = []
-    for attribute in chart.table:
-        known = by_name.get(attribute.name)
-        table.append(
-            {
-                "name": attribute.name,
-                "unit": attribute.unit,
-                "kind": attribute.kind,
-                "low": float(attribute.low),
-                "high": float(attribute.high),
-                "choices": list(attribute.choices),
-                "width": attribute.width,
-                "seen": chart.choices(attribute.name),
-                "trust": 0.0 if known is None else float(known.value),
-                "trusted": known is not None and bool(known.trusted),
-            }
-        )
     reader = chart.reader
     return {
-        "table": table,
+        "table": [_attribute(chart, attribute, trusts.get(attribute.name)) for attribute in chart.table],
         "degrees": chart.features.degrees.tolist(),
         "pairs": chart.features.pairs.tolist(),
         "active": chart.active.tolist(),
@@ -132,6 +116,21 @@ def chart_part(chart: Chart, trust: Sequence[Trust]) -> dict:
             "gamma": reader.gamma,
         },
         "samples": {"embedded": _plain(chart.embedded[rows], 4), "residues": _plain(chart.residues[rows], 4)},
+    }
+
+
+def _attribute(chart: Chart, attribute: Attribute, trust: Trust | None) -> dict:
+    return {
+        "name": attribute.name,
+        "unit": attribute.unit,
+        "kind": attribute.kind,
+        "low": float(attribute.low),
+        "high": float(attribute.high),
+        "choices": list(attribute.choices),
+        "width": attribute.width,
+        "seen": chart.choices(attribute.name),
+        "trust": 0.0 if trust is None else float(trust.value),
+        "trusted": trust is not None and bool(trust.trusted),
     }
 
 
