@@ -210,9 +210,10 @@ related = attributes_of(pictures).select(chart.names).correlation()
 show_trust(trust, related, title="Which sliders can be trusted")
 
 # %% [markdown]
-# Right, how the attributes hang together in this set: where they do, a slider moves what goes along with it (*conditional*),
-# and the kind *Attributes alone* moves the one without the others (*marginal*). Grey ones are not trusted: the code does not hold them (of the built-in butterflies the hue of the pattern, which the
-# model drops), or they do not steer. Here are the best six, each swept over its range on one picture.
+# Right, how the attributes hang together in this set: where they do, a slider moves what goes along with it
+# (*conditional*), and the kind *Attributes alone* moves the one without the others (*marginal*). Grey ones are not trusted:
+# the code does not hold them (of the built-in butterflies the hue of the pattern, which the model drops), or they do not
+# steer. Here are the best six, each swept over its range on one picture.
 
 # %%
 axes = [axis for axis in attribute_axes(chart, trust) if not axis.choices][:6]

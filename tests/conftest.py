@@ -10,7 +10,7 @@ from vae_helpers.data import open_pictures
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import fit, scoring
+from vae_helpers.train import fit, remembered, scoring
 from vae_helpers.widgets import ExplorerData, LatentExplorer, PairExplorer
 
 
@@ -82,3 +82,9 @@ def pair(model, pictures, summary):
 def latents(model, pictures, summary):
     """A latent explorer on them."""
     return LatentExplorer(ExplorerData(model, pictures, NAMES, summary), sliders=4)
+
+
+@pytest.fixture(autouse=True)
+def own_times(monkeypatch, tmp_path):
+    """Times of steps are kept beside the test's other files, not among those of the user's runs."""
+    monkeypatch.setattr(remembered, "times_file", lambda: tmp_path / "caches" / "step_times.json")

@@ -76,8 +76,14 @@ class _Fails(torch.autograd.Function):
 
 
 @pytest.fixture
-def backend(monkeypatch):
-    """`backend(fails)` is what compiles from then on."""
+def fast(monkeypatch):
+    """Compiled steps take half the time."""
+    monkeypatch.setattr(engine.StepTimes, "compiling_pays", property(lambda times: True))
+
+
+@pytest.fixture
+def backend(monkeypatch, fast):
+    """`backend(fails)` is what compiles from then on, and pays."""
     compiling = nn.Module.compile
     monkeypatch.setattr(engine, "can_compile", lambda device: True)
 
@@ -95,7 +101,8 @@ def test_a_compiled_run_takes_every_step_compiled_and_comes_to_the_same_weights(
     eager = fit_small(small_set, Run("eager", tmp_path), replace(CONFIG, compile=False))
     made, dice = backend(), torch.get_rng_state()
     compiled = fit_small(small_set, Run("compiled", tmp_path), CONFIG)
-    assert made.graphs == 1 and made.runs == 1 + len(small_set.split.train) // 32  # the stand-in's graph served the run
+    trial = 3  # steps of the stand-in, whose graph served the run
+    assert made.graphs == 1 and made.runs == trial + len(small_set.split.train) // 32
     assert torch.equal(torch.get_rng_state(), dice)
     for (name, one), other in zip(eager.model.state_dict().items(), compiled.model.state_dict().values(), strict=True):
         assert torch.allclose(one, other, atol=1e-6), name
@@ -124,7 +131,7 @@ def test_trying_to_compile_changes_nothing_of_the_model(backend):
     assert not compile_network(model, CONFIG, 96, ALONE)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters()) and model._compiled_call_impl is None
-    assert "it was tried" in engine.describe_setup(CONFIG, 99, CPU, False)
+    assert "own times say" in engine.describe_setup(CONFIG, 99, CPU, False)
     assert ", compiled," in engine.describe_setup(CONFIG, 99, CPU, False, compiled=True)
 
 
@@ -132,3 +139,32 @@ def test_no_process_compiles_where_another_cannot(backend, monkeypatch):
     made, model = backend(), BetaVAE(SMALL).train()
     monkeypatch.setattr(Processes, "any", lambda processes, *flags: [True])
     assert not compile_network(model, CONFIG, 96, ALONE) and made.graphs == 1 and model._compiled_call_impl is None
+
+
+def test_what_is_slower_compiled_is_not_compiled_and_not_tried_again(monkeypatch, capsys):
+    tried = []
+
+    def timed(*given):
+        tried.append(given)
+        return engine.StepTimes(eager=0.1, compiled=0.15)
+
+    monkeypatch.setattr(engine, "time_step", timed)
+    model = BetaVAE(SMALL).train()
+    for _ in range(2):
+        assert not compile_network(model, CONFIG, 96, ALONE) and model._compiled_call_impl is None
+        said = capsys.readouterr().err
+        assert "A compiled step takes 150 ms here, and 100 ms as it is" in said and said.count("\n") == 1
+    assert len(tried) == 1
+    assert not compile_network(model, replace(CONFIG, num_samples=2), 96, ALONE) and len(tried) == 2  # another step
+
+
+def test_steps_of_both_kinds_are_timed_in_turn_without_the_first(monkeypatch, backend):
+    backend()
+    clock = iter([0, 9, 10, 90, 100, 103, 200, 202, 300, 304, 400, 401])
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: next(clock))
+    assert engine.time_step(BetaVAE(SMALL).train(), CONFIG, 8, ALONE) == (3, 1)
+
+
+def test_a_compiled_step_pays_only_if_it_is_clearly_faster():
+    assert engine.StepTimes(1.0, 0.9).compiling_pays
+    assert not engine.StepTimes(1.0, 0.99).compiling_pays and not engine.StepTimes(1.0, 1.5).compiling_pays

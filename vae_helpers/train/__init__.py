@@ -9,6 +9,7 @@ from vae_helpers.train.launch import launch
 from vae_helpers.train.loop import fit
 from vae_helpers.train.loss_monitor import LossMonitor
 from vae_helpers.train.processes import Processes, open_processes
+from vae_helpers.train.remembered import StepTimes, recall, remember, times_file
 from vae_helpers.train.saving import has_steps, lock_run, save_best, save_last
 from vae_helpers.train.scoring import FitResult
 from vae_helpers.train.state import new_state, resumed_state, saved_config
@@ -25,6 +26,10 @@ from vae_helpers.train.time_budget import (
 )
 
 __all__ = [
+    "StepTimes",
+    "recall",
+    "remember",
+    "times_file",
     "Batch",
     "FitResult",
     "LossMonitor",

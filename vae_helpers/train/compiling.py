@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shutil
+import time
 from importlib.util import find_spec
 
 import torch
@@ -15,10 +16,14 @@ from vae_helpers.files import say
 from vae_helpers.model import BetaVAE, pick_half, seeded, wants_activation
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train.processes import Processes
+from vae_helpers.train.remembered import StepTimes, recall, remember
 
 # Measured on 2 cores: compiling takes 25 s and saves 2 ms a picture; on one busy core 106 s and 4.5 ms. So it pays from
 # 12,000 to 24,000 pictures on; the margin is for slower machines. On a GPU a picture has less to save (not measured).
 PAYS_ABOVE = {"cpu": 30_000, "cuda": 400_000}
+
+
+_ROUNDS = 3  # steps of each trial, the first of which compiles
 
 
 def can_compile(device: torch.device) -> bool:
@@ -42,34 +47,60 @@ def _has_compiler(variable: str, *names: str) -> bool:
 
 
 def compile_network(model: BetaVAE, config: TrainConfig, pictures: int, processes: Processes) -> bool:
-    """Compile `model` in place for batches of a set of `pictures`, once that is shown to work here => whether it is.
+    """Compile `model` in place for batches of a set of `pictures`, if that works and is faster here => whether it is.
 
-    Another model of that shape is compiled first, taken forward and back in the shapes of a step, and dropped: no
-    weight, statistic or random number of the run changes, and its kernels serve the model. What fails there is said in
-    a line. All processes must call this; all compile, or none does.
+    Another model of that shape is compiled first, taken forward and back in the shapes of a step, timed beside one that
+    is not compiled, and dropped: no weight, statistic or random number of the run changes, and its kernels serve the
+    model. What fails there, or is slower, is said in a line; what was measured is remembered for this machine, so that
+    nothing is compiled in vain twice. All processes must call this; all compile, or none does.
     """
-    problem = None
-    try:
-        _try_step(model, config, min(config.batch_size, pictures), processes)
-    except Exception as error:  # from a code generator, a compiler's process, a driver: anything
-        problem = error
-        say(f"Compiling does not work here ({_cause(error)}), so the network runs uncompiled.")
-    if processes.any(problem is not None)[0]:
+    batch = min(config.batch_size, pictures)
+    key = _shape_of_step(model, config, batch, processes)
+    times, works = recall(key), True
+    if times is None or times.compiling_pays:  # the trial also compiles for the model
+        try:
+            measured = time_step(model, config, batch, processes)
+            times = times or measured
+            remember(key, times)
+        except Exception as error:  # from a code generator, a compiler's process, a driver: anything
+            works = False
+            say(f"Compiling does not work here ({_cause(error)}), so the network runs uncompiled.")
+    if works and times is not None and not times.compiling_pays:
+        eager, compiled = (f"{1000 * seconds:.0f} ms" for seconds in times)
+        say(f"A compiled step takes {compiled} here, and {eager} as it is, so the network runs uncompiled.")
+        works = False
+    if processes.any(not works)[0]:
         torch._dynamo.reset()
         return False
     model.compile()  # in place: parameters keep their names, and only calls of the whole model are compiled
     return True
 
 
-def _try_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Processes) -> None:
+def time_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Processes) -> StepTimes:
+    """Take two models of this shape forward and back, one of them compiled: the least of two times each, in turn."""
     part, size = processes.share(batch), model.config.image_size
     with seeded(0):
-        trial = BetaVAE(model.config).to(processes.device).train().set_half(model.encoder.half)
-    trial.compile()
+        trials = [BetaVAE(model.config).to(processes.device).train().set_half(model.encoder.half) for _ in range(2)]
+    trials[1].compile()
     x = to_float(torch.zeros(part.stop - part.start, size, size, 3, dtype=torch.uint8), processes.device)
     noise = torch.zeros(config.num_samples, len(x), model.config.latent_dim, device=processes.device)
-    outputs = trial(x, noise, wants_activation(config.likelihood))
-    sum(output.sum() for output in outputs).backward()
+    seconds: list[list[float]] = [[], []]
+    for _ in range(_ROUNDS):
+        for trial, taken in zip(trials, seconds):
+            began = time.perf_counter()
+            total = sum(output.sum() for output in trial(x, noise, wants_activation(config.likelihood)))
+            total.backward()
+            total.item()  # waits for a GPU
+            taken.append(time.perf_counter() - began)
+    return StepTimes(*(min(taken[1:]) for taken in seconds))  # the first compiles
+
+
+def _shape_of_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Processes) -> str:
+    """What the time of a step hangs on."""
+    machine = hardware(processes.device)
+    parts = [machine[name] for name in ("cpu", "gpu", "threads", "torch", "half")]
+    shape = [*model.config.as_dict().values(), batch, processes.size, config.num_samples, config.likelihood]
+    return " | ".join(map(str, [*parts, *shape]))
 
 
 def _cause(error: Exception) -> str:
@@ -96,7 +127,7 @@ def describe_setup(
     if compiled:
         how = "compiled"
     elif config.compile:
-        how = "not compiled (it was tried)"
+        how = "not compiled (as this machine's own times say)"
     elif not can_compile(device):
         how = "not compiled (no compiler for this device here)"
     else:
