@@ -229,6 +229,7 @@ def test_a_fork_changes_every_address_by_one_command(tmp_path):
     changed = tool.set_address("https://github.com/some-one/a.fork.git", tmp_path)
     assert {file.relative_to(tmp_path).as_posix() for file in changed} == set(before)
     assert addresses(tmp_path) == {file: {"some-one/a.fork"} for file in before}
+    assert "https://some-one.github.io/a.fork/" in (tmp_path / "README.md").read_text("utf-8")
     assert tool.set_address("some-one/a.fork", tmp_path) == []
     tool.set_address(tool.current(ROOT), tmp_path)
     assert all((tmp_path / file).read_bytes() == (ROOT / file).read_bytes() for file in before)

@@ -28,6 +28,12 @@ def places(root: Path = ROOT) -> list[Path]:
     return [root / "pyproject.toml", root / "README.md", root / "CITATION.cff", root / "CONTRIBUTING.md", *notebooks]
 
 
+def pages(repository: str) -> str:
+    """Where GitHub Pages serves the `docs` of OWNER/NAME."""
+    owner, name = repository.split("/")
+    return f"{owner.lower()}.github.io/{name}"
+
+
 def set_address(address: str, root: Path = ROOT) -> list[Path]:
     """Replace the repository's address everywhere; returns the files that changed. SystemExit for no GitHub address."""
     given = _GIVEN.fullmatch(address)
@@ -36,8 +42,9 @@ def set_address(address: str, root: Path = ROOT) -> list[Path]:
     old, new, changed = current(root), given[1], []
     for file in places(root):
         text = file.read_text("utf-8") if file.exists() else ""
-        if old in text and old != new:
-            file.write_text(text.replace(old, new), "utf-8")
+        renamed = text.replace(old, new).replace(pages(old), pages(new))
+        if renamed != text:
+            file.write_text(renamed, "utf-8")
             changed.append(file)
     return changed
 
