@@ -11,7 +11,7 @@ from jupytext.compare import compare_notebooks
 from nbclient import NotebookClient
 from PIL import Image
 
-from vae_helpers.runs import SHIPPED
+from vae_helpers.settings import SHIPPED
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("[0-9]*.py"))
 

@@ -19,7 +19,8 @@ from vae_helpers.latent import (
     reconstruct,
     reencode_error,
 )
-from vae_helpers.runs import SHIPPED, Run, load_run
+from vae_helpers.runs import Run, load_run
+from vae_helpers.settings import SHIPPED
 
 
 def smooth(count, seed=0):

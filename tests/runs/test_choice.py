@@ -5,19 +5,10 @@ import torch
 from small import SMALL
 
 from vae_helpers.model import BetaVAE
-from vae_helpers.runs import (
-    SHIPPED,
-    SHIPPED_RUNS,
-    Run,
-    choose_run,
-    describe,
-    how_to_see,
-    load_run,
-    read_about,
-    save_checkpoint,
-)
+from vae_helpers.runs import Run, choose_run, describe, how_to_see, load_run, read_about, save_checkpoint
 from vae_helpers.runs import checkpoint as files
 from vae_helpers.runs import shipped as shipping
+from vae_helpers.settings import SHIPPED, SHIPPED_RUNS
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import torch
 from vae_helpers.data import open_pictures
 from vae_helpers.errors import InputError
 from vae_helpers.experiments import command_of, pack, packing
-from vae_helpers.runs import SHIPPED, SHIPPED_RUNS, Run, choose_run, load_checkpoint, load_run, read_about, same_set
+from vae_helpers.runs import Run, choose_run, load_checkpoint, load_run, read_about, same_set
 from vae_helpers.runs import shipped as shipping
 from vae_helpers.scores import evaluate
-from vae_helpers.settings import TrainConfig
+from vae_helpers.settings import SHIPPED, SHIPPED_RUNS, TrainConfig
 from vae_helpers.shell import build_parser, config_of
 from vae_helpers.widgets import runs_on
 

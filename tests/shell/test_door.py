@@ -55,13 +55,16 @@ def test_a_refused_command_line_loads_nothing_heavy(words, status):
         "train --out file/x",
         "traverse --save taken.png",
         "attributes --attributes no.csv",
+        "traverse --run nobody --out here",
+        "train --name taken --out here",
     ],
 )
 def test_what_is_not_there_is_told_without_torch(tmp_path, words):
-    for name in ("file", "taken.png"):
+    (tmp_path / "here" / "models" / "taken").mkdir(parents=True)
+    for name in ("file", "taken.png", "here/models/taken/best.pt"):
         (tmp_path / name).touch()
     done = subprocess.run(
-        [sys.executable, "-c", _COUNT, *words.split()],
+        [sys.executable, "-c", _COUNT, *words.replace("here", str(tmp_path / "here")).split()],
         capture_output=True,
         text=True,
         cwd=tmp_path,

@@ -15,9 +15,9 @@ from vae_helpers.data import PictureSet, project_root
 from vae_helpers.files import as_utf8, require_place, writing
 from vae_helpers.latent import reconstruct
 from vae_helpers.model import BetaVAE, VAEConfig, held_out_loss
-from vae_helpers.runs import FILES, SHIPPED, Run, describe, load_run, open_for_run, save_checkpoint
+from vae_helpers.runs import FILES, Run, describe, load_run, open_for_run, save_checkpoint
 from vae_helpers.scores import evaluate, ssim_of
-from vae_helpers.settings import TrainConfig
+from vae_helpers.settings import SHIPPED, TrainConfig
 from vae_helpers.train import hardware
 
 PICTURES = 1024  # built-in ones that a packed run opens: enough to explore, drawn within seconds

@@ -18,7 +18,7 @@ from vae_helpers.runs.checkpoint import (
 from vae_helpers.runs.choice import PREFIX, Rival, choose_run, comparable_runs, how_to_see
 from vae_helpers.runs.log import LATER_SCORES, Logbook, draw, read_scalars, write_projector
 from vae_helpers.runs.pictures import NoPictures, as_in_run, describe, difference, in_short, open_for_run, same_set
-from vae_helpers.runs.shipped import FILES, SHIPPED, SHIPPED_RUNS
+from vae_helpers.runs.shipped import FILES
 
 __all__ = [
     "FILES",
@@ -29,8 +29,6 @@ __all__ = [
     "PREFIX",
     "Rival",
     "Run",
-    "SHIPPED",
-    "SHIPPED_RUNS",
     "Saved",
     "DamagedFile",
     "as_in_run",

@@ -19,6 +19,7 @@ from vae_helpers.files import expand, require_run_name, say, sync_folder
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.runs.archive import Archive, DamagedFile, Unfit, foreign, unreadable
 from vae_helpers.runs.schema import read_tensors, require_fields, tensors_in
+from vae_helpers.settings import no_such_run, runs_in
 
 FORMAT = "vae_helpers-1"
 _WRONG_PLACE = (
@@ -117,13 +118,7 @@ def run_name(dataset: str, num_samples: int = 1, tag: str = "") -> str:
 
 def list_runs(out: Path | str = "VAE") -> list[str]:
     """Names of the runs below `out` that have a checkpoint, newest first; folders that cannot be runs are left out."""
-    found = {}
-    for pattern in ("*/last.pt", "*/previous.pt", "*/best.pt"):
-        for file in (Run("x", out).root / "models").glob(pattern):
-            with contextlib.suppress(OSError, InputError):  # a link to nothing, or just gone; no name for a run
-                if Run(file.parent.name, out) and file.is_file():
-                    found[file.parent.name] = max(found.get(file.parent.name, 0.0), file.stat().st_mtime)
-    return sorted(found, key=found.get, reverse=True)
+    return runs_in(Run("x", out).models.parent)
 
 
 def newest_run(out: Path | str = "VAE") -> str:
@@ -243,11 +238,7 @@ def load_run(run: Run, device: str | torch.device = "cpu") -> tuple[BetaVAE, dic
     Where a run keeps a moving average of its weights, the average is what people look at.
     """
     if not run.exists():
-        known = ", ".join(list_runs(run.out)[:5]) or "none yet"
-        raise InputError(
-            f"there is no run {run.name!r} in {run.root / 'models'} (found: {known}): train it with "
-            f"notebook 02 or `python -m vae_helpers train --name {run.name}`."
-        )
+        raise no_such_run(run.name, run.models.parent)
     model, saved = _first_whole((run.best, run.last, run.previous), lambda path: load_checkpoint(path, device))
     if saved.get("ema"):
         model.load_state_dict(saved["ema"])

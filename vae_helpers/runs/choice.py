@@ -11,7 +11,8 @@ from vae_helpers.errors import InputError
 from vae_helpers.files import say
 from vae_helpers.runs.checkpoint import Run, list_runs, newest_run, read_about
 from vae_helpers.runs.pictures import same_set
-from vae_helpers.runs.shipped import FILES, SHIPPED_RUNS, bring_shipped, shipped_folder
+from vae_helpers.runs.shipped import FILES, bring_shipped, shipped_folder
+from vae_helpers.settings import SHIPPED_RUNS
 
 PREFIX = "sweep_"  # of the names of a sweep's runs: small and many, so they are taken by name only
 _NAMED = 5  # other runs that are named in a line, at most

@@ -11,8 +11,6 @@ from pathlib import Path
 from vae_helpers.errors import InputError
 from vae_helpers.runs.checkpoint import Run, why_not_written
 
-SHIPPED = "shipped_butterflies"
-SHIPPED_RUNS = (SHIPPED, "shipped_butterflies_beta4")  # the second is there to be compared with the first
 FILES = ("best.pt", "made.txt")
 _CHART = "chart.npz"  # made by `scores.chart_of_run`, so that the explorers' named sliders are there at once
 

@@ -36,8 +36,24 @@ from vae_helpers.settings.recipe import (
     learning_rate,
     quick_epochs,
 )
+from vae_helpers.settings.run_names import (
+    CHECKPOINTS,
+    SHIPPED,
+    SHIPPED_RUNS,
+    has_learnt,
+    name_taken,
+    no_such_run,
+    runs_in,
+)
 
 __all__ = [
+    "CHECKPOINTS",
+    "SHIPPED",
+    "SHIPPED_RUNS",
+    "has_learnt",
+    "name_taken",
+    "no_such_run",
+    "runs_in",
     "BENCHMARK_PARTS",
     "BETA_SCHEDULES",
     "BUILT_IN",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from vae_helpers.errors import InputError
 from vae_helpers.files import require_place
-from vae_helpers.settings import BUILT_IN
+from vae_helpers.settings import BUILT_IN, CHECKPOINTS, SHIPPED_RUNS, has_learnt, name_taken, no_such_run
 from vae_helpers.shell import (
     attribute_commands,
     data_command,
@@ -139,9 +140,20 @@ def require_places(options: argparse.Namespace) -> None:
         from vae_helpers.data import project_root
 
         require_place(project_root() / options.out, "--out", folder=True)
+        _require_runs(options, project_root() / options.out / "models")
     table = getattr(options, "attributes", None)
     if table is not None and not table.is_file():
         raise InputError(f"the attributes in {table} cannot be read, because there is no such file: give a CSV file.")
     for name in ("save", "json"):
         if getattr(options, name, None) is not None:
             require_place(getattr(options, name), f"--{name}", options.force, folder=options.command == "pack")
+
+
+def _require_runs(options: argparse.Namespace, models: Path) -> None:
+    """Refuse a run that is not there, and one's name for a new one; what cannot be told yet is let through."""
+    run = getattr(options, "run", None)
+    if run and run not in SHIPPED_RUNS and not any((models / run / file).is_file() for file in CHECKPOINTS):
+        raise no_such_run(run, models)
+    name = getattr(options, "name", None)
+    if options.command == "train" and name and not options.resume and has_learnt(models / name):
+        raise name_taken(name, models / name)

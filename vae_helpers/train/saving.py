@@ -12,7 +12,7 @@ from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.files import only_user
 from vae_helpers.runs import Logbook, Run, describe, load_latest, remove_leftovers, save_checkpoint, why_not_written
-from vae_helpers.settings import TrainConfig
+from vae_helpers.settings import TrainConfig, name_taken
 from vae_helpers.train.state import COUNTS, State
 
 
@@ -44,10 +44,7 @@ def lock_run(run: Run, resume: bool) -> Iterator[None]:
 def require_free(run: Run, resume: bool) -> None:
     """Refuse the name of a run that exists and has learnt anything, unless it is to be resumed."""
     if not resume and has_steps(run):
-        raise InputError(
-            f"a run called {run.name!r} exists in {run.models}: go on with it by `resume=True`, or choose "
-            "another name (nothing was changed)."
-        )
+        raise name_taken(run.name, run.models)
 
 
 def has_steps(run: Run) -> bool:
