@@ -300,7 +300,7 @@ figure
 
 # %% [markdown]
 # A dark cell on the diagonal of the right half is a slider that moves what it is called; a column that is pale in both halves
-# is a factor that the code doesn't hold. On the left a row rarely has one dark cell. So a code need not be disentangled
+# is a factor that the code doesn't hold, and an empty one a factor that nothing reads well from these pictures. On the left a row rarely has one dark cell. So a code need not be disentangled
 # to be moved one factor at a time: the meaning is there, in directions that bend, and it takes labels of some kind to find
 # them. Factors are such labels, and so are brightness or position, which any picture has.
 #

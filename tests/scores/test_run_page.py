@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "index.html"
 
 def _parts(page):
     data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
-    weights = base64.b64decode("".join(re.findall(r'class="weights">(.*?)</script>', page, re.S)))
+    weights = base64.b64decode("".join(re.findall(r'class="weights decoder">(.*?)</script>', page, re.S)))
     return data, weights, page.split("<script>")[-1]
 
 

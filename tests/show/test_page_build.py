@@ -12,7 +12,7 @@ import torch
 from pages import CLOSING, HOSTILE, some_content, some_decoder
 
 from vae_helpers.errors import InputError
-from vae_helpers.show import pack_decoder, page_html, save_page
+from vae_helpers.show import pack_decoder, pack_encoder, page_html, save_page
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def content():
 def embedded(page):
     """The page's data, and its weights as bytes."""
     data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1]
-    pieces = re.findall(r'<script type="text/plain" class="weights">(.*?)</script>', page, re.S)
+    pieces = re.findall(r'<script type="text/plain" class="weights decoder">(.*?)</script>', page, re.S)
     return json.loads(data), base64.b64decode("".join(pieces))
 
 
@@ -40,7 +40,7 @@ def test_the_page_holds_the_decoder_the_pictures_and_the_chart(content):
 
 def test_names_are_text_and_the_policy_lets_nothing_else_run(content):
     page = page_html(content)
-    assert page.count("<script") == 1 + 1 + len(re.findall('class="weights"', page)) and "<img src=x" not in page
+    assert page.count("<script") == 1 + 1 + len(re.findall('class="weights ', page)) and "<img src=x" not in page
     assert html.escape(HOSTILE) in page and html.escape(CLOSING) in page and CLOSING not in page
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
     script, style = (
@@ -75,3 +75,12 @@ def test_codes_that_are_not_finite_and_no_picture_are_refused(content, tmp_path)
     with pytest.raises(InputError, match="cannot be written"):
         save_page("x", tmp_path / ("x" * 300 + ".html"))
     assert save_page("β", tmp_path / "page.html").read_text("utf-8") == "β"
+
+
+def test_with_the_encoder_it_is_larger_by_its_weights(content):
+    page = page_html(content, encoder=True)
+    pieces = re.findall(r'<script type="text/plain" class="weights encoder">(.*?)</script>', page, re.S)
+    packed = pack_encoder(content.model)
+    assert base64.b64decode("".join(pieces)) == packed.content
+    data, _ = embedded(page)
+    assert data["encoder"] == packed.spec | {"fit": "crop"} and embedded(page_html(content))[0]["encoder"] is None

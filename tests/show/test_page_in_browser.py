@@ -7,8 +7,10 @@ import pytest
 import torch
 from browser import chromium
 from pages import HOSTILE, some_content, some_decoder
+from PIL import Image
 
-from vae_helpers.latent import decode_codes, slerp
+from vae_helpers.data import read_picture
+from vae_helpers.latent import decode_codes, encode_pictures, slerp
 from vae_helpers.show import page_html
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need the package playwright")
@@ -199,3 +201,38 @@ def test_what_is_saved(show, tmp_path):
 def test_thumbnails_are_drawn_where_the_page_holds_no_photos(show):
     tab = show(page_html(some_content(some_decoder()), photos=False))
     assert tab.locator("#gallery canvas").count() == 6 and tab.locator("#gallery img").count() == 0
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_a_photo_of_ones_own_is_encoded_in_the_page(show, tmp_path, fit):
+    model = some_decoder(64)
+    with torch.no_grad():
+        for block in model.encoder.blocks:
+            block.norm.running_mean.normal_()
+            block.norm.running_var.uniform_(0.5, 2)
+    content = some_content(model)._replace(fit=fit)
+    tab = show(page_html(content, encoder=True))
+    wide = np.zeros((64, 96, 3), np.uint8)
+    wide[:, 16:80] = content.pictures[0]
+    Image.fromarray(wide).save(tmp_path / "photo.png")
+    Image.fromarray(wide.transpose(1, 0, 2)[::-1]).save(
+        tmp_path / "turned.jpg", quality=100, subsampling=0, exif=_turned()
+    )
+    (tmp_path / "none.png").write_text("no picture")
+    tab.set_input_files("#photo", tmp_path / "none.png")
+    until(tab, "document.getElementById('status').textContent.includes('none.png cannot be opened')")
+    for k, name in enumerate(("photo.png", "turned.jpg")):
+        tab.set_input_files("#photo", tmp_path / name)
+        until(tab, f"explorer.data.pictures.length === {7 + k}")
+        code = tab.evaluate(f"explorer.data.pictures[{6 + k}].code")
+        if fit == "crop":
+            expected = encode_pictures(model, read_picture(tmp_path / name, 64)[None])[0][0].numpy()
+            assert np.abs(np.array(code) - expected).max() < (0.02 if k == 0 else 0.1) * np.abs(expected).max()
+    assert tab.evaluate("[explorer.state.a, explorer.state.b]") == [6, 7]
+    assert tab.locator("#gallery button").nth(6).get_attribute("title") == "photo.png"
+
+
+def _turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side: to be turned by 90 degrees to the right
+    return exif

@@ -50,4 +50,5 @@ def content_of_run(run: Run, model: BetaVAE, saved: dict, pictures: PictureSet, 
         f"{printable(pictures.name)}.{quality} Every picture is painted here, by your browser; nothing is sent, and it "
         "works without a network.",
         pair=pair,
+        fit=(saved["data"].get("request") or {}).get("fit", "crop"),
     )

@@ -22,6 +22,9 @@ def add_page(sub: Parser) -> None:
         action="store_true",
         help="no picture of the set goes into the file: thumbnails are drawn from codes (which still tell of them)",
     )
+    sub.add_argument(
+        "--encoder", action="store_true", help="readers can walk from a photo of their own: 10 MB more at 128 px"
+    )
     sub.take("--save", kind=_page, metavar="FILE.html", help="where the page goes; default: VAE/plots/RUN/page.html")
     add_run(sub)
 
@@ -42,4 +45,4 @@ def run_page(options: argparse.Namespace) -> None:
     run, model, saved, pictures = open_run(options)
     content = content_of_run(run, model, saved, pictures, options.pictures)
     place = target(options, options.save, run.plots / "page.html")
-    list_files([save_page(page_html(content, options.small, not options.no_photos), place)])
+    list_files([save_page(page_html(content, options.small, not options.no_photos, options.encoder), place)])

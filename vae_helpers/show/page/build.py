@@ -21,9 +21,9 @@ from vae_helpers.errors import InputError
 from vae_helpers.files import as_utf8, writing
 from vae_helpers.latent import Chart, LatentSummary, Trust
 from vae_helpers.model import BetaVAE
-from vae_helpers.show.page.packing import pack_decoder
+from vae_helpers.show.page.packing import pack_decoder, pack_encoder
 
-SCRIPTS = ("wasm_module.js", "decoder.js", "paths.js", "chart.js", "screen.js", "walk.js", "page.js")
+SCRIPTS = ("wasm_module.js", "decoder.js", "paths.js", "chart.js", "encoder.js", "screen.js", "walk.js", "page.js")
 _PIECE = 65_536  # letters of base64 in a script element: WebKit takes seconds over a single large one
 _LATENTS, _SAMPLES, _KNOWN = 24, 256, 384  # sliders; training rows that samples are made of; codes of the meter
 _DIGITS = 6
@@ -46,21 +46,25 @@ class PageContent(NamedTuple):
     title: str = "Latent space"
     about: str = ""
     pair: tuple[int, int] = (0, 1)  # shown first
+    fit: str = "crop"  # how the set's pictures became squares, for photos of one's own: "crop" or "pad"
 
 
-def page_html(content: PageContent, small: bool = False, photos: bool = True) -> str:
+def page_html(content: PageContent, small: bool = False, photos: bool = True, encoder: bool = False) -> str:
     """One HTML page that needs no kernel, no server and no network, and forbids itself to ask for any.
 
     `small` stores the whole first matrix in 8 bits; without `photos` thumbnails are drawn from the codes, so that no
-    picture of the set is in the file. Raises InputError for weights or codes that are not finite, or no picture.
+    picture of the set is in the file; with the `encoder` readers can walk from a photo of their own. Raises InputError
+    for weights or codes that are not finite, or no picture.
     """
     if not len(content.pictures) or not bool(content.codes.isfinite().all() and content.known.isfinite().all()):
         raise InputError("a page needs at least one picture, and codes that are finite numbers: train the model again.")
     active = content.summary.active
     latents = np.arange(content.model.config.latent_dim)
     packed = pack_decoder(content.model, latents if small else np.setdiff1d(latents, active))
+    own = pack_encoder(content.model) if encoder else None
     data = {
         "decoder": packed.spec,
+        "encoder": None if own is None else own.spec | {"fit": content.fit},
         "pictures": _pictures(content, photos),
         "pair": [min(index, len(content.pictures) - 1) for index in content.pair],
         "mean": _plain(content.known.mean(dim=0)),
@@ -78,7 +82,7 @@ def page_html(content: PageContent, small: bool = False, photos: bool = True) ->
         "ABOUT": html.escape(content.about),
         "STYLE": read["page.css"],
         "DATA": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
-        "WEIGHTS": _pieces(packed.content),
+        "WEIGHTS": _pieces(packed.content, "decoder") + ("" if own is None else _pieces(own.content, "encoder")),
         "SCRIPT": script,
     }
     parts = read["page.html"].split("§")  # one pass: a name that looks like a place to fill in stays as it is
@@ -176,10 +180,10 @@ def _meter(content: PageContent, active: np.ndarray) -> dict:
     return {"known": _plain(known, 4), "unit": float(np.median(nearest)) or 1.0}
 
 
-def _pieces(content: bytes) -> str:
+def _pieces(content: bytes, kind: str) -> str:
     text = base64.b64encode(content).decode()
     pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
-    return "\n".join(f'<script type="text/plain" class="weights">{piece}</script>' for piece in pieces)
+    return "\n".join(f'<script type="text/plain" class="weights {kind}">{piece}</script>' for piece in pieces)
 
 
 def _policy(script: str, style: str) -> str:

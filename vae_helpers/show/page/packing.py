@@ -40,7 +40,7 @@ class _Writer:
             plain = np.ascontiguousarray(values).astype(dtype)
         if kind != "i8" and not np.isfinite(plain).all():
             raise InputError(
-                f"the decoder's {name} holds numbers that are not finite, or too large for 16 bits, so no page can be "
+                f"the network's {name} holds numbers that are not finite, or too large for 16 bits, so no page can be "
                 "made of it: train the model again."
             )
         described = {"name": name, "offset": len(self.content), "count": plain.size, "type": kind}
@@ -85,6 +85,27 @@ def pack_decoder(model: BetaVAE, coarse: Sequence[int] = ()) -> Packed:
         "arrays": writer.arrays,
     }
     return Packed(spec, writer.content)
+
+
+@torch.no_grad()
+def pack_encoder(model: BetaVAE) -> Packed:
+    """The half of the encoder that gives the mean, in 16 bits: kernels as [tap][in][out] with their batch norm in them.
+
+    The last layer takes pixels as [row][column][channel]. InputError for weights that are not finite.
+    """
+    encoder, writer, layers = model.encoder, _Writer(), []
+    for i, block in enumerate(encoder.blocks):
+        conv, norm = block.conv, block.norm
+        scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+        kernel = (conv.weight.double() * scale[:, None, None, None]).permute(2, 3, 1, 0)
+        bias = (conv.bias.double() - norm.running_mean.double()) * scale + norm.bias.double()
+        writer.add(f"weights {i}", kernel.numpy(), "f16")
+        writer.add(f"bias {i}", bias.numpy(), "f32")
+        layers.append({"name": str(i), "before": conv.in_channels, "channels": conv.out_channels})
+    head = encoder.mu.weight.double().view(model.config.latent_dim, -1, 4, 4).permute(0, 2, 3, 1)
+    writer.add("weights mu", head.numpy(), "f16")
+    writer.add("bias mu", encoder.mu.bias.double().numpy(), "f32")
+    return Packed({"size": model.config.image_size, "layers": layers, "arrays": writer.arrays}, writer.content)
 
 
 def _with_batch_norm(conv, norm) -> tuple[Tensor, np.ndarray]:

@@ -1,8 +1,8 @@
 // The page: the walk, and below it sliders that move one thing at a time.
 
 /** The bytes that stand in the page as text, in pieces: some browsers take long over one large one. */
-function embeddedBytes() {
-  const pieces = [...document.querySelectorAll("script.weights")].map((each) => atob(each.textContent));
+function embeddedBytes(kind) {
+  const pieces = [...document.querySelectorAll(`script.${kind}`)].map((each) => atob(each.textContent));
   const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
   for (const piece of pieces) for (let i = 0; i < piece.length; i++) bytes[at++] = piece.charCodeAt(i);
@@ -28,6 +28,7 @@ class Page extends Walk {
     });
     this.makeStrip();
     this.connect();
+    if (this.data.encoder) this.takePhotos();
     addEventListener("hashchange", () => location.hash.slice(1) !== this.state.toString() && follow());
     document.querySelector("main").hidden = false;
     follow();
@@ -59,6 +60,36 @@ class Page extends Walk {
   showChoices() {
     for (const input of this.kinds) input.checked = input.value === this.state.way;
     for (const input of this.setChoices) input.checked = input.value === this.state.set;
+  }
+
+  /** Let the reader choose a photo, or drop one. */
+  takePhotos() {
+    find("own").hidden = false;
+    find("photo").addEventListener("change", () => this.takePhoto(find("photo").files[0]));
+    addEventListener("dragover", (event) => event.preventDefault());
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.takePhoto(event.dataTransfer.files[0]);
+    });
+  }
+
+  /** A photo of one's own becomes A or B, whichever is due; the encoder is unpacked for the first one. */
+  async takePhoto(file) {
+    if (!file) return;
+    let bitmap;
+    try {
+      bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+    } catch {
+      find("status").textContent = `${file.name} cannot be opened: this browser does not know such a picture.`;
+      return;
+    }
+    find("status").textContent = "";
+    this.encoder ||= new Encoder(this.data.encoder, embeddedBytes("encoder"));
+    const image = squareOf(bitmap, this.data.encoder);
+    this.data.pictures.push({ name: file.name, code: [...this.encoder.code(image)], image });
+    this.state.count = this.data.pictures.length;
+    this.addThumb(this.data.pictures.length - 1);
+    this.pick(this.data.pictures.length - 1);
   }
 
   /** The code that the sliders start from. */
@@ -205,7 +236,7 @@ class Page extends Walk {
 function openPage() {
   try {
     const data = JSON.parse(find("data").textContent);
-    const page = new Page(data, embeddedBytes(), new URLSearchParams(location.search).has("plain"));
+    const page = new Page(data, embeddedBytes("decoder"), new URLSearchParams(location.search).has("plain"));
     window.explorer = page;
     page.open();
     if (!page.decoder.fast) {

@@ -2,15 +2,20 @@
 
 class Walk extends Screen {
   makeGallery() {
-    this.thumbs = this.data.pictures.map((picture, i) => {
-      const button = make("button", { type: "button", "aria-label": `picture ${i}, ${picture.name}`, title: picture.name });
-      const thumb = picture.thumb ? make("img", { alt: "", src: `data:image/webp;base64,${picture.thumb}` }) : make("canvas");
-      button.append(thumb, make("span", { class: "mark", hidden: "" }));
-      button.addEventListener("click", () => this.pick(i));
-      if (!picture.thumb) this.paint(thumb, this.decoder.picture(picture.code));
-      return button;
-    });
-    find("gallery").append(...this.thumbs);
+    this.thumbs = [];
+    this.data.pictures.forEach((_, i) => this.addThumb(i));
+  }
+
+  /** A button that picks picture i. */
+  addThumb(i) {
+    const picture = this.data.pictures[i];
+    const button = make("button", { type: "button", "aria-label": `picture ${i}, ${picture.name}`, title: picture.name });
+    const thumb = picture.thumb ? make("img", { alt: "", src: `data:image/webp;base64,${picture.thumb}` }) : make("canvas");
+    button.append(thumb, make("span", { class: "mark", hidden: "" }));
+    button.addEventListener("click", () => this.pick(i));
+    if (!picture.thumb) this.paint(thumb, picture.image || this.decoder.picture(picture.code));
+    this.thumbs.push(button);
+    find("gallery").append(button);
   }
 
   makeStrip() {
