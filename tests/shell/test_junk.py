@@ -27,7 +27,7 @@ JUNK = (
     "~nosuchuser/x",
     "a\0b",
 )
-NEEDS = {"interpolate": ["0", "1"], "pack": ["--run", "a"], "data": ["--data", "synthetic"]}
+NEEDS = {"interpolate": ["0", "1"], "pack": ["--run", "shipped_butterflies"], "data": ["--data", "synthetic"]}
 
 
 def said_by(*words):
