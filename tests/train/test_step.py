@@ -8,6 +8,7 @@ import torch
 from small import SMALL, fit_small
 from torch import nn
 
+from vae_helpers.model import Muon
 from vae_helpers.runs import Run, load_checkpoint
 from vae_helpers.settings import TrainConfig, learning_rate
 from vae_helpers.train import Processes, epoch_batches, new_state, noise_for, train_step
@@ -62,7 +63,13 @@ def test_every_step_has_noise_rate_and_weights_of_its_own(small_set, monkeypatch
         assert torch.equal(noise, noise_for(batch, 2, 8, 3, step, CPU.device))
     assert not torch.equal(seen[0], seen[1]) and not torch.equal(seen[1], seen[2])
     assert not torch.equal(before, state.model.decoder.linear.weight)
-    assert state.optimizer.param_groups[0]["betas"] == (0.9, 0.99)
+
+
+def test_adam_has_the_moments_that_were_measured_and_muon_leaves_it_what_is_no_matrix(monkeypatch):
+    usual = _state(monkeypatch, TrainConfig(epochs=1, batch_size=16)).optimizer
+    quick = _state(monkeypatch, TrainConfig.quick(96, epochs=1, batch_size=16)).optimizer
+    assert isinstance(usual, torch.optim.Adam) and usual.param_groups[0]["betas"] == (0.9, 0.99)
+    assert isinstance(quick, Muon) and quick.state_dict()["adam"]["param_groups"][0]["betas"] == (0.9, 0.99)
 
 
 def test_each_sample_pays_for_itself_and_the_average_takes_the_statistics_as_they_are(small_set, monkeypatch):

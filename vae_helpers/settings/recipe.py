@@ -63,7 +63,7 @@ class TrainConfig:
 
     @classmethod
     def quick(cls, train_pictures: int, **changes) -> "TrainConfig":
-        """The recipe for minutes on a CPU: small batches, so more steps, and one cycle of the learning rate.
+        """The recipe for minutes on a CPU: small batches, so more steps, Muon, and one cycle of the learning rate.
 
         Unless `epochs` is given there are as many as it takes to see 20,000 pictures, at most 40: the rate falls over
         the run planned, and a run that is planned too long overfits while the rate is high. It ends early after
@@ -74,6 +74,7 @@ class TrainConfig:
             epochs=epochs,
             batch_size=32,
             lr=0.002,
+            optimizer="muon",
             schedule="one-cycle",
             pictures_every=max(1, epochs // 3),
             evaluate_every=max(1, epochs // 25),
