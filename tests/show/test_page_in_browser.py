@@ -84,7 +84,8 @@ def test_pictures_are_those_of_torch(show, say, size, norm, output, widths, plai
     model = some_decoder(size, norm, output, widths)
     tab = show(page_html(some_content(model)), "?plain" if plain else "")
     assert tab.get_attribute("body", "data-ready") == ("plain" if plain else "fast")
-    assert ("plain JavaScript" in tab.inner_text("#status")) == plain
+    until(tab, "explorer.frames.every(Boolean)")
+    assert tab.locator("#slow").is_visible() == plain
     codes = torch.randn(8 if plain else 64, 12, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         expected = ((model.decoder(codes).permute(0, 2, 3, 1).numpy() + 1) * 127.5).reshape(len(codes), -1)

@@ -239,11 +239,7 @@ function openPage() {
     const page = new Page(data, embeddedBytes("decoder"), new URLSearchParams(location.search).has("plain"));
     window.explorer = page;
     page.open();
-    if (!page.decoder.fast) {
-      find("status").textContent =
-        "This browser has no WebAssembly with SIMD, so pictures are drawn by plain JavaScript, several times slower.";
-      page.slow = true;
-    }
+    find("slow").hidden = page.decoder.fast;
     document.body.dataset.ready = page.decoder.fast ? "fast" : "plain";
   } catch (problem) {
     find("status").textContent = `This page cannot be shown: ${problem.message}. Try a newer browser.`;
