@@ -312,3 +312,24 @@ def test_choices_that_are_not_utf8_are_shown_and_recalled(model, pictures, summa
     other = LatentExplorer(data, {"Attributes": attribute_axes(chart)})
     other.state.value = explorer.state.value
     assert torch.equal(other.code, explorer.code) and not is_error(other)
+
+
+def test_many_choices_are_a_list_and_few_are_buttons(model, pictures, summary, codes):
+    order = codes[:, 0].argsort().argsort().numpy()
+    table = tuple(
+        Attribute(f"{count} kinds", "", "category", 0, count - 1, tuple(f"kind {k}" for k in range(count)))
+        for count in (5, 13)
+    )
+    values = np.stack([order % 5, np.minimum(order // 2, 12)], axis=1).astype(float)
+    codes, values = codes.repeat(3, 1), np.tile(values, (3, 1))
+    explorer = LatentExplorer(
+        ExplorerData(model, pictures, NAMES, summary, chart=Chart.fit(codes, Attributes(values, table)))
+    )
+    explorer.kind.value = "Attributes"
+    few, many = explorer.choices["5 kinds"], explorer.choices["13 kinds"]
+    assert isinstance(few, widgets.ToggleButtons) and isinstance(many, widgets.Dropdown)
+    before = explorer.picture.copy()
+    many.value = next(value for _, value in many.options if value != many.value)
+    assert not np.array_equal(explorer.picture, before) and not is_error(explorer)
+    explorer.undo.click()
+    assert np.array_equal(explorer.picture, before)

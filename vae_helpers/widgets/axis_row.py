@@ -20,6 +20,7 @@ Value = float | str  # of a category: the choice's name
 TILES = 5  # pictures of a strip
 _LABEL, _TILE = 204, 40  # CSS pixels: a label's width, a tile's side
 STRIP_WIDTH = TILES * _TILE
+_BUTTONS = 12  # choices that are buttons, at most
 _PLACES = 9  # values of a range that are checked
 
 
@@ -179,7 +180,10 @@ class SliderRow(AxisRow):
 
 
 class ChoiceRow(AxisRow):
-    """Buttons for the choices of a category, those that the training pictures have; `buttons.value` is one's name."""
+    """Buttons for the choices of a category, those that the training pictures have; `buttons.value` is one's name.
+
+    More than a dozen choices are a drop-down list.
+    """
 
     start = ""
 
@@ -188,11 +192,13 @@ class ChoiceRow(AxisRow):
         super().__init__(explorer, axis, label)
 
     def _controls(self, label: str) -> widgets.HBox:
-        self.buttons = widgets.ToggleButtons(
-            options=[(printable(name), name) for name in self._choices],
-            style={"button_width": "auto"},
-            layout=widgets.Layout(width="200px"),
-        )
+        options = [(printable(name), name) for name in self._choices]
+        if len(options) > _BUTTONS:  # 75 classes as buttons would fill the screen
+            self.buttons = widgets.Dropdown(options=options, layout=widgets.Layout(width="200px"))
+        else:
+            self.buttons = widgets.ToggleButtons(
+                options=options, style={"button_width": "auto"}, layout=widgets.Layout(width="200px")
+            )
         self._setting = False
         self.buttons.observe(lambda _: self._chosen(), "value")
         describe(self.buttons, label)
