@@ -4,6 +4,8 @@ import os
 import shutil
 import tempfile
 
+import pytest
+
 os.environ["VAE_SMOKE"] = "1"
 for name in ("DATASET", "NS", "TAG", "RUN"):
     os.environ.pop(name, None)
@@ -11,10 +13,16 @@ for name in ("DATASET", "NS", "TAG", "RUN"):
 os.environ["VAE_OUT"] = tempfile.mkdtemp(prefix="vae-notebooks-")
 
 
-def pytest_collection_finish(session):
-    """Notebooks 03 and 04 take the small run of 02 where that runs before them, not the better shipped one."""
-    if any("02_train" in str(item.path) for item in session.items):
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Notebooks 03 and 04 take the small run of 02 where that runs before them, not the better shipped one.
+
+    Only while a notebook runs: other tests start notebooks of their own, and inherit the environment too.
+    """
+    if any("02_train" in str(each.path) for each in item.session.items):
         os.environ["RUN"] = "butterflies_ns_1"
+    yield
+    os.environ.pop("RUN", None)
 
 
 def pytest_unconfigure(config):
