@@ -66,8 +66,8 @@ def test_every_picture_in_the_prose_is_there_and_small(page):
 
 @pytest.mark.parametrize("name", ["03_reconstruct", "04_traverse"])
 def test_notebooks_open_with_the_shipped_weights_at_full_size(name, tmp_path, monkeypatch):
-    for name in ("VAE_SMOKE", "RUN"):
-        monkeypatch.delenv(name, raising=False)
+    for variable in ("VAE_SMOKE", "RUN"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("VAE_OUT", str(tmp_path))
     notebook = nbformat.read(NOTEBOOKS[0].with_name(f"{name}.ipynb"), 4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOKS[0].parent)}}).execute()
