@@ -12,7 +12,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.latent import reconstruct
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.runs import load_checkpoint, save_checkpoint
-from vae_helpers.widgets import BetaDial, DialRun, runs_on
+from vae_helpers.widgets import BetaDial, DialRun, frame, runs_on
 
 
 def some_runs(count=3):
@@ -99,3 +99,19 @@ def test_runs_are_found_by_the_set_they_were_trained_on(trained, small_set, tmp_
     assert [each.name for each in runs_on(small_set, tmp_path)] == ["small"]  # its nats are not this curve's
     same = zip(found.model.state_dict().values(), result.model.state_dict().values())
     assert all(torch.equal(a, b) for a, b in same)
+
+
+def test_the_newest_pair_wins_and_a_save_is_of_what_is_shown(pictures, model, monkeypatch, tmp_path):
+    monkeypatch.setattr(frame, "control_was_moved", lambda: True)
+    dial = BetaDial([DialRun(name, 1.0, model, 1.0, 2.0, 20.0) for name in "ab"], pictures, NAMES, folder=tmp_path)
+    dial.settle()
+    finished, original = [], dial._walk
+    dial._walk = lambda wish, watch: (original(wish, watch), finished.append(wish))[0]
+    with dial._working:  # the computer is busy
+        for index in (4, 5, 6):
+            dial.b.value = index
+        assert "Computing the paths by lerp" in dial.status.value and dial.walked.b == 1
+        assert dial._save(".png").name == "dial_0_1_lerp.png"
+    dial.settle()
+    assert [wish.b for wish in finished] == [6] and dial.walked.b == 6 and NAMES[6] in dial.status.value
+    assert np.array_equal(dial.frames[0][[0, -1]], reconstruct(model, pictures[[0, 6]]))

@@ -56,6 +56,25 @@ def test_controls_answer_while_something_is_computed(pair, by_hand):
     pair.settle()
 
 
+def test_a_move_of_the_frame_slider_while_a_path_arrives_is_kept(pair, by_hand, monkeypatch):
+    """The browser's message sets the slider without the lock, between any two lines of what applies the path."""
+    import vae_helpers.widgets.pair as module
+
+    seen = module.show
+
+    def show(image, pixels):
+        if image is pair.ends[1]:
+            pair.frame.value = 1
+        seen(image, pixels)
+
+    monkeypatch.setattr(module, "show", show)
+    pair.frame.value = 6
+    for control, value in ((pair.b, 9), (pair.steps, 20)):
+        control.value = value
+        pair.settle()
+        assert pair.frame.value == 1 and not is_error(pair)
+
+
 def test_what_goes_wrong_is_said_and_the_next_wish_works(pair, by_hand):
     def fails(watch):
         raise InputError("there is no such path.")
@@ -150,6 +169,18 @@ def test_another_number_of_steps_keeps_the_share_of_the_way(pair):
     pair.frame.value = 3
     pair.steps.value = 21
     assert pair.frame.value == 10
+
+
+def test_a_cell_overtakes_a_control(pair, monkeypatch):
+    monkeypatch.setattr(frame, "control_was_moved", lambda: True)
+    gate, taken = Gate(), []
+    pair.compute("x", "something", gate.work("control"), taken.append)
+    assert gate.begun.wait(10) and "vae-computing" in pair._dom_classes
+    monkeypatch.setattr(frame, "control_was_moved", lambda: False)
+    pair.compute("x", "something", lambda watch: "cell", taken.append)
+    gate.through.set()
+    pair.settle()
+    assert taken == ["cell"] and "vae-computing" not in pair._dom_classes
 
 
 def test_ranges_of_an_older_start_are_not_taken(model, pictures, summary, by_hand):

@@ -1,5 +1,7 @@
 """The map that picks a pair, driven by its buttons."""
 
+import threading
+
 import numpy as np
 import pytest
 from explorers import NAMES, find_buttons, is_error, some_model, some_pictures, some_summary
@@ -7,7 +9,7 @@ from explorers import NAMES, find_buttons, is_error, some_model, some_pictures, 
 from vae_helpers.data import Attribute, Attributes
 from vae_helpers.errors import InputError
 from vae_helpers.latent import encode_pictures
-from vae_helpers.widgets import ExplorerData, MapExplorer, PairExplorer
+from vae_helpers.widgets import ExplorerData, MapExplorer, PairExplorer, frame
 
 
 @pytest.fixture
@@ -182,3 +184,22 @@ def test_ones_own_photo_as_a_has_no_place_but_neighbours(chart):
     assert f"{chart._key}-1{{box-shadow" in chart._marked.value and "-30{" not in chart._marked.value
     chart.moves["A"].click()
     assert "no place on this map" in chart.pair.status.value
+
+
+def test_pairs_are_picked_while_a_map_is_laid_out(chart, monkeypatch):
+    """The field stays the PCA's until the other is there, and nothing waits for it."""
+    monkeypatch.setattr(frame, "control_was_moved", lambda: True)
+    through = threading.Event()
+
+    def slow(codes, perplexity):
+        assert through.wait(10)
+        return codes[:, :2].numpy() ** 3
+
+    monkeypatch.setattr("vae_helpers.widgets.map.tsne_map", slow)
+    chart.kind.value = "t-SNE"
+    chart.buttons[chart.with_thumbnail[2]].click()
+    assert chart._laid_out == "PCA" and not is_error(chart.pair)
+    through.set()
+    chart.pair.settle()
+    assert chart._laid_out == "t-SNE" and "polyline" not in chart._back.value
+    assert np.allclose(chart._points["t-SNE"], chart._codes[:, :2].numpy() ** 3)

@@ -19,7 +19,7 @@ from vae_helpers.model import BetaVAE
 from vae_helpers.runs import comparable_runs, describe, load_run
 from vae_helpers.show import embedded, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData
-from vae_helpers.widgets.frame import frozen_copy
+from vae_helpers.widgets.frame import Watch, frozen_copy
 from vae_helpers.widgets.pair_picker import SAME_PICTURE, PairPicker
 from vae_helpers.widgets.parts import (
     caption_text,
@@ -36,6 +36,7 @@ from vae_helpers.widgets.parts import (
     title,
 )
 from vae_helpers.widgets.saved import SavedView
+from vae_helpers.widgets.walked import Wish
 
 _VIEW, _STRIP_WIDTH, _MOST, _PAGE = 200, 640, 6, 12
 _FILM = 240  # CSS pixels of a run in the saved view
@@ -119,6 +120,7 @@ class BetaDial(PairPicker):
         self.steps, self.typed_steps = slider_and_number(12, 2, 24, "Steps", 240)
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", None)
         self.frame.add_class("vae-dial-frame")
+        self.walked: Wish | None = None  # what the frames on the screen were asked for by
         self.frames: list[np.ndarray] = []
         self.arrange(*self._lay_out())
         for control in (self.a, self.b, self.method, self.steps):
@@ -163,25 +165,34 @@ class BetaDial(PairPicker):
         ]
 
     def _draw_paths(self) -> None:
-        steps = self.steps.value
-        if self.method.value == "geodesic":
-            self.say("Looking for the geodesics …")
-        self.frames = []
-        for model, active in zip(self._models, self._active):
-            mu, _ = encode_pictures(model, self.pictures[np.array(self.pair)])
-            self.frames.append(walk(model, mu[0], mu[1], steps, self.method.value, PathContext(active)).frames)
-        shown = np.linspace(0, steps - 1, min(steps, 10)).round().astype(int)
-        for each, frames in zip(self.strips, self.frames):
-            show_strip(each, frames[shown], _STRIP_WIDTH)
+        """Show A and B at once, and every run's walk between them when all are there."""
         self.show_originals()
-        self.frame.max = self.typed_frame.max = steps - 1
-        self._stale.update(("frame", "saved"))
-        a, b = (self.names[index] for index in self.pair)
-        lengths = ", ".join(
-            f"{picture_length(frames):.0f} (β = {run.beta:g})" for run, frames in zip(self.runs, self.frames)
+        wish = Wish(*self.pair, self.steps.value, self.method.value)
+        self.compute(
+            "paths",
+            f"the paths by {wish.method}",
+            lambda watch: self._walk(wish, watch),
+            lambda frames: self._take_paths(wish, frames),
         )
-        told = f"A is {a}, B is {b}; lengths in grey levels: {lengths}."
-        self.say(SAME_PICTURE if self.a.value == self.b.value else told)
+
+    def _walk(self, wish: Wish, watch: Watch) -> list[np.ndarray]:
+        found = []
+        for model, active in zip(self._models, self._active):
+            mu, _ = encode_pictures(model, self.pictures[[wish.a, wish.b]])
+            context = PathContext(active, watch=watch)
+            found.append(walk(model, mu[0], mu[1], wish.steps, wish.method, context).frames)
+        return found
+
+    def _take_paths(self, wish: Wish, frames: list[np.ndarray]) -> None:
+        self.walked, self.frames = wish, frames
+        shown = np.linspace(0, wish.steps - 1, min(wish.steps, 10)).round().astype(int)
+        for each, own in zip(self.strips, frames):
+            show_strip(each, own[shown], _STRIP_WIDTH)
+        self.frame.max = self.typed_frame.max = wish.steps - 1
+        self._stale.update(("frame", "saved"))
+        lengths = ", ".join(f"{picture_length(own):.0f} (β = {run.beta:g})" for run, own in zip(self.runs, frames))
+        told = f"A is {self.names[wish.a]}, B is {self.names[wish.b]}; lengths in grey levels: {lengths}."
+        self.say(SAME_PICTURE if wish.a == wish.b else told)
 
     def close(self) -> None:
         """Take it off the page and let its copies of the models go."""
@@ -208,7 +219,7 @@ class BetaDial(PairPicker):
         betas = ", ".join(f"{run.beta:g}" for run in self.runs)
         return save_frames(
             together,
-            self.new_file(f"dial_{self.a.value}_{self.b.value}_{self.method.value}{ending}"),
+            self.new_file(f"dial_{self.walked.a}_{self.walked.b}_{self.walked.method}{ending}"),
             title=f"β = {betas}",
         )
 

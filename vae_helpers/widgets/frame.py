@@ -126,6 +126,7 @@ class Explorer(ShownInCells):
                 self.say(progress)
 
         if not control_was_moved():
+            self.remove_class("vae-computing")  # what a control had asked for is overtaken
             return apply(work(watch))
         if what:
             self.say(f"Computing {what} …")

@@ -16,7 +16,7 @@ from vae_helpers.latent import choose_apart, pca_map, tsne_map
 from vae_helpers.show import PointColours, colour_points
 from vae_helpers.widgets.cells import ShownInCells, claim, inside
 from vae_helpers.widgets.frame import answer_beside_cells
-from vae_helpers.widgets.map_drawing import RING, drawing, legend_html
+from vae_helpers.widgets.map_drawing import RING, drawing, legend_html, line_through, note_html
 from vae_helpers.widgets.map_view import MOVES, MapView
 from vae_helpers.widgets.nearest import NearestPictures
 from vae_helpers.widgets.pair import PairExplorer
@@ -55,7 +55,7 @@ class MapExplorer(ShownInCells):
         self.pair, self._codes, self._attributes, self._others = pair, codes, attributes, others
         self._key = f"vae-{uuid.uuid4().hex[:8]}"
         self._plane = pca_map(codes)
-        self._points = {"PCA": self._plane.points}
+        self._points, self._laid_out = {"PCA": self._plane.points}, "PCA"
         self._view = MapView(self._plane.points, _WIDTH, _HEIGHT, _EDGE)
         self._colours: PointColours | None = None
         self._drawn, self._dots, self._back, self._marked = (widgets.HTML() for _ in range(4))
@@ -125,7 +125,7 @@ class MapExplorer(ShownInCells):
             widgets.Widget.close(widget)
 
     def __repr__(self) -> str:
-        return f"MapExplorer of {len(self._codes)} pictures by {self.kind.value}"
+        return f"MapExplorer of {len(self._codes)} pictures by {self._laid_out}"
 
     @property
     def with_thumbnail(self) -> list[int]:
@@ -137,18 +137,30 @@ class MapExplorer(ShownInCells):
             self.pair.attempt(action)
 
     def _change_kind(self) -> None:
-        if self.kind.value not in self._points:
-            self.pair.say("Laying out by t-SNE …")
-            try:
-                self._points["t-SNE"] = tsne_map(self._codes, min(30, (len(self._codes) - 1) / 3))
-            except InputError:
-                self.kind.value = "PCA"
-                raise
-            self.pair.say(
-                "t-SNE keeps neighbours together; distances between groups mean little, and a path has no place."
-            )
-        self._hidden = set()
-        self._view = MapView(self._points[self.kind.value], _WIDTH, _HEIGHT, _EDGE)
+        """Show the other kind of map, once it is laid out; thousands of pictures take t-SNE a while."""
+        if self.kind.value in self._points:
+            self._show_kind()
+            return
+        self.pair.say("Laying out by t-SNE …")
+        self.pair.compute("map", "", lambda _: self._lay_out_points(), self._take_points)
+
+    def _lay_out_points(self) -> np.ndarray | InputError:
+        try:
+            return tsne_map(self._codes, min(30, (len(self._codes) - 1) / 3))
+        except InputError as problem:
+            return problem
+
+    def _take_points(self, found: np.ndarray | InputError) -> None:
+        if isinstance(found, InputError):
+            self.kind.value = "PCA"
+            raise found
+        self._points["t-SNE"] = found
+        self.pair.say("t-SNE keeps neighbours together; distances between groups mean little, and a path has no place.")
+        self._show_kind()
+
+    def _show_kind(self) -> None:
+        self._laid_out, self._hidden = self.kind.value, set()
+        self._view = MapView(self._points[self._laid_out], _WIDTH, _HEIGHT, _EDGE)
         self._draw()
 
     def _move(self, move: Callable[[MapView], None]) -> None:
@@ -157,7 +169,7 @@ class MapExplorer(ShownInCells):
         self._draw()
 
     def _go_to(self, label: str) -> None:
-        index, points = self.pair.pair["AB".index(label)], self._points[self.kind.value]
+        index, points = self.pair.pair["AB".index(label)], self._points[self._laid_out]
         if index >= len(points):
             raise InputError(
                 f"{label} is your own photo, which has no place on this map: it is made of the set's pictures."
@@ -180,7 +192,7 @@ class MapExplorer(ShownInCells):
 
     def _places(self) -> np.ndarray:
         """Where each picture's centre lies on the field, (N, 2) in CSS pixels from the top left."""
-        return self._view.place(self._points[self.kind.value])
+        return self._view.place(self._points[self._laid_out])
 
     def _thumbnail_places(self) -> tuple[np.ndarray, np.ndarray]:
         """The pictures whose thumbnail would be whole, and where they all lie."""
@@ -197,24 +209,13 @@ class MapExplorer(ShownInCells):
         beneath = f".vae-explorer .vae-map > .widget-html.{self._key}-dots{{z-index:0}}"  # the path is over thumbnails
         self._drawn.value = f"<style>{beneath}{''.join(self._rule(i, places[i]) for i in chosen)}</style>"
         self._field.children = [self._dots, self._back, *(self.buttons[i] for i in chosen)]
-        inside_view = int(self._view.in_view(places).sum())
-        self.note.value = (
-            f'<span class="vae-note">{len(chosen)} of {len(places)} pictures as thumbnails, '
-            f"{inside_view - len(chosen)} more in view as points{self._words_of_others()}. Zoom {self._view.zoom:.1f}. "
-            + (
-                f"The two axes hold {self._plane.explained.sum():.0%} of the codes' variance."
-                if self.kind.value == "PCA"
-                else "Neighbours stay neighbours."
-            )
-            + "</span>"
-        )
+        shown = (len(chosen), int(self._view.in_view(places).sum()), len(places))
+        planar = self._laid_out == "PCA"
+        others = len(self._others) if self._others is not None and planar else 0
+        self.note.value = note_html(*shown, others, self._view.zoom, self._plane.explained.sum() if planar else None)
         self.legend.value = "" if self._colours is None else legend_html(self._colours)
         self._show_path()
         self.update_saved_view()
-
-    def _words_of_others(self) -> str:
-        shown = self._others is not None and self.kind.value == "PCA"
-        return f", and {len(self._others)} other pictures as faint points" if shown else ""
 
     def _rule(self, i: int, place: np.ndarray) -> str:
         """CSS of one thumbnail: where it lies, its picture, its colour."""
@@ -241,14 +242,14 @@ class MapExplorer(ShownInCells):
         """The map as a picture."""
         shown = self.with_thumbnail
         still = map_still(self.pair.pictures[shown], self._places()[shown], (_WIDTH, _HEIGHT), _THUMB)
-        return SavedView(figure(still, f"{len(shown)} pictures on a map by {self.kind.value}", _WIDTH), still)
+        return SavedView(figure(still, f"{len(shown)} pictures on a map by {self._laid_out}", _WIDTH), still)
 
     def _draw_dots(self, places: np.ndarray) -> str:
         """A point for each picture in view that has no thumbnail, which tells its name where the pointer rests."""
         drawn = self._view.in_view(places)
         drawn[self.with_thumbnail] = False
         faint = ""
-        if self._others is not None and self.kind.value == "PCA":
+        if self._others is not None and self._laid_out == "PCA":
             far = self._view.place(self._plane.place(self._others))
             dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.5"/>' for x, y in far[self._view.in_view(far)])
             faint = f'<g class="vae-dots vae-others">{dots}</g>'
@@ -261,12 +262,9 @@ class MapExplorer(ShownInCells):
         return f'<circle cx="{x:.1f}" cy="{y:.1f}"{look} style="pointer-events:auto">{name}</circle>'
 
     def _line(self) -> str:
-        if self.kind.value != "PCA" or self.pair.path is None:
+        if self._laid_out != "PCA" or self.pair.path is None:
             return ""
-        along = self._view.place(self._plane.place(self.pair.path.codes))
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in along)
-        stops = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in along)
-        return f'<polyline points="{points}"/><g class="vae-stops">{stops}</g>'
+        return line_through(self._view.place(self._plane.place(self.pair.path.codes)))
 
     def _names(self, places: np.ndarray, ends: list[tuple[int, str]], near: np.ndarray) -> str:
         """The names of A and B over their places, with a ring where there is a point only, and of what is nearest."""

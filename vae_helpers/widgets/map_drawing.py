@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 
+import numpy as np
+
 from vae_helpers.show import PointColours
 
 # Around a point that is A or B: x, y, and which of the two.
@@ -15,6 +17,13 @@ def drawing(width: int, height: int, label: str, content: str) -> str:
     return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{label}">{content}</svg>'
 
 
+def line_through(places: np.ndarray) -> str:
+    """SVG of a line through places (n, 2) with a ring at each."""
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    stops = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places)
+    return f'<polyline points="{points}"/><g class="vae-stops">{stops}</g>'
+
+
 def legend_html(colours: PointColours) -> str:
     """Which colour means what, as a line of dots with words."""
     entries = "".join(
@@ -23,3 +32,17 @@ def legend_html(colours: PointColours) -> str:
         for entry in colours.legend
     )
     return f'<div class="vae-note" style="line-height:1.7"><b>{html.escape(colours.title)}</b>&nbsp; {entries}</div>'
+
+
+def note_html(thumbnails: int, in_view: int, total: int, others: int, zoom: float, explained: float | None) -> str:
+    """What the map shows: how many pictures and how; `explained` is the axes' share of the variance, with PCA."""
+    beside = f", and {others} other pictures as faint points" if others else ""
+    kind = (
+        "Neighbours stay neighbours."
+        if explained is None
+        else f"The two axes hold {explained:.0%} of the codes' variance."
+    )
+    return (
+        f'<span class="vae-note">{thumbnails} of {total} pictures as thumbnails, {in_view - thumbnails} more in view '
+        f"as points{beside}. Zoom {zoom:.1f}. {kind}</span>"
+    )

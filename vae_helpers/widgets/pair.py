@@ -188,16 +188,17 @@ class PairExplorer(PairPicker):
 
     def _take_path(self, walked: Walked) -> None:
         """Put a new path on the screen; the frame that is shown stays at its share of the way."""
-        share = self.frame.value / self.frame.max
+        last = walked.wish.steps - 1
+        if last != self.frame.max:  # else left alone: the browser may be moving it at this very moment
+            share = self.frame.value / self.frame.max
+            self.frame.max = self.typed_frame.max = last
+            self.frame.value = round(share * last)
         self.walked, self.path, self.report = walked.wish, walked.path, walked.report
         self.frames = self.path.frames
         self.reconstructions = self.frames[[0, -1]]  # a path is exact at its ends
         self.verdict = None
         for image, end in zip(self.ends, self.reconstructions):
             show(image, end)
-        last = walked.wish.steps - 1
-        self.frame.max = self.typed_frame.max = last
-        self.frame.value = round(share * last)
         self._stale.update(("frame", "verdict", "strips", "film", "saved"))
         self._tell(walked)
         for heard in self._listeners:

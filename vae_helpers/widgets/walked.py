@@ -14,7 +14,7 @@ class Wish(NamedTuple):
     b: int
     steps: int
     method: str
-    even: bool
+    even: bool = False
 
 
 class Walked(NamedTuple):
