@@ -1,3 +1,4 @@
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from vae_helpers.latent import (
     picture_change,
     picture_length,
     reconstruct,
+    refine,
     slerp,
     walk,
 )
@@ -272,3 +274,25 @@ def test_where_no_middle_is_sound_the_doubtful_come_first_and_the_search_ends(mo
 
 def test_equal_pictures_make_a_pair_but_none_with_itself(model, held_out):
     assert pick_pairs(model, held_out[[0, 0]], 1).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        lambda model, z, context: walk(model, z[0], z[1], 4, "geodesic", context),
+        lambda model, z, context: chain(model, z[:3], 4, context=context, even=True),
+        lambda model, z, context: four_corners(model, z[:4], 3, 3, context=context),
+        lambda model, z, context: refine(model, np.zeros((32, 32, 3), np.uint8), 5, watch=context.watch),
+    ],
+)
+def test_what_watches_is_called_before_every_pass_and_may_end_the_search(small_model, search):
+    passes, codes = [], torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+
+    def watch():
+        passes.append(1)
+        if len(passes) > 1:
+            raise KeyError
+
+    with contextlib.suppress(KeyError):  # a grid of nine is one pass
+        search(small_model, codes, PathContext(watch=watch))
+    assert 1 <= len(passes) <= 2

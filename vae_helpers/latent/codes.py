@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +69,14 @@ def frozen_decoder(model: BetaVAE) -> Decoder:
             if isinstance(layer, UpConv):
                 kernel = layer.folded_weight().contiguous(memory_format=torch.channels_last)
                 layer.folded_weight = lambda kernel=kernel: kernel
+    return decoder
+
+
+def watched_decoder(model: BetaVAE, watch: Callable[[], None] | None = None) -> Decoder:
+    """A `frozen_decoder` that calls `watch` before each pass; what that raises ends whatever is being looked for."""
+    decoder = frozen_decoder(model)
+    if watch is not None:
+        decoder.register_forward_pre_hook(lambda *_: watch())
     return decoder
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent.codes import decode_codes, encode_pictures, frozen_decoder
+from vae_helpers.latent.codes import decode_codes, encode_pictures, frozen_decoder, watched_decoder
 from vae_helpers.latent.curves import lerp
 from vae_helpers.latent.path_kinds import KINDS, Curve, PathContext, candidate_curves, require_kind
 from vae_helpers.latent.soundness import SOUND, Soundness
@@ -64,9 +64,8 @@ def walk(
     the mean, unless a chart's category switches. Raises InputError for another kind or too few steps.
     """
     _require_steps(steps)
-    decoder, context = frozen_decoder(model), context or PathContext()
-    if (watch := context.watch) is not None:
-        decoder.register_forward_pre_hook(lambda *_: watch())
+    context = context or PathContext()
+    decoder = watched_decoder(model, context.watch)
     return _decoded(decoder, candidate_curves(decoder, a, b, kind, context), steps, even)
 
 
@@ -87,9 +86,10 @@ def chain(
     _require_steps(steps)
     if stops.dim() != 2 or len(stops) < 2:
         raise InputError(f"a chain needs at least 2 codes, (k, latent_dim), but got shape {tuple(stops.shape)}.")
-    decoder = frozen_decoder(model)
+    context = context or PathContext()
+    decoder = watched_decoder(model, context.watch)
     pairs = zip(stops, [*stops[1:], stops[0]] if closed else stops[1:])
-    parts = [candidate_curves(decoder, a, b, kind, context or PathContext()) for a, b in pairs]
+    parts = [candidate_curves(decoder, a, b, kind, context) for a, b in pairs]
     paths = [_decoded(decoder, curves, steps, even) for curves in parts]
     if even and len(parts) > 1:
         shares = _shares([picture_length(p.frames) for p in paths], len(parts) * (steps - 1))
@@ -121,7 +121,7 @@ def four_corners(
         raise InputError(f"a grid needs 4 codes, one per corner, but got shape {tuple(corners.shape)}.")
     require_kind(kind, context, tuple(k for k in KINDS if k != "geodesic"))
     _require_steps(min(rows, columns))
-    decoder = frozen_decoder(model)
+    decoder = watched_decoder(model, context.watch)
     down, across = torch.linspace(0, 1, rows), torch.linspace(0, 1, columns)
     left, right = (candidate_curves(decoder, corners[i], corners[i + 2], kind, context)[0](down) for i in (0, 1))
     codes = torch.stack([candidate_curves(decoder, a, b, kind, context)[0](across) for a, b in zip(left, right)])

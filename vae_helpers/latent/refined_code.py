@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
-from vae_helpers.latent.codes import decode_codes, encode_pictures, frozen_decoder
+from vae_helpers.latent.codes import decode_codes, encode_pictures, watched_decoder
 from vae_helpers.latent.lbfgs import minimise
 from vae_helpers.latent.support import Support, SupportReport
 from vae_helpers.model import BetaVAE, psnr_of, squared_error
@@ -43,11 +43,10 @@ def refine(
     """
     if steps < 0:
         raise InputError(f"a code cannot be refined in {steps} steps: give 0 or more.")
-    code = start = encode_pictures(model, np.asarray(picture)[None])[0][0]
-    decoder = frozen_decoder(model)
+    start = encode_pictures(model, np.asarray(picture)[None])[0][0]
+    decoder = watched_decoder(model, watch)
     device = next(decoder.parameters()).device
-    if watch is not None:
-        decoder.register_forward_pre_hook(lambda *_: watch())
+    code = start
     if steps:
         with torch.inference_mode(False):
             wanted = to_float(np.asarray(picture)[None], device)

@@ -53,6 +53,7 @@ def sample_mixture(model: BetaVAE, mu: Tensor, logvar: Tensor, n: int, seed: int
     """
     if len(mu) < 2 * _CODES_EACH:
         raise InputError(f"{len(mu)} codes are too few for a mixture: give at least {2 * _CODES_EACH}.")
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import BayesianGaussianMixture
 
     mu, logvar = mu.cpu(), logvar.cpu()
@@ -62,7 +63,8 @@ def sample_mixture(model: BetaVAE, mu: Tensor, logvar: Tensor, n: int, seed: int
         parts = min(_MOST_PARTS, len(mu) // _CODES_EACH)
         mixture = BayesianGaussianMixture(n_components=parts, reg_covar=1e-3, max_iter=100, random_state=seed)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # not converged: it is as good as it is after 100 rounds
+            # It is as good as it is after 100 rounds.
+            warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(mu[:, active].double().numpy())
         drawn[:, active] = torch.from_numpy(mixture.sample(n)[0])
     noise = torch.randn(drawn.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
