@@ -88,3 +88,14 @@ def latents(model, pictures, summary):
 def own_times(monkeypatch, tmp_path):
     """Times of steps are kept beside the test's other files, not among those of the user's runs."""
     monkeypatch.setattr(remembered, "times_file", lambda: tmp_path / "caches" / "step_times.json")
+
+
+@pytest.fixture
+def say(capsys):
+    """Print past pytest's capture: the latencies are to be read, not judged."""
+
+    def out_loud(text):
+        with capsys.disabled():
+            print(f"\n  {text}", end="")
+
+    return out_loud

@@ -61,17 +61,6 @@ def shots():
     print(f"\nscreenshots: {folder}")
 
 
-@pytest.fixture
-def say(capsys):
-    """Print past pytest's capture: the latencies are to be read, not judged."""
-
-    def out_loud(text):
-        with capsys.disabled():
-            print(f"\n  {text}", end="")
-
-    return out_loud
-
-
 def pick_by_keyboard(notebook, thumbnail):
     """Tab to a thumbnail and press Enter."""
     notebook.page.locator(".vae-pair button.vae-thumb").nth(thumbnail).focus()

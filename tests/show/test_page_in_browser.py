@@ -61,15 +61,6 @@ def show(browser, tmp_path):
     assert not noise
 
 
-@pytest.fixture
-def say(capsys):
-    def out_loud(text):
-        with capsys.disabled():
-            print(f"\n  {text}", end="")
-
-    return out_loud
-
-
 def until(tab, expression):
     """Wait until it is true; the page's policy refuses the way that Playwright has for this."""
     ends = time.monotonic() + 10
@@ -123,9 +114,13 @@ def test_the_chart_moves_reads_and_walks_as_in_python(show):
         [codes[1].tolist(), codes[2].tolist(), shares],
     )
     assert np.allclose(walked, chart.path(content.codes[1], content.codes[2], 9), atol=2e-3)
-    sample = tab.evaluate("() => Array.from(explorer.chart.sample(() => 0))")  # the first row, and the first residue
-    first = chart.expected(chart.read(content.codes[:1] * 0 + 1))  # any picture: only the latents that never move
-    assert len(sample) == first.shape[1] and np.isfinite(sample).all()
+    sample = tab.evaluate(
+        "() => Array.from(explorer.chart.sample(() => 0))"
+    )  # the attributes and the rest of the first
+    expected = np.array(chart.mean)
+    first = chart.features(chart.embedded[:1].astype(float)) @ chart.weights + chart.offset + chart.residues[:1]
+    expected[chart.active] = first[0]
+    assert np.allclose(sample, expected, atol=2e-3)
 
 
 def test_the_arc_is_the_arc(show):
@@ -231,6 +226,14 @@ def test_a_photo_of_ones_own_is_encoded_in_the_page(show, tmp_path, fit):
             assert np.abs(np.array(code) - expected).max() < (0.02 if k == 0 else 0.1) * np.abs(expected).max()
     assert tab.evaluate("[explorer.state.a, explorer.state.b]") == [6, 7]
     assert tab.locator("#gallery button").nth(6).get_attribute("title") == "photo.png"
+
+
+def test_a_sentence_stays_while_the_frames_behind_it_are_drawn(show):
+    tab = show(page_html(some_content(some_decoder())))
+    tab.evaluate("explorer.drawWalk(); document.getElementById('status').textContent = 'no such photo'")
+    until(tab, "explorer.frames.every(Boolean)")
+    tab.wait_for_timeout(50)
+    assert tab.locator("#status").inner_text() == "no such photo"
 
 
 def _turned():

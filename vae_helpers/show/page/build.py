@@ -23,7 +23,7 @@ from vae_helpers.latent import Chart, LatentSummary, Trust
 from vae_helpers.model import BetaVAE
 from vae_helpers.show.page.packing import pack_decoder, pack_encoder
 
-SCRIPTS = ("wasm_module.js", "decoder.js", "paths.js", "chart.js", "encoder.js", "screen.js", "walk.js", "page.js")
+_SCRIPTS = ("wasm_module.js", "decoder.js", "paths.js", "chart.js", "encoder.js", "screen.js", "walk.js", "page.js")
 _PIECE = 65_536  # letters of base64 in a script element: WebKit takes seconds over a single large one
 _LATENTS, _SAMPLES, _KNOWN = 24, 256, 384  # sliders; training rows that samples are made of; codes of the meter
 _DIGITS = 6
@@ -71,11 +71,11 @@ def page_html(content: PageContent, small: bool = False, photos: bool = True, en
         "active": active.tolist(),
         "latents": _latents(content.summary),
         "meter": _meter(content, active),
-        "chart": None if content.chart is None else chart_part(content.chart, content.trust),
+        "chart": None if content.chart is None else _chart_part(content.chart, content.trust),
     }
     folder = files("vae_helpers.show.page")
-    read = {name: folder.joinpath(name).read_text("utf-8") for name in ("page.html", "page.css", *SCRIPTS)}
-    script = '(() => {\n"use strict";\n' + "\n".join(read[name] for name in SCRIPTS) + "\n})();"
+    read = {name: folder.joinpath(name).read_text("utf-8") for name in ("page.html", "page.css", *_SCRIPTS)}
+    script = '(() => {\n"use strict";\n' + "\n".join(read[name] for name in _SCRIPTS) + "\n})();"
     values = {
         "POLICY": _policy(script, read["page.css"]),
         "TITLE": html.escape(content.title),
@@ -97,7 +97,7 @@ def save_page(page: str, path: Path) -> Path:
     return path
 
 
-def chart_part(chart: Chart, trust: Sequence[Trust]) -> dict:
+def _chart_part(chart: Chart, trust: Sequence[Trust]) -> dict:
     """What the page's JavaScript needs of a chart."""
     trusts = {each.name: each for each in trust}
     rows = np.unique(np.linspace(0, len(chart.embedded) - 1, _SAMPLES).astype(int))

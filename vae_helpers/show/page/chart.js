@@ -48,7 +48,7 @@ function pseudoInverse(matrix) {
 }
 
 class Chart {
-  /** `data` is the chart as `page.parts.chart_part` writes it. */
+  /** `data` is the chart as build.py writes it. */
   constructor(data) {
     Object.assign(this, data);
     let start = 0;

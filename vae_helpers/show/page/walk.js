@@ -73,16 +73,14 @@ class Walk extends Screen {
     const walk = ++this.walking;
     const codes = this.codes();
     this.walk = codes;
+    find("status").textContent = this.state.a === this.state.b ? "A and B are the same picture: pick another." : "";
     this.frames = new Array(FRAMES).fill(null);
     this.showPair();
     const order = [this.state.frame, 0, FRAMES - 1, ...codes.keys()];
     const next = () => {
       if (walk !== this.walking) return;
       const i = order.find((each) => !this.frames[each]);
-      if (i === undefined) {
-        find("status").textContent = this.state.a === this.state.b ? "A and B are the same picture: pick another." : "";
-        return;
-      }
+      if (i === undefined) return;
       this.frameAt(i);
       setTimeout(next, 0);
     };
