@@ -83,3 +83,27 @@ def test_it_goes_on_where_it_was(net):
         _with_gradients(each, 9)
         optimizer.step()
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), twin.parameters()))
+
+
+def test_gradients_that_overflowed_in_16_bits_are_left_out_and_scaled_ones_are_unscaled(net):
+    """As on a GPU without bfloat16, where a step is scaled up and down again."""
+    twin = copy.deepcopy(net)
+    scaler, scaled, plain = (
+        torch.amp.GradScaler("cpu", init_scale=64.0),
+        Muon(net.parameters(), 0.01),
+        Muon(twin.parameters(), 0.01),
+    )
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    for seed in (0, 1):
+        scaled.zero_grad()
+        x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+        scaler.scale(net(x).square().sum() * (float("inf") if seed == 0 else 1.0)).backward()
+        scaler.unscale_(scaled)
+        scaler.step(scaled)
+        scaler.update()
+        if seed == 0:
+            assert all(torch.equal(old, new) for old, new in zip(before, net.parameters()))
+            net[1].load_state_dict(twin[1].state_dict())  # statistics alone were moved by the first pictures
+    twin(x).square().sum().backward()
+    plain.step()
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(net.parameters(), twin.parameters()))
