@@ -59,7 +59,7 @@ from vae_helpers.data import attributes_of, name_of, open_pictures
 from vae_helpers.latent import Chart, Soundness, encode_pictures, reconstruct, samples_by_kind
 from vae_helpers.model import BetaVAE, VAEConfig, beta_vae_loss
 from vae_helpers.runs import Run, how_to_see, load_checkpoint, read_scalars, run_name
-from vae_helpers.settings import TrainConfig, learning_rate
+from vae_helpers.settings import QUICK_PICTURES, TrainConfig, learning_rate
 from vae_helpers.show import figures, show_samples
 from vae_helpers.train import TimeBudget, fit, open_processes, train_step
 
@@ -91,7 +91,7 @@ TIMED = QUICK and not SMOKE
 if TIMED:
     usual = VAEConfig(image_size=size, latent_dim=128, decoder_norm=DECODER_NORM)
     budget = TimeBudget(run, MINUTES, open_processes())
-    size = budget.choose_size(usual, TrainConfig.quick(1, num_samples=NS)).image_size
+    size = budget.choose_size(usual, TrainConfig.quick(QUICK_PICTURES, num_samples=NS)).image_size
 pictures = open_pictures(DATASET, image_size=size, limit=limit)
 figures.show_grid(pictures.pictures[:16], columns=8, title=f"{pictures.name}: {len(pictures):,} pictures")
 
@@ -171,8 +171,9 @@ figures.show_rows([originals, reconstruct(model.eval(), originals)], ["original"
 # A learning rate of 0.005 with PyTorch's usual initialisation makes the KL explode in the first epoch. Five things tame it:
 # weights that start with $\mu$ in the open and $\sigma$ small, a rate that warms up, a β that warms up, clipped
 # gradients, and a softly bounded $\log\sigma^2$. The quick recipe
-# also takes small batches, one rise and fall of the rate ("one cycle"), and **Muon** in Adam's place (Jordan 2024): it
-# turns the step of each kernel so that all its directions move by about as much. Each teaches more in few epochs.
+# also takes small batches, one rise and fall of the rate ("one cycle"), and from 200 pictures on **Muon** in Adam's place
+# (Jordan 2024): it turns the step of each kernel so that all its directions move by about as much. Each teaches more in
+# few epochs.
 
 # %%
 settings = {"beta": BETA, "num_samples": NS} | ({"epochs": 15} if SMOKE else {})

@@ -299,10 +299,11 @@ figures.save(figure, Run("sweep", OUT).plots / "what_moves.png")
 figure
 
 # %% [markdown]
-# A dark cell on the diagonal of the right half is a slider that moves what it is called; a column that is pale in both halves
-# is a factor that the code doesn't hold, and an empty one a factor that nothing reads well from these pictures. On the left a row rarely has one dark cell. So a code need not be disentangled
-# to be moved one factor at a time: the meaning is there, in directions that bend, and it takes labels of some kind to find
-# them. Factors are such labels, and so are brightness or position, which any picture has.
+# A dark cell on the diagonal of the right half is a slider that moves what it is called; a column that is pale in both
+# halves is a factor that the code doesn't hold, and an empty one a factor that nothing reads well from these pictures.
+# On the left a row rarely has one dark cell. So a code need not be disentangled to be moved one factor at a time: the
+# meaning is there, in directions that bend, and it takes labels of some kind to find them. Factors are such labels, and
+# so are brightness or position, which any picture has.
 #
 # ## Other objectives
 # `python -m vae_helpers sweep` trains all of this package's objectives in the same way, three seeds each. Measured on the built-in butterflies (64 px,

@@ -27,6 +27,12 @@ def test_quick_sees_twenty_thousand_pictures_but_none_more_than_forty_times():
     assert TrainConfig.quick(2500, epochs=3).epochs == 3
 
 
+def test_quick_runs_take_muon_where_there_are_pictures_enough_for_it():
+    assert [TrainConfig.quick(n).optimizer for n in (1, 199, 200, 5000)] == ["adam", "adam", "muon", "muon"]
+    assert TrainConfig.quick(97, optimizer="muon").optimizer == "muon"
+    assert TrainConfig().optimizer == "adam"
+
+
 def test_only_quick_runs_end_early_unless_told_otherwise():
     quick = TrainConfig.quick(97)
     assert (TrainConfig().early_stop, quick.early_stop, quick.evaluate_every) == (0, 8, 1)

@@ -131,8 +131,9 @@ def test_trying_to_compile_changes_nothing_of_the_model(backend):
     assert not compile_network(model, CONFIG, 96, ALONE)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters()) and model._compiled_call_impl is None
-    assert "own times say" in engine.describe_setup(CONFIG, 99, CPU, False)
+    assert "(as the run's settings say)" in engine.describe_setup(CONFIG, 10**7, CPU, False)
     assert ", compiled," in engine.describe_setup(CONFIG, 99, CPU, False, compiled=True)
+    assert ", not compiled," in engine.describe_setup(CONFIG, 99, CPU, False, compiled=False)
 
 
 def test_no_process_compiles_where_another_cannot(backend, monkeypatch):
@@ -156,6 +157,26 @@ def test_what_is_slower_compiled_is_not_compiled_and_not_tried_again(monkeypatch
         assert "A compiled step takes 150 ms here, and 100 ms as it is" in said and said.count("\n") == 1
     assert len(tried) == 1
     assert not compile_network(model, replace(CONFIG, num_samples=2), 96, ALONE) and len(tried) == 2  # another step
+
+
+def test_what_was_decided_stays_with_the_run(small_set, tmp_path, backend, monkeypatch):
+    """The times are another machine's business: a resumed run takes the same kind of steps as before."""
+    pays = iter([False, True])
+    monkeypatch.setattr(engine, "recall", lambda key: None)
+    monkeypatch.setattr(engine.StepTimes, "compiling_pays", property(lambda times: next(pays)))
+    backend()
+    two = replace(CONFIG, epochs=2)
+    fit_small(small_set, Run("eager", tmp_path), two, stop_after=1)
+    assert next(pays), "it was asked more than once"
+    made = backend()
+    fit_small(small_set, Run("eager", tmp_path), resume=True)
+    assert made.graphs == 0
+    monkeypatch.setattr(engine.StepTimes, "compiling_pays", property(lambda times: True))
+    fit_small(small_set, Run("compiled", tmp_path), two, stop_after=1)
+    monkeypatch.setattr(engine.StepTimes, "compiling_pays", property(lambda times: False))
+    made = backend()
+    fit_small(small_set, Run("compiled", tmp_path), resume=True)
+    assert made.runs > 3  # the trial's
 
 
 def test_steps_of_both_kinds_are_timed_in_turn_without_the_first(monkeypatch, backend):

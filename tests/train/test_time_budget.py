@@ -14,7 +14,7 @@ from vae_helpers.__main__ import main
 from vae_helpers.errors import InputError
 from vae_helpers.model import VAEConfig
 from vae_helpers.runs import Run, load_latest
-from vae_helpers.settings import TrainConfig
+from vae_helpers.settings import QUICK_PICTURES, TrainConfig
 from vae_helpers.train import (
     Processes,
     Speed,
@@ -55,7 +55,7 @@ def run(tmp_path):
 def chosen(machine, run, minutes=None, opening=10.0, **settings):
     """`(pixels, recipe, seconds the whole takes)` on this machine."""
     chooser = machine.pace(run, minutes)
-    model = chooser.choose_size(VAEConfig(), TrainConfig.quick(1, **settings))
+    model = chooser.choose_size(VAEConfig(), TrainConfig.quick(QUICK_PICTURES, **settings))
     machine.now += opening
     config = chooser.choose_length(PICTURES, model, **settings)
     step = machine.step * (model.image_size / 128) ** 2 * (machine.compiled if config.compile else 1)
@@ -125,6 +125,14 @@ def test_compiling_is_timed_where_a_run_is_long_enough(run, monkeypatch, compile
     assert chosen(unable, run, 60)[1].compile is False and unable.tried == [(128, False)]
 
 
+def test_optimizers_are_timed_apart(run):
+    machine = Machine(0.0005)
+    chooser = machine.pace(run)
+    for optimizer in ("adam", "adam", "muon"):
+        chooser.choose_size(VAEConfig(), TrainConfig.quick(QUICK_PICTURES, optimizer=optimizer))
+    assert len(machine.tried) == 2
+
+
 def test_what_was_said_is_not_chosen(run):
     config = chosen(Machine(0.002), run, compile=False, batch_size=16, lr=0.5)[1]
     assert (config.compile, config.batch_size, config.lr) == (False, 16, 0.5)
@@ -133,7 +141,7 @@ def test_what_was_said_is_not_chosen(run):
 def test_a_run_that_exists_keeps_what_was_chosen(trained, small_set, capsys):
     machine = Machine(0.0001)
     chooser = machine.pace(trained[0], 60)
-    model = chooser.choose_size(VAEConfig(), TrainConfig.quick(1))
+    model = chooser.choose_size(VAEConfig(), TrainConfig.quick(QUICK_PICTURES))
     assert model == SMALL
     config = chooser.choose_length(small_set, model)
     assert config == TrainConfig(**load_latest(trained[0])[1]["train_config"]) and config.epochs == 3
@@ -155,7 +163,7 @@ def test_several_processes_are_told_by_the_first(run):
             return "told"
 
     chooser = TimeBudget(run, 5, Others(torch.device("cpu"), 1, 2), trial=None)
-    assert chooser.choose_size(VAEConfig(), TrainConfig.quick(1)) == "told"
+    assert chooser.choose_size(VAEConfig(), TrainConfig.quick(QUICK_PICTURES)) == "told"
     assert chooser.choose_length(PICTURES, VAEConfig()) == "told" and len(asked) == 2
 
 

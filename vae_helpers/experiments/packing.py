@@ -124,7 +124,7 @@ def command_of(saved: dict) -> str:
     if config.schedule == "one-cycle":
         options["preset"] = "quick"
         base = TrainConfig.quick(1, epochs=config.epochs)
-        options["epochs"] = config.epochs
+        options |= {"epochs": config.epochs, "optimizer": config.optimizer}  # else both hang on the number of pictures
     for field in fields(TrainConfig):
         value = getattr(config, field.name)
         if value != getattr(base, field.name) and field.name not in _DECIDED:

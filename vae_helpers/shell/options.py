@@ -181,7 +181,7 @@ RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
     "beta": Setting(BETA, "B", "weight of the KL, or of what the objective has in its place (1)"),
     "num_samples": Setting(_as("num_samples"), "K", "latent samples a picture (1)"),
     "seed": Setting(SEED, "S", "decides weights, order and noise (0)"),
-    "optimizer": Setting(OneOf(OPTIMIZERS), "NAME", "adam or muon (adam; quick: muon)"),
+    "optimizer": Setting(OneOf(OPTIMIZERS), "NAME", "adam or muon (adam; quick: muon, from 200 pictures on)"),
     "schedule": Setting(
         OneOf(SCHEDULES), "KIND", "of the learning rate: thirds or one-cycle (thirds; quick: one-cycle)"
     ),

@@ -13,7 +13,7 @@ from typing import Any
 
 from vae_helpers.errors import InputError
 from vae_helpers.files import require_run_name
-from vae_helpers.settings import DECODER_NORMS, TrainConfig, rank_and_size, save_every
+from vae_helpers.settings import DECODER_NORMS, QUICK_PICTURES, TrainConfig, rank_and_size, save_every
 from vae_helpers.shell.open_run import list_files, opening, report
 from vae_helpers.shell.options import EPOCHS, LATENTS, LIMIT, MINUTES, RECIPE, OneOf, image_size, source, widths
 from vae_helpers.shell.parser import Parser, add_opening, add_other_pictures
@@ -184,7 +184,7 @@ def _open_pictures(options: argparse.Namespace, quick: bool, tag: str, device):
     if pace and options.image_size is None and hasattr(options, "widths"):
         raise InputError("--widths fit one size of pictures, and --minutes would choose it: give --image-size too.")
     if pace and options.image_size is None:
-        model_config = pace.choose_size(model_config, config_of(options, True, 1))
+        model_config = pace.choose_size(model_config, config_of(options, True, QUICK_PICTURES))
     if device.type == "cpu":
         _require_memory(config, model_config)
     pictures = open_pictures(options.data, model_config.image_size, limit=options.limit, **opening(options))

@@ -21,8 +21,6 @@ from vae_helpers.train.remembered import StepTimes, recall, remember
 # Measured on 2 cores: compiling takes 25 s and saves 2 ms a picture; on one busy core 106 s and 4.5 ms. So it pays from
 # 12,000 to 24,000 pictures on; the margin is for slower machines. On a GPU a picture has less to save (not measured).
 PAYS_ABOVE = {"cpu": 30_000, "cuda": 400_000}
-
-
 _ROUNDS = 3  # steps of each trial, the first of which compiles
 
 
@@ -46,18 +44,21 @@ def _has_compiler(variable: str, *names: str) -> bool:
     return any(shutil.which(name) for name in (os.environ.get(variable, ""), *names) if name)
 
 
-def compile_network(model: BetaVAE, config: TrainConfig, pictures: int, processes: Processes) -> bool:
+def compile_network(
+    model: BetaVAE, config: TrainConfig, pictures: int, processes: Processes, decided: bool = False
+) -> bool:
     """Compile `model` in place for batches of a set of `pictures`, if that works and is faster here => whether it is.
 
     Another model of that shape is compiled first, taken forward and back in the shapes of a step, timed beside one that
     is not compiled, and dropped: no weight, statistic or random number of the run changes, and its kernels serve the
     model. What fails there, or is slower, is said in a line; what was measured is remembered for this machine, so that
-    nothing is compiled in vain twice. All processes must call this; all compile, or none does.
+    nothing is compiled in vain twice. Where it is `decided`, because a run goes on whose steps were compiled, no time is
+    asked for. All processes must call this; all compile, or none does.
     """
     batch = min(config.batch_size, pictures)
     key = _shape_of_step(model, config, batch, processes)
     times, works = recall(key), True
-    if times is None or times.compiling_pays:  # the trial also compiles for the model
+    if times is None or times.compiling_pays or decided:  # the trial also compiles for the model
         try:
             measured = time_step(model, config, batch, processes)
             times = times or measured
@@ -65,7 +66,7 @@ def compile_network(model: BetaVAE, config: TrainConfig, pictures: int, processe
         except Exception as error:  # from a code generator, a compiler's process, a driver: anything
             works = False
             say(f"Compiling does not work here ({_cause(error)}), so the network runs uncompiled.")
-    if works and times is not None and not times.compiling_pays:
+    if works and times is not None and not times.compiling_pays and not decided:
         eager, compiled = (f"{1000 * seconds:.0f} ms" for seconds in times)
         say(f"A compiled step takes {compiled} here, and {eager} as it is, so the network runs uncompiled.")
         works = False
@@ -118,18 +119,23 @@ def decide_compile(config: TrainConfig, pictures_to_see: int, device: torch.devi
 
 
 def describe_setup(
-    config: TrainConfig, pictures_to_see: int, device: torch.device, resident: bool, compiled: bool = False
+    config: TrainConfig, pictures_to_see: int, device: torch.device, resident: bool, compiled: bool | None = None
 ) -> str:
-    """One line for the screen: device, number format, whether compiled and why."""
+    """One line for the screen: device, number format, whether compiled and why; `compiled` is None if it was not tried.
+
+    Where it was tried in vain, `compile_network` has said why.
+    """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
     half = pick_half(device)
     numbers = "float32" if half is None else f"{str(half).removeprefix('torch.')} in the convolutions"
     if compiled:
         how = "compiled"
-    elif config.compile:
-        how = "not compiled (as this machine's own times say)"
+    elif compiled is False:
+        how = "not compiled"
     elif not can_compile(device):
         how = "not compiled (no compiler for this device here)"
+    elif pictures_to_see > PAYS_ABOVE[device.type]:
+        how = "not compiled (as the run's settings say)"
     else:
         how = f"not compiled ({pictures_to_see:,} pictures to see; it pays above {PAYS_ABOVE[device.type]:,})"
     place = "on the device" if resident else "read ahead from the cache"

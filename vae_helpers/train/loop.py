@@ -92,7 +92,7 @@ def _train(training: Training, resumed: bool, threads: int) -> FitResult:
         f"training with {config.num_samples} × {config.batch_size} pictures a step",
         "start a run with a smaller batch_size (--batch-size), num_samples or image size",
     )
-    lost_process = handle_lost_process(processes, run, lambda: save_alone(run, state, config, pictures))
+    lost_process = handle_lost_process(processes, run, lambda: save_alone(run, state, training.config, pictures))
     with lost_process, book, exact_results(config, processes, threads), limits:
         if not resumed:  # a run that cannot be saved ends here, and one that is killed can be resumed from here on
             save_last(run, state, config, pictures, book)
@@ -101,7 +101,7 @@ def _train(training: Training, resumed: bool, threads: int) -> FitResult:
         trained = (state.step, state.epochs_closed) != found
         if trained:
             with training.stop.saving():
-                save_last(run, state, config, pictures, book)
+                save_last(run, state, training.config, pictures, book)
         result = processes.on_first(lambda: score_result(training, trained))
     return result._replace(model=result.model.to(processes.device))
 
@@ -110,7 +110,11 @@ class _Epochs:
     """The epochs of a session: from wherever the state stands to the last one, or to the step of a stop."""
 
     def __init__(self, training: Training):
-        self.training, self.state, self.config = training, training.state, training.config
+        self.training, self.state = training, training.state
+        self.compiled = _compile(training)
+        if self.compiled is False:  # kept with the run: a resumed one takes the same steps, whatever it would find
+            training.config = replace(training.config, compile=False)
+        self.config = training.config
         pictures, processes = training.pictures, self.state.processes
         self.total_steps = training.steps_per_epoch * self.config.epochs
         self.monitor = LossMonitor(training.run, self.config, self.state.model.config.image_size)
@@ -118,7 +122,6 @@ class _Epochs:
         self.agree_every = 1 if processes.size == 1 or processes.device.type == "cpu" else _CHECK_EVERY
         on_gpu = copy_to_gpu_if_it_fits(pictures.pictures, processes.device)
         self.on_gpu, self.source = on_gpu is not None, pictures.pictures if on_gpu is None else on_gpu
-        self.compiled = self._compile()
         self.saved = time.monotonic()
         self.left = TimeLeft(self.config, training.steps_per_epoch, len(pictures.split.validation))
 
@@ -212,14 +215,16 @@ class _Epochs:
     def _steps_into_epoch(self) -> int:
         return self.state.step - self.state.epochs_closed * self.training.steps_per_epoch
 
-    def _compile(self) -> bool:
-        """Whether the run's steps are compiled from now on."""
-        if not self.config.compile or self.state.finished(self.config):
-            return False
-        if self.training.progress:
-            say("Compiling the network takes a minute or two …")
-        train = len(self.training.pictures.split.train)
-        return compile_network(self.state.model, self.config, train, self.state.processes)
+
+def _compile(training: Training) -> bool | None:
+    """Whether the run's steps are compiled from now on; None where that was not to be tried."""
+    config, state = training.config, training.state
+    if not config.compile or state.finished(config):
+        return None
+    if training.progress:
+        say("Compiling the network takes a minute or two …")
+    decided = state.step > 0  # and the steps until now were compiled
+    return compile_network(state.model, config, len(training.pictures.split.train), state.processes, decided)
 
 
 def _require_fitting(state: State, pictures: PictureSet, config: TrainConfig) -> None:

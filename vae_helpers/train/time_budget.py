@@ -105,7 +105,7 @@ class TimeBudget:
         self._minutes, self._fill = minutes or MINUTES, minutes is not None
         self._run, self._processes, self._more = run, processes or Processes(torch.device("cpu")), more_evaluations
         self._trial, self._clock, self._until = trial or measure, clock, clock() + 60 * (minutes or MINUTES)
-        self._speeds: dict[int, Speed] = {}
+        self._speeds: dict[tuple[int, str], Speed] = {}  # by size of picture and optimizer
 
     @property
     def left(self) -> float:
@@ -178,10 +178,11 @@ class TimeBudget:
 
     def _speed(self, model_config: VAEConfig, config: TrainConfig) -> Speed:
         size = model_config.image_size
-        if size not in self._speeds:
+        key = (size, config.optimizer)
+        if key not in self._speeds:
             speed = self._trial(model_config, replace(config, compile=False), self._processes)
-            self._speeds[size] = speed._replace(start=0.0)  # that warmed up for good
-        return self._speeds[size]
+            self._speeds[key] = speed._replace(start=0.0)  # that warmed up for good
+        return self._speeds[key]
 
     def _seconds_of_enough(self, speed: Speed) -> float:
         return (
