@@ -48,8 +48,8 @@ def sample_mixture(model: BetaVAE, mu: Tensor, logvar: Tensor, n: int, seed: int
 
     Several Gaussians follow a curved cloud of codes where one fills its hollow too (Ghosh et al. 2020, sec. 4): with
     weights of this project's recipe and 3,000 codes, 61 % of 64 samples came within 3 dB of reconstructions by
-    `drawability` where 22 to 31 % of `sample_fitted` did, and none the nearer to training codes for it. Latents that never
-    move (variance under 0.01) stay at their mean. Raises InputError for fewer than 100 codes.
+    `drawability` where 22 to 31 % of `sample_fitted` did, and none the nearer to training codes for it. Latents that
+    never move (variance under 0.01) stay at their mean. Raises InputError for fewer than 100 codes.
     """
     if len(mu) < 2 * _CODES_EACH:
         raise InputError(f"{len(mu)} codes are too few for a mixture: give at least {2 * _CODES_EACH}.")
