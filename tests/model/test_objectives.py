@@ -18,6 +18,7 @@ from vae_helpers.model import (
     Info,
     StepInfo,
     StratifiedTC,
+    average_shared,
     held_out_loss,
     kl_per_dimension,
     logged_terms,
@@ -40,6 +41,31 @@ def codes():
 def test_beta_weighs_the_kl(codes):
     penalty, terms = Beta(5).penalty(None, codes[1], AT)
     assert penalty == 2 * codes[1] and terms == [] and logged_terms("beta") == ()
+
+
+def test_ada_finds_what_a_hand_made_pair_shares():
+    """Symmetric divergences of (0.005, 0.3333, 8) and (0, 2, 4.5) nats: those below half of the greatest are shared."""
+    mu = torch.tensor([[0.0, 1.0, 2.0], [0.1, 1.0, -2.0], [1.0, 1.0, 3.0], [1.0, -1.0, 0.0]], requires_grad=True)
+    logvar = torch.zeros(4, 3)
+    logvar[1, 1] = math.log(3)  # (3 + 1/3 - 2) / 4 = 1/3
+    mean, log = average_shared(mu, logvar)
+    assert torch.allclose(mean[:2], torch.tensor([[0.05, 1.0, 2.0], [0.05, 1.0, -2.0]]))
+    assert torch.allclose(log[:2].exp(), torch.tensor([[1.0, 2.0, 1.0], [1.0, 2.0, 1.0]]))
+    assert torch.allclose(mean[2:], torch.tensor([[1.0, 0.0, 3.0], [1.0, 0.0, 0.0]])) and not log[2:].any()
+    mean[0].sum().backward()
+    assert mu.grad.tolist() == [[0.5, 0.5, 1.0], [0.5, 0.5, 0.0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_ada_leaves_equal_pictures_and_the_order_of_a_pair_alone(codes):
+    mu, logvar = codes[0].mu.detach(), codes[0].logvar.detach()
+    twice = mu.repeat_interleave(2, 0), logvar.repeat_interleave(2, 0)
+    assert all(torch.equal(*each) for each in zip(average_shared(*twice), twice))  # the β-VAE's own
+    swapped = torch.arange(48).reshape(-1, 2).flip(1).flatten()
+    straight, turned = average_shared(mu, logvar), average_shared(mu[swapped], logvar[swapped])
+    assert all(torch.allclose(a[swapped], b) for a, b in zip(straight, turned))
+    assert not torch.equal(straight[0], mu)
+    with pytest.raises(InputError, match="47 pictures are not pairs"):
+        average_shared(mu[1:], logvar[1:])
 
 
 @pytest.mark.parametrize("progress, capacity", [(0.0, 0.0), (0.1, 4.0), (0.25, 10.0), (0.5, 20.0), (0.9, 20.0)])
@@ -224,6 +250,7 @@ def test_held_out_losses():
         ("dip-1", {"diagonal": -1.0}, "diagonal"),
         ("info", {"alpha": 2.0}, "alpha"),
         ("info", {"alpha": math.inf}, "alpha .* is inf"),
+        ("ada", {"k": -1.0}, "k .*from 0 to 64"),
         ("factor", {"width": "wide"}, "'wide'"),
         ("factor", {"layers": 0}, "layers"),
         ("factor", {"gamma": True}, "True"),

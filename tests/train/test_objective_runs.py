@@ -14,7 +14,7 @@ from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import LIKELIHOODS, TrainConfig
 
 SLIM = {"width": 16.0, "layers": 3.0}
-PAIRS = list(zip(OBJECTIVES, (*LIKELIHOODS[::-1], "calibrated")))  # every name at least once
+PAIRS = list(zip(OBJECTIVES, (*LIKELIHOODS[::-1], "calibrated", "gaussian")))  # every name at least once
 
 
 def _config(objective="beta", likelihood="gaussian", epochs=1, **options):
@@ -62,6 +62,36 @@ def test_one_picture_is_too_few_for_an_objective_of_batches(small_set, tmp_path)
         with pytest.raises(InputError, match="looks at a batch as a whole, but there is 1 picture"):
             fit_small(alone, Run(objective, tmp_path), _config(objective))
     assert math.isfinite(fit_small(alone, Run("beta", tmp_path), _config()).scores.total)
+
+
+@pytest.mark.parametrize("pairs", ["factors", "labels", "views"])
+def test_a_run_on_pairs_resumes_bit_for_bit_and_sees_as_many_pictures(small_set, tmp_path, pairs):
+    classes = tuple("ab"[k % 2] for k in range(len(small_set)))
+    pictures = replace(small_set, labels=classes)
+    config = _config("ada", epochs=2, pairs=pairs)
+    assert fit_small(pictures, Run("whole", tmp_path), config).finished
+    assert load_checkpoint(Run("whole", tmp_path).last)[1]["step"] == 2 * (len(small_set.split.train) // 32)
+    fit_small(pictures, Run("halves", tmp_path), config, stop_after=1)
+    fit_small(pictures, Run("halves", tmp_path), config, resume=True)
+    same_run(Run("whole", tmp_path), Run("halves", tmp_path))
+
+
+def test_pairs_are_of_one_objective_and_need_two_pictures(small_set, tmp_path):
+    with pytest.raises(InputError, match="'beta' takes no pairs: leave them out, or choose 'ada'"):
+        TrainConfig(pairs="views")
+    with pytest.raises(InputError, match="pairs 'twins' is unknown; choose one of factors, labels, views"):
+        TrainConfig(objective="ada", pairs="twins")
+    rows = [small_set.split.train[0], *small_set.split.validation]
+    alone = replace(
+        small_set,
+        pictures=small_set.pictures[rows],
+        names=tuple(small_set.names[r] for r in rows),
+        labels=("",) * len(rows),
+        factors=None,
+        prints=None,
+    )
+    with pytest.raises(InputError, match="a batch of 1 pictures holds no pair"):
+        fit_small(alone, Run("a", tmp_path), _config("ada"))
 
 
 def test_a_run_with_a_discriminator_resumes_bit_for_bit(small_set, tmp_path):

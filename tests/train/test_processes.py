@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from vae_helpers.__main__ import main
-from vae_helpers.data import open_pictures
+from vae_helpers.data import Partners, open_pictures
 from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import Processes, epoch_batches, fit, open_processes, scoring
+from vae_helpers.train import Paired, Processes, epoch_batches, fit, open_processes, scoring
 from vae_helpers.train import loop as train
 from vae_helpers.train import processes as distributed
 from vae_helpers.train import state as run_state
@@ -38,6 +38,7 @@ MIXING = {
     "dip-1": {},
     "dip-2": {},
     "info": {},
+    "ada": {"k": 1.0},
 }
 
 
@@ -55,9 +56,11 @@ def _one_step(folder, processes, config=CONFIG):
     pictures = _pictures(folder)
     state = run_state.new_state(config, MODEL, processes, len(pictures.split.train))
     state.step = 7
-    train.train_step(
-        state, next(epoch_batches(pictures.pictures, pictures.split.train, config, 0, 0, processes)), config, 0.3
-    )
+    source = pictures.pictures
+    if config.objective == "ada":
+        source = Paired(source, Partners(pictures, k=1))
+    batches = epoch_batches(source, pictures.split.train, config, 0, 0, processes)
+    train.train_step(state, next(batches), config, 0.3)
     tensors = {name: p.grad for name, p in state.model.named_parameters()} | dict(state.model.named_buffers())
     tensors |= state.objective.state_dict().get("discriminator", {})
     return tensors | {"sums": state.totals()}

@@ -1,5 +1,6 @@
 """Slow work behind a control: the newest wish wins, and nothing else waits for it."""
 
+import sys
 import threading
 
 import numpy as np
@@ -58,8 +59,7 @@ def test_controls_answer_while_something_is_computed(pair, by_hand):
 
 def test_a_move_of_the_frame_slider_while_a_path_arrives_is_kept(pair, by_hand, monkeypatch):
     """The browser's message sets the slider without the lock, between any two lines of what applies the path."""
-    import vae_helpers.widgets.pair as module
-
+    module = sys.modules[PairExplorer.__module__]
     seen = module.show
 
     def show(image, pixels):

@@ -46,6 +46,8 @@ OBJECTIVES: dict[str, dict[str, Any]] = {  # by the names of a table's rows
     "DIP-VAE-I": _PUBLISHED | {"objective": "dip-1"},
     "DIP-VAE-II": _PUBLISHED | {"objective": "dip-2"},
     "InfoVAE": _PUBLISHED | {"objective": "info"},
+    "Ada-GVAE, one factor differs": {"objective": "ada", "knobs": {"k": 1.0}},
+    "Ada-GVAE, some factors differ": {"objective": "ada"},
 }
 
 
@@ -73,7 +75,7 @@ class SweepSettings:
     def recipe(self, train_pictures: int, changes: Mapping[str, Any], seed: int) -> TrainConfig:
         """The quick recipe with a variant's changes."""
         common = {"epochs": self.epochs, "batch_size": 64, "flip": False, "evaluate_every": self.epochs, "seed": seed}
-        common["early_stop"] = 0  # equal pictures for all
+        common |= {"early_stop": 0, "optimizer": "adam"}  # equal pictures for all, and what the studies took
         return TrainConfig.quick(train_pictures, **common | dict(changes))
 
 

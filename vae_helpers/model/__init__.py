@@ -6,6 +6,7 @@ from vae_helpers.model.config import VAEConfig
 from vae_helpers.model.device import pick_device, pick_half, seeded
 from vae_helpers.model.divergences import (
     Discriminator,
+    average_shared,
     decompose,
     log_aggregate,
     log_density,
@@ -28,6 +29,7 @@ from vae_helpers.model.likelihoods import (
 from vae_helpers.model.losses import (
     CONVENTIONS,
     beta_vae_loss,
+    held_out_loss,
     kl_per_dimension,
     psnr,
     psnr_of,
@@ -52,6 +54,7 @@ from vae_helpers.model.objectives import (
     OBJECTIVES,
     TC,
     TERMS,
+    Ada,
     Beta,
     Capacity,
     Codes,
@@ -60,7 +63,6 @@ from vae_helpers.model.objectives import (
     Objective,
     StepInfo,
     StratifiedTC,
-    held_out_loss,
     logged_terms,
 )
 
@@ -69,6 +71,7 @@ __all__ = [
     "Muon",
     "is_matrix",
     "orthogonalised",
+    "Ada",
     "Beta",
     "BetaVAE",
     "CONVENTIONS",
@@ -79,6 +82,7 @@ __all__ = [
     "Decoder",
     "DecoderBlock",
     "Discriminator",
+    "average_shared",
     "EncoderBlock",
     "Factor",
     "Info",

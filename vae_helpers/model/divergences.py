@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vae_helpers.errors import InputError
+
 _LOG_2PI = math.log(2 * math.pi)
 
 
@@ -119,3 +121,24 @@ def mmd(a: Tensor, b: Tensor, bandwidth: float = 1.0, imq: bool = False) -> Tens
         return (kernel(one, one).sum() - count) / (count * (count - 1))  # a code and itself: kernel 1, no pair
 
     return within(a) + within(b) - 2 * kernel(a, b).mean()
+
+
+def average_shared(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
+    """Posteriors (2P, Z) of P pairs, rows 2i and 2i + 1, with those latents averaged that a pair seems to share.
+
+    A latent is shared where the divergence of its two posteriors lies below half-way between the least and the greatest
+    of the pair (Locatello 2020, sec. 4); there both get the mean of the means and of the variances (Hosoya 2019). The
+    divergence is `½·KL(q₁ ‖ q₂) + ½·KL(q₂ ‖ q₁)`, so that a pair has no order, where the paper has one of the two. The
+    choice of what is shared passes no gradient. Raises InputError for an odd number of rows.
+    """
+    if len(mu) % 2:
+        raise InputError(f"{len(mu)} pictures are not pairs: give an even number.")
+    means, logs = mu.unflatten(0, (-1, 2)), logvar.unflatten(0, (-1, 2))
+    (one, other), (its, others) = means.detach().unbind(1), logs.detach().exp().unbind(1)
+    distance = (one - other).square() * (1 / its + 1 / others)
+    divergence = (its / others + others / its - 2 + distance) / 4
+    least, greatest = divergence.aminmax(dim=1, keepdim=True)
+    shared = (divergence < (least + greatest) / 2)[:, None]
+    mean = torch.where(shared, means.mean(dim=1, keepdim=True), means)
+    log = torch.where(shared, logs.exp().mean(dim=1, keepdim=True).log(), logs)
+    return mean.flatten(0, 1), log.flatten(0, 1)

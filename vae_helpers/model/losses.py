@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
+from vae_helpers.model.objectives import OBJECTIVES
+from vae_helpers.settings import default_knobs, require_objective
 
 # What a β of each convention is worth in the canonical one, `½Σ(x-x̂)²` on [0, 1] pixels + β·KL. D = 3·S·S values.
 _CANONICAL = {
@@ -100,3 +103,17 @@ def psnr_of(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
         )
     parts = [psnr(*(to_float(p[i : i + 64]) for p in (pictures, originals))) for i in range(0, len(pictures), 64)]
     return torch.cat(parts).numpy()
+
+
+def held_out_loss(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments by which `scores.evaluate` scores a run, from its settings; older ones lack some defaults."""
+    name = settings.get("objective", "beta")
+    require_objective(name, settings.get("knobs"))
+    knobs = default_knobs(name) | (settings.get("knobs") or {})
+    weight, capacity = OBJECTIVES[name].held_out(knobs, settings["beta"])
+    return {
+        "beta": weight,
+        "capacity": capacity,
+        "likelihood": settings.get("likelihood", "gaussian"),
+        "scale": settings.get("scale"),
+    }

@@ -6,6 +6,7 @@ only the arithmetic of the forward pass is rearranged for speed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -246,9 +247,18 @@ class BetaVAE(nn.Module):
         x = self.decoder(z.reshape(-1, z.shape[-1]), activation)
         return x.reshape(*z.shape[:-1], *x.shape[1:])
 
-    def forward(self, x: Tensor, noise: Tensor, activation: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode, sample K codes per picture, decode: `(x_hat, mu, logvar)`, x_hat (K, N, 3, S, S) as by `decode`."""
-        mu, logvar = self.encode(x)
+    def forward(
+        self,
+        x: Tensor,
+        noise: Tensor,
+        activation: bool = False,
+        posterior: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode, sample K codes per picture, decode: `(x_hat, mu, logvar)`, x_hat (K, N, 3, S, S) as by `decode`.
+
+        `posterior` is what an objective makes of `(mu, logvar)` before codes are drawn from them.
+        """
+        mu, logvar = self.encode(x) if posterior is None else posterior(*self.encode(x))
         return self.decode(self.reparameterize(mu, logvar, noise), activation), mu, logvar
 
     def __repr__(self) -> str:

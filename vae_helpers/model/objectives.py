@@ -8,7 +8,7 @@ term: with another one it needs the same factor as a β, see `losses.translate_b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -18,13 +18,14 @@ from torch.func import functional_call
 from vae_helpers.model.device import seeded
 from vae_helpers.model.divergences import (
     Discriminator,
+    average_shared,
     decompose,
     minibatch_weights,
     mmd,
     permute_latents,
     stratified_weights,
 )
-from vae_helpers.settings import as_seed, default_knobs, require_objective
+from vae_helpers.settings import as_seed, default_knobs
 
 
 class Codes(NamedTuple):
@@ -33,6 +34,9 @@ class Codes(NamedTuple):
     mu: Tensor
     logvar: Tensor
     z: Tensor
+
+
+Posterior: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class StepInfo(NamedTuple):
@@ -48,6 +52,7 @@ class Objective:
 
     name: str  # as settings call it, see `ranges.KNOBS`
     terms: tuple[str, ...] = ()  # what it logs besides reconstruction and KL: those of `penalty`, then those of `learn`
+    posterior: Posterior | None = None  # what it makes of (mu, logvar) before codes are drawn from them
     mixes = True  # whether a picture's loss depends on the others of its batch, which processes must then share
 
     def __init__(
@@ -272,8 +277,18 @@ class Info(Objective):
         return info.beta * (1 - alpha) * kl + (alpha + weight - 1) * distance, [distance]
 
 
+class Ada(Beta):
+    """Ada-GVAE: `β·KL` on pairs of pictures, rows 2i and 2i + 1, whose shared latents are one (Locatello 2020, sec. 4).
+
+    What a pair has in common is not told, see `average_shared`. Knob `k` is of pairs by known factors: how many differ.
+    """
+
+    name = "ada"
+    posterior = staticmethod(average_shared)
+
+
 OBJECTIVES: dict[str, type[Objective]] = {
-    kind.name: kind for kind in (Beta, Capacity, TC, StratifiedTC, Factor, DIP1, DIP2, Info)
+    kind.name: kind for kind in (Beta, Capacity, TC, StratifiedTC, Factor, DIP1, DIP2, Info, Ada)
 }
 TERMS = ("reconstruction", "KL", "gradient norm of the encoder", "gradient norm of the decoder")  # then logged_terms
 
@@ -281,17 +296,3 @@ TERMS = ("reconstruction", "KL", "gradient norm of the encoder", "gradient norm 
 def logged_terms(name: str) -> tuple[str, ...]:
     """What a run logs besides reconstruction and KL: penalty at the weights in force, its terms; for "beta" nothing."""
     return ("penalty", *OBJECTIVES[name].terms) if OBJECTIVES[name].terms else ()
-
-
-def held_out_loss(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments by which `scores.evaluate` scores a run, from its settings; older ones lack some defaults."""
-    name = settings.get("objective", "beta")
-    require_objective(name, settings.get("knobs"))
-    knobs = default_knobs(name) | (settings.get("knobs") or {})
-    weight, capacity = OBJECTIVES[name].held_out(knobs, settings["beta"])
-    return {
-        "beta": weight,
-        "capacity": capacity,
-        "likelihood": settings.get("likelihood", "gaussian"),
-        "scale": settings.get("scale"),
-    }

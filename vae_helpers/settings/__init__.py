@@ -10,6 +10,7 @@ from vae_helpers.settings.choices import (
     METHODS,
     OBJECTIVES,
     OPTIMIZERS,
+    PAIRS,
     PARTS,
     SCHEDULES,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "ENDINGS",
     "KNOBS",
     "LIKELIHOODS",
+    "PAIRS",
     "METHODS",
     "MODEL",
     "OBJECTIVES",

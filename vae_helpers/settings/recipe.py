@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from vae_helpers.errors import InputError
-from vae_helpers.settings.choices import BETA_SCHEDULES, OPTIMIZERS, SCHEDULES
+from vae_helpers.settings.choices import BETA_SCHEDULES, OPTIMIZERS, PAIRS, SCHEDULES
 from vae_helpers.settings.ranges import RECIPE, one_of, require_likelihood, require_objective, short
 
 _MAY_BE_NONE = ("batch_size", "beta_warmup")
@@ -25,6 +25,7 @@ class TrainConfig:
     lr: float = 0.005
     objective: str = "beta"  # what is minimised besides the reconstruction term, see `objectives.OBJECTIVES`
     knobs: dict[str, float] | None = None  # the objective's own, where they are not its defaults
+    pairs: str | None = None  # of objective "ada", see `data.Partners`; None: by factors, labels or views, as a set has
     likelihood: str = "gaussian"  # the reconstruction term, see `likelihoods.negative_log_likelihood`
     scale: float | None = None  # of that likelihood; None: its own default, for gaussian the plain Σ(x-x̂)²
     beta: float = 1.0  # weight of the KL against the plain Σ(x-x̂)² on [-1, 1] pixels; each objective says of what
@@ -54,6 +55,10 @@ class TrainConfig:
             if not isinstance(getattr(self, name), bool) and (name == "flip" or getattr(self, name) is not None):
                 raise InputError(f"{name} is {short(getattr(self, name))}, but must be True or False.")
         require_objective(self.objective, self.knobs)
+        if self.pairs is not None:
+            one_of("pairs", self.pairs, PAIRS)
+            if self.objective != "ada":
+                raise InputError(f"objective {self.objective!r} takes no pairs: leave them out, or choose 'ada'.")
         require_likelihood(self.likelihood, self.scale)
         for name, allowed in RECIPE.items():
             if getattr(self, name) is not None or name not in _MAY_BE_NONE:

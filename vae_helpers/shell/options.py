@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from vae_helpers.errors import InputError, quoted
 from vae_helpers.files import expand
-from vae_helpers.settings import BETA_SCHEDULES, ENDINGS, LIKELIHOODS, MODEL, OBJECTIVES, OPTIMIZERS, SCHEDULES
+from vae_helpers.settings import BETA_SCHEDULES, ENDINGS, LIKELIHOODS, MODEL, OBJECTIVES, OPTIMIZERS, PAIRS, SCHEDULES
 from vae_helpers.settings import RECIPE as RANGES
 
 _LONGEST_PART, _LONGEST_PATH = 255, 4096  # bytes, on every system this runs on
@@ -169,6 +169,9 @@ RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
     "objective": Setting(OneOf(OBJECTIVES), "NAME", f"{', '.join(OBJECTIVES[:-1])} or {OBJECTIVES[-1]} (beta)"),
     "knobs": Setting(
         knob, "NAME=VALUE", "a number of that objective's own, such as gamma=10; may be given several times"
+    ),
+    "pairs": Setting(
+        OneOf(PAIRS), "KIND", "of objective ada: factors, labels or views (the first of these that the set has)"
     ),
     "likelihood": Setting(
         OneOf(LIKELIHOODS),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_helpers.data import gather, plan, read_ahead
+from vae_helpers.data import Partners, gather, plan, read_ahead
 from vae_helpers.settings import TrainConfig, as_seed
 from vae_helpers.train.processes import Processes
 
@@ -25,8 +25,15 @@ class Batch(NamedTuple):
     total: int
 
 
+class Paired(NamedTuple):
+    """Pictures as a memory map, uint8 (N, H, W, 3), and what finds their partners."""
+
+    pictures: np.ndarray
+    partners: Partners
+
+
 def epoch_batches(
-    pictures: np.ndarray | Tensor,
+    pictures: np.ndarray | Tensor | Paired,
     indices: np.ndarray,
     config: TrainConfig,
     epoch: int,
@@ -37,6 +44,8 @@ def epoch_batches(
 
     Which pictures make a batch, and which are mirrored, follows from (seed, epoch) alone, whatever the number of
     processes and whether the pictures lie on the device (a tensor) or in a memory map, which a thread reads ahead.
+    Where they are `Paired` every other picture of a batch makes way for the partner of the one before it, mirrored
+    alike, and each process gets whole pairs.
     """
     planned = plan(indices, config.batch_size, config.seed, epoch, start, config.flip)
     if isinstance(pictures, Tensor):
@@ -46,11 +55,25 @@ def epoch_batches(
 
     def read(batch: tuple[np.ndarray, np.ndarray]) -> Batch:
         rows, flips = batch
+        if isinstance(pictures, Paired):
+            whole = slice(0, len(rows) // 2 * 2, 2)
+            return _pairs(pictures, rows[whole], flips[whole], epoch, processes)
         share = processes.share(len(rows))
         part = gather(pictures, rows[share], flips[share], pin=processes.device.type == "cuda")
         return Batch(part, share.start, len(rows))
 
     yield from read_ahead(planned, read)
+
+
+def _pairs(source: Paired, rows: np.ndarray, flips: np.ndarray, epoch: int, processes: Processes) -> Batch:
+    """This process's share of the pairs that `rows` begin: picture, partner, picture, partner."""
+    total, share = 2 * len(rows), processes.share(len(rows))
+    rows, flips = rows[share], flips[share]
+    both = np.stack([source.pictures[rows], source.partners(rows, epoch)], axis=1)
+    both[flips] = both[flips][..., ::-1, :]
+    part = torch.from_numpy(both.reshape(-1, *both.shape[2:]))
+    pinned = part.pin_memory() if processes.device.type == "cuda" else part
+    return Batch(pinned, 2 * share.start, total)
 
 
 def noise_for(batch: Batch, samples: int, latent_dim: int, seed: int, step: int, device: torch.device) -> Tensor:

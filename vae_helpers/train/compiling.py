@@ -13,7 +13,7 @@ import torch
 
 from vae_helpers.data import to_float
 from vae_helpers.files import say
-from vae_helpers.model import BetaVAE, pick_half, seeded, wants_activation
+from vae_helpers.model import OBJECTIVES, BetaVAE, pick_half, seeded, wants_activation
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train.processes import Processes
 from vae_helpers.train.remembered import StepTimes, recall, remember
@@ -85,11 +85,11 @@ def time_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Proces
     trials[1].compile()
     x = to_float(torch.zeros(part.stop - part.start, size, size, 3, dtype=torch.uint8), processes.device)
     noise = torch.zeros(config.num_samples, len(x), model.config.latent_dim, device=processes.device)
-    seconds: list[list[float]] = [[], []]
+    posterior, seconds = OBJECTIVES[config.objective].posterior, ([], [])
     for _ in range(_ROUNDS):
         for trial, taken in zip(trials, seconds):
             began = time.perf_counter()
-            total = sum(output.sum() for output in trial(x, noise, wants_activation(config.likelihood)))
+            total = sum(output.sum() for output in trial(x, noise, wants_activation(config.likelihood), posterior))
             total.backward()
             total.item()  # waits for a GPU
             taken.append(time.perf_counter() - began)
@@ -100,7 +100,14 @@ def _shape_of_step(model: BetaVAE, config: TrainConfig, batch: int, processes: P
     """What the time of a step hangs on."""
     machine = hardware(processes.device)
     parts = [machine[name] for name in ("cpu", "gpu", "threads", "torch", "half")]
-    shape = [*model.config.as_dict().values(), batch, processes.size, config.num_samples, config.likelihood]
+    shape = [
+        *model.config.as_dict().values(),
+        batch,
+        processes.size,
+        config.num_samples,
+        config.likelihood,
+        config.objective == "ada",
+    ]
     return " | ".join(map(str, [*parts, *shape]))
 
 

@@ -7,15 +7,16 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 
+import numpy as np
 import torch
 
-from vae_helpers.data import PictureSet, copy_to_gpu_if_it_fits
+from vae_helpers.data import Partners, PictureSet, copy_to_gpu_if_it_fits
 from vae_helpers.errors import InputError, within_limits
 from vae_helpers.files import say
 from vae_helpers.model import OBJECTIVES, VAEConfig
 from vae_helpers.runs import Logbook, Run
-from vae_helpers.settings import TrainConfig, save_every
-from vae_helpers.train.batches import epoch_batches
+from vae_helpers.settings import TrainConfig, default_knobs, save_every
+from vae_helpers.train.batches import Paired, epoch_batches
 from vae_helpers.train.compiling import compile_network, decide_compile, describe_setup
 from vae_helpers.train.exact import exact_results
 from vae_helpers.train.interrupt import ProgressBar, Stop
@@ -120,8 +121,8 @@ class _Epochs:
         self.monitor = LossMonitor(training.run, self.config, self.state.model.config.image_size)
         # Processes must agree on the step they stop at. Agreeing is cheap beside a CPU's step, not beside a GPU's.
         self.agree_every = 1 if processes.size == 1 or processes.device.type == "cpu" else _CHECK_EVERY
-        on_gpu = copy_to_gpu_if_it_fits(pictures.pictures, processes.device)
-        self.on_gpu, self.source = on_gpu is not None, pictures.pictures if on_gpu is None else on_gpu
+        self.source = _source(pictures, training.config, processes)
+        self.on_gpu = isinstance(self.source, torch.Tensor)
         self.saved = time.monotonic()
         self.left = TimeLeft(self.config, training.steps_per_epoch, len(pictures.split.validation))
 
@@ -227,6 +228,15 @@ def _compile(training: Training) -> bool | None:
     return compile_network(state.model, config, len(training.pictures.split.train), state.processes, decided)
 
 
+def _source(pictures: PictureSet, config: TrainConfig, processes: Processes) -> np.ndarray | torch.Tensor | Paired:
+    """Where batches come from: pairs for the objective that learns from them, else a GPU that holds all, else a map."""
+    if config.objective == "ada":
+        k = (config.knobs or {}).get("k", default_knobs("ada")["k"])
+        return Paired(pictures.pictures, Partners(pictures, config.pairs, int(k), config.seed))
+    on_gpu = copy_to_gpu_if_it_fits(pictures.pictures, processes.device)
+    return pictures.pictures if on_gpu is None else on_gpu
+
+
 def _require_fitting(state: State, pictures: PictureSet, config: TrainConfig) -> None:
     """Refuse pictures of another size than the model's, and batches too small for processes or objective."""
     size, shape = state.model.config.image_size, pictures.pictures.shape[1:]
@@ -239,6 +249,11 @@ def _require_fitting(state: State, pictures: PictureSet, config: TrainConfig) ->
         raise InputError(
             f"a batch of {smallest} pictures cannot be shared by {state.processes.size} processes: "
             "start fewer, or use a larger batch."
+        )
+    if config.objective == "ada" and smallest < 2 * state.processes.size:
+        raise InputError(
+            f"a batch of {smallest} pictures holds no pair for each of {state.processes.size} processes: objective "
+            "'ada' needs two pictures for each."
         )
     if smallest < 2 and OBJECTIVES[config.objective].mixes:
         raise InputError(

@@ -72,7 +72,8 @@ def render(factors: np.ndarray, size: int = 128, set_name: str = "butterflies") 
     """Pictures uint8 (n, size, size, 3) of factor rows (n, F); n may be 0.
 
     Pixels see only exactly rounded float32 operations; the small tables behind them hold float64 sines, where two
-    machines may differ in the last bit, so a channel that lands on a rounding tie may differ by one level.
+    machines, and batches of under 8 rows, may differ in the last bit. A channel that lands on a rounding tie may then
+    differ by one level, and one of a few thousand, at an edge, by more.
     Raises InputError for an unknown set, a wrong number of columns, values out of range or NaN, and size < 16.
     """
     table = _table(set_name)
