@@ -1,15 +1,35 @@
 """What the tests of the page share: small models of every kind, and a page of one."""
 
+import base64
+import json
+import re
+
 import numpy as np
 import torch
 
 from vae_helpers.data import Attribute, Attributes
-from vae_helpers.latent import Chart, Trust, encode_pictures, summarise
+from vae_helpers.latent import Chart, Trust, encode_pictures, lerp, summarise
 from vae_helpers.model import BatchNorm, BetaVAE, VAEConfig
-from vae_helpers.show import PageContent
+from vae_helpers.show import FRAMES, PageContent, numbers_at
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 CLOSING = "</script><script>alert(2)</script>"
+
+
+def bytes_of(page, kind):
+    """What a page holds in pieces of this kind."""
+    return base64.b64decode("".join(re.findall(rf'class="weights {kind}">(.*?)</script>', page, re.S)))
+
+
+def data_of(page):
+    """A page's data, its arrays of numbers among them."""
+    numbers = bytes_of(page, "numbers")
+
+    def found(value):
+        shape = value.get("numbers")
+        return value if shape is None else numbers_at(numbers, value).reshape(shape).tolist()
+
+    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1], object_hook=found)
 
 
 def some_decoder(size=32, norm="adaptive", output="tanh", widths=None, latents=12):
@@ -51,4 +71,6 @@ def some_content(model, count=6, **more):
     content = PageContent(
         model, pictures[:count], names, codes[:count], codes, summarise(codes, logvar), chart, trust, HOSTILE, CLOSING
     )
+    bent = lerp(codes[0], codes[2], FRAMES) + torch.sin(torch.linspace(0, np.pi, FRAMES))[:, None]
+    content = content._replace(geodesics=[(0, 2, bent)])
     return content._replace(**more)

@@ -1,11 +1,9 @@
 """What a run's page shows, and that the one in `docs` is of the weights that come with the project."""
 
-import base64
-import json
-import re
 from pathlib import Path
 
 import numpy as np
+from pages import bytes_of, data_of
 
 from vae_helpers.errors import InputError
 from vae_helpers.runs import Run, load_run, open_for_run
@@ -16,9 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "index.html"
 
 
 def _parts(page):
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
-    weights = base64.b64decode("".join(re.findall(r'class="weights decoder">(.*?)</script>', page, re.S)))
-    return data, weights, page.split("<script>")[-1]
+    return data_of(page), bytes_of(page, "decoder"), page.split("<script>")[-1]
 
 
 def test_the_page_in_docs_is_of_the_shipped_weights_and_todays_code():

@@ -3,13 +3,12 @@
 import base64
 import hashlib
 import html
-import json
 import re
 
 import numpy as np
 import pytest
 import torch
-from pages import CLOSING, HOSTILE, some_content, some_decoder
+from pages import CLOSING, HOSTILE, bytes_of, data_of, some_content, some_decoder
 
 from vae_helpers.errors import InputError
 from vae_helpers.show import pack_decoder, pack_encoder, page_html, save_page
@@ -22,9 +21,7 @@ def content():
 
 def embedded(page):
     """The page's data, and its weights as bytes."""
-    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1]
-    pieces = re.findall(r'<script type="text/plain" class="weights decoder">(.*?)</script>', page, re.S)
-    return json.loads(data), base64.b64decode("".join(pieces))
+    return data_of(page), bytes_of(page, "decoder")
 
 
 def test_the_page_holds_the_decoder_the_pictures_and_the_chart(content):
@@ -58,8 +55,13 @@ def test_without_photos_no_picture_of_the_set_is_in_it(content):
     assert all("thumb" in each for each in embedded(page_html(content))[0]["pictures"])
 
 
-def test_a_small_page_is_smaller(content):
-    assert len(page_html(content, small=True)) < len(page_html(content))
+def test_a_small_page_is_smaller_and_leaves_out_what_never_moves(content):
+    idle = np.where(np.arange(12) < 8, content.summary.variance, 0)
+    few = content._replace(summary=content.summary._replace(variance=idle))
+    small, whole = page_html(few, small=True), page_html(few)
+    assert len(small) < len(whole)
+    rows = {each["name"]: each.get("latents") for each in embedded(small)[0]["decoder"]["arrays"]}
+    assert rows["affine coarse"] == list(range(8)) and "affine fine" not in rows
 
 
 def test_a_set_without_a_chart_has_latents_only(content):
@@ -79,8 +81,7 @@ def test_codes_that_are_not_finite_and_no_picture_are_refused(content, tmp_path)
 
 def test_with_the_encoder_it_is_larger_by_its_weights(content):
     page = page_html(content, encoder=True)
-    pieces = re.findall(r'<script type="text/plain" class="weights encoder">(.*?)</script>', page, re.S)
     packed = pack_encoder(content.model)
-    assert base64.b64decode("".join(pieces)) == packed.content
+    assert bytes_of(page, "encoder") == packed.content
     data, _ = embedded(page)
     assert data["encoder"] == packed.spec | {"fit": "crop"} and embedded(page_html(content))[0]["encoder"] is None

@@ -10,7 +10,7 @@ from pages import HOSTILE, some_content, some_decoder
 from PIL import Image
 
 from vae_helpers.data import read_picture
-from vae_helpers.latent import decode_codes, encode_pictures, slerp
+from vae_helpers.latent import decode_codes, encode_pictures, lerp, slerp
 from vae_helpers.show import page_html
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need the package playwright")
@@ -130,6 +130,46 @@ def test_the_arc_is_the_arc(show):
     tab.locator("input[value=arc]").press("Space")
     codes = tab.evaluate("() => { explorer.setPair(1, 2); return explorer.codes().map(code => Array.from(code)); }")
     assert np.allclose(codes, slerp(a, b, 25, content.summary.active), atol=1e-4)
+
+
+def test_a_geodesic_is_the_one_computed_and_a_pair_without_says_so(show):
+    content = some_content(some_decoder())
+    tab = show(page_html(content))
+    tab.locator("input[value=geodesic]").press("Space")
+    walked = "() => explorer.walk.map(code => Array.from(code))"
+    for a, b, expected in ((0, 2, content.geodesics[0][2]), (2, 0, content.geodesics[0][2].flip(0))):
+        tab.evaluate(f"explorer.setPair({a}, {b})")
+        assert np.allclose(tab.evaluate(walked), expected, atol=1e-5) and not tab.inner_text("#status")
+    tab.evaluate("explorer.setPair(1, 3)")
+    assert "computed for these pairs only: 0 and 2. This one is shown straight" in tab.inner_text("#status")
+    assert np.allclose(tab.evaluate(walked), lerp(content.codes[1], content.codes[3], 25), atol=1e-4)
+    without = show(page_html(content._replace(geodesics=())))
+    assert without.locator("input[value=geodesic]").count() == 0
+
+
+def test_equal_steps_change_the_picture_by_as_much_each_time(show):
+    """A walk to a far code and hardly on from there: most of the change is in the first frames."""
+    content = some_content(some_decoder())
+    codes = content.codes.clone()
+    codes[1] = 30 * codes[1]
+    tab = show(page_html(content._replace(codes=codes, pair=(0, 1))))
+    tab.locator("input[value=straight]").press("Space")
+    until(tab, "explorer.frames.every(Boolean)")
+    change = """() => { const frames = explorer.frames.map(frame => frame.data);
+      const between = (a, b) => Math.sqrt(a.reduce((sum, v, k) => sum + (v - b[k]) ** 2, 0));
+      const steps = frames.slice(1).map((each, i) => between(each, frames[i]));
+      return Math.max(...steps) / (steps.reduce((s, v) => s + v) / steps.length); }"""
+    before = tab.evaluate(change)
+    tab.locator("#even").press("Space")
+    until(tab, "explorer.frames.every(Boolean) && Math.abs(explorer.walk[1][0] - explorer.codes()[1][0]) > 1e-9")
+    after = tab.evaluate(change)
+    assert before > 2 and after < 0.6 * before
+    assert np.allclose(
+        tab.evaluate("[explorer.walk[0], explorer.walk[24]].map(c => Array.from(c))"), codes[:2], rtol=1e-4
+    )
+    until(tab, "location.hash.includes('even=1')")
+    again = show(page_html(content), "#even=1")
+    assert again.is_checked("#even")
 
 
 def test_every_control_by_keyboard(show):

@@ -43,6 +43,21 @@ def test_rows_of_latents_in_8_bits_are_a_little_coarser_and_lie_where_they_lay()
     assert len(pack_decoder(model, range(12)).content) < 0.9 * len(pack_decoder(model).content)
 
 
+def test_latents_at_rest_have_no_rows_and_count_as_their_value():
+    model = some_decoder(norm="instance")
+    rest = {2: 0.5, 7: -1.0}
+    packed = pack_decoder(model, range(6), rest)
+    held = {each["name"]: each.get("latents") for each in packed.spec["arrays"]}
+    assert held["affine coarse"] == [0, 1, 3, 4, 5] and held["affine fine"] == [6, 8, 9, 10, 11]
+    code = torch.randn(12, generator=torch.Generator().manual_seed(0))
+    resting = code.clone()
+    resting[2], resting[7] = 0.5, -1.0
+    with torch.no_grad():
+        expected = model.decoder(resting[None])[0].permute(1, 2, 0).numpy()
+    for each in (code, resting):
+        assert np.abs(decode_packed(packed, each.numpy()) - expected).max() * 127.5 < 4  # some rows have 8 bits
+
+
 @pytest.mark.parametrize("value", [float("nan"), 1e6])
 def test_weights_that_are_not_finite_or_too_large_are_refused(value):
     model = some_decoder()

@@ -18,8 +18,8 @@ from vae_helpers.show.figures import (
     show_traversals,
 )
 from vae_helpers.show.map_figure import show_map
-from vae_helpers.show.page.build import PageContent, page_html, save_page
-from vae_helpers.show.page.packing import Packed, decode_packed, pack_decoder, pack_encoder, unpacked
+from vae_helpers.show.page.build import FRAMES, PageContent, page_html, page_script, save_page
+from vae_helpers.show.page.packing import Packed, decode_packed, numbers_at, pack_decoder, pack_encoder, unpacked
 from vae_helpers.show.path_figures import show_factors, show_inspection, show_samples
 from vae_helpers.show.point_colours import Legend, PointColours, colour_points
 from vae_helpers.show.score_figures import show_factor_map, show_rate_distortion, show_scores
@@ -27,12 +27,15 @@ from vae_helpers.show.scrubber import embedded, scrubber_html
 from vae_helpers.show.trust_figures import show_kinds, show_readout, show_trust, show_what_moves
 
 __all__ = [
+    "FRAMES",
     "Packed",
     "PageContent",
     "decode_packed",
+    "numbers_at",
     "pack_decoder",
     "pack_encoder",
     "page_html",
+    "page_script",
     "save_page",
     "unpacked",
     "Legend",

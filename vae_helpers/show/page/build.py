@@ -21,9 +21,20 @@ from vae_helpers.errors import InputError
 from vae_helpers.files import as_utf8, writing
 from vae_helpers.latent import Chart, LatentSummary, Trust
 from vae_helpers.model import BetaVAE
-from vae_helpers.show.page.packing import pack_decoder, pack_encoder
+from vae_helpers.show.page.packing import Packed, Writer, pack_decoder, pack_encoder
 
-_SCRIPTS = ("wasm_module.js", "decoder.js", "paths.js", "chart.js", "encoder.js", "screen.js", "walk.js", "page.js")
+_SCRIPTS = (
+    "wasm_module.js",
+    "decoder.js",
+    "numbers.js",
+    "paths.js",
+    "chart.js",
+    "encoder.js",
+    "screen.js",
+    "walk.js",
+    "page.js",
+)
+FRAMES = 25  # of a walk, as in screen.js
 _PIECE = 65_536  # letters of base64 in a script element: WebKit takes seconds over a single large one
 _LATENTS, _SAMPLES, _KNOWN = 24, 256, 384  # sliders; training rows that samples are made of; codes of the meter
 _DIGITS = 6
@@ -46,48 +57,71 @@ class PageContent(NamedTuple):
     title: str = "Latent space"
     about: str = ""
     pair: tuple[int, int] = (0, 1)  # shown first
+    geodesics: Sequence[tuple[int, int, Tensor]] = ()  # of some pairs of `pictures`: codes (FRAMES, latent_dim)
     fit: str = "crop"  # how the set's pictures became squares, for photos of one's own: "crop" or "pad"
 
 
 def page_html(content: PageContent, small: bool = False, photos: bool = True, encoder: bool = False) -> str:
     """One HTML page that needs no kernel, no server and no network, and forbids itself to ask for any.
 
-    `small` stores the whole first matrix in 8 bits; without `photos` thumbnails are drawn from the codes, so that no
-    picture of the set is in the file; with the `encoder` readers can walk from a photo of their own. Raises InputError
-    for weights or codes that are not finite, or no picture.
+    `small` stores the first matrix in 8 bits, and leaves out the latents that never move, which stay at their mean;
+    without `photos` thumbnails are drawn from the codes, so that no picture of the set is in the file; with the
+    `encoder` readers can walk from a photo of their own. Raises InputError for weights or codes that are not finite, or
+    no picture.
     """
     if not len(content.pictures) or not bool(content.codes.isfinite().all() and content.known.isfinite().all()):
         raise InputError("a page needs at least one picture, and codes that are finite numbers: train the model again.")
-    active = content.summary.active
-    latents = np.arange(content.model.config.latent_dim)
-    packed = pack_decoder(content.model, latents if small else np.setdiff1d(latents, active))
-    own = pack_encoder(content.model) if encoder else None
+    packed, own, numbers = _packed(content, small), pack_encoder(content.model) if encoder else None, _Numbers()
     data = {
         "decoder": packed.spec,
         "encoder": None if own is None else own.spec | {"fit": content.fit},
         "pictures": _pictures(content, photos),
         "pair": [min(index, len(content.pictures) - 1) for index in content.pair],
+    } | _codes_part(content, numbers)
+    weights = {"decoder": packed.content, "numbers": numbers.content, "encoder": b"" if own is None else own.content}
+    script, style = page_script(), _source("page.css")
+    values = {
+        "POLICY": _policy(script, style),
+        "TITLE": html.escape(content.title),
+        "ABOUT": html.escape(content.about),
+        "STYLE": style,
+        "DATA": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+        "WEIGHTS": "\n".join(_pieces(found, kind) for kind, found in weights.items()),
+        "SCRIPT": script,
+    }
+    parts = _source("page.html").split("§")  # one pass: a name that looks like a place to fill in stays as it is
+    parts[1::2] = [values[name] for name in parts[1::2]]
+    return "".join(parts)
+
+
+def _packed(content: PageContent, small: bool) -> Packed:
+    latents = np.arange(content.model.config.latent_dim)
+    idle, mean = np.setdiff1d(latents, content.summary.active), content.known.mean(dim=0)
+    if not small:
+        return pack_decoder(content.model, idle)
+    return pack_decoder(content.model, latents, {int(latent): float(mean[latent]) for latent in idle})
+
+
+def _codes_part(content: PageContent, numbers: _Numbers) -> dict:
+    """What is known of the codes."""
+    active = content.summary.active
+    return {
         "mean": _plain(content.known.mean(dim=0)),
         "active": active.tolist(),
         "latents": _latents(content.summary),
-        "meter": _meter(content, active),
-        "chart": None if content.chart is None else _chart_part(content.chart, content.trust),
+        "meter": _meter(content, active, numbers),
+        "chart": None if content.chart is None else _chart_part(content.chart, content.trust, numbers),
+        "geodesics": [{"a": a, "b": b, "codes": numbers.place(codes, "f32")} for a, b, codes in content.geodesics],
     }
-    folder = files("vae_helpers.show.page")
-    read = {name: folder.joinpath(name).read_text("utf-8") for name in ("page.html", "page.css", *_SCRIPTS)}
-    script = '(() => {\n"use strict";\n' + "\n".join(read[name] for name in _SCRIPTS) + "\n})();"
-    values = {
-        "POLICY": _policy(script, read["page.css"]),
-        "TITLE": html.escape(content.title),
-        "ABOUT": html.escape(content.about),
-        "STYLE": read["page.css"],
-        "DATA": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
-        "WEIGHTS": _pieces(packed.content, "decoder") + ("" if own is None else _pieces(own.content, "encoder")),
-        "SCRIPT": script,
-    }
-    parts = read["page.html"].split("§")  # one pass: a name that looks like a place to fill in stays as it is
-    parts[1::2] = [values[name] for name in parts[1::2]]
-    return "".join(parts)
+
+
+def page_script() -> str:
+    """All JavaScript of the page: its files one after the other, in one function."""
+    return '(() => {\n"use strict";\n' + "\n".join(map(_source, _SCRIPTS)) + "\n})();"
+
+
+def _source(name: str) -> str:
+    return files("vae_helpers.show.page").joinpath(name).read_text("utf-8")
 
 
 def save_page(page: str, path: Path) -> Path:
@@ -97,7 +131,15 @@ def save_page(page: str, path: Path) -> Path:
     return path
 
 
-def _chart_part(chart: Chart, trust: Sequence[Trust]) -> dict:
+class _Numbers(Writer):
+    """Arrays that stand in the data as where they lie, and come back as nested lists (numbers.js)."""
+
+    def place(self, values: np.ndarray | Tensor, kind: str) -> dict:
+        array = np.asarray(values, np.float64)
+        return {"numbers": list(array.shape)} | self.add("the chart", array, kind)
+
+
+def _chart_part(chart: Chart, trust: Sequence[Trust], numbers: _Numbers) -> dict:
     """What the page's JavaScript needs of a chart."""
     trusts = {each.name: each for each in trust}
     rows = np.unique(np.linspace(0, len(chart.embedded) - 1, _SAMPLES).astype(int))
@@ -108,18 +150,21 @@ def _chart_part(chart: Chart, trust: Sequence[Trust]) -> dict:
         "pairs": chart.features.pairs.tolist(),
         "active": chart.active.tolist(),
         "mean": _plain(chart.mean),
-        "weights": _plain(chart.weights),
+        "weights": numbers.place(chart.weights, "f32"),
         "offset": _plain(chart.offset),
         "covariance": _plain(chart.covariance),
         "reader": {
             "centre": _plain(reader.centre),
             "scale": float(reader.scale),
-            "places": _plain(reader.places, 5),
-            "weights": _plain(reader.weights),
+            "places": numbers.place(reader.places, "f16"),
+            "weights": numbers.place(reader.weights, "f32"),
             "offset": _plain(reader.offset),
             "gamma": reader.gamma,
         },
-        "samples": {"embedded": _plain(chart.embedded[rows], 4), "residues": _plain(chart.residues[rows], 4)},
+        "samples": {
+            "embedded": numbers.place(chart.embedded[rows], "f32"),
+            "residues": numbers.place(chart.residues[rows], "f16"),
+        },
     }
 
 
@@ -138,10 +183,10 @@ def _attribute(chart: Chart, attribute: Attribute, trust: Trust | None) -> dict:
     }
 
 
-def _plain(values: np.ndarray | Tensor, digits: int = _DIGITS) -> list:
-    """Nested lists with so many significant digits."""
+def _plain(values: np.ndarray | Tensor) -> list:
+    """Nested lists with six significant digits."""
     array = np.asarray(values, np.float64)
-    return np.vectorize(lambda x: float(f"{x:.{digits}g}"), otypes=[float])(array).tolist() if array.size else []
+    return np.vectorize(lambda x: float(f"{x:.{_DIGITS}g}"), otypes=[float])(array).tolist() if array.size else []
 
 
 def _pictures(content: PageContent, photos: bool) -> list[dict]:
@@ -172,12 +217,12 @@ def _latents(summary: LatentSummary) -> list[dict]:
     ]
 
 
-def _meter(content: PageContent, active: np.ndarray) -> dict:
+def _meter(content: PageContent, active: np.ndarray, numbers: _Numbers) -> dict:
     """Some training codes, and how far from them the pictures that are shown lie, as a unit."""
     rows = np.unique(np.linspace(0, len(content.known) - 1, _KNOWN).astype(int))
     known, own = (np.asarray(codes, np.float64)[:, active] for codes in (content.known[rows], content.codes))
     nearest = np.sqrt(np.square(own[:, None] - known).sum(axis=2)).min(axis=1)
-    return {"known": _plain(known, 4), "unit": float(np.median(nearest)) or 1.0}
+    return {"known": numbers.place(known, "f16"), "unit": float(np.median(nearest)) or 1.0}
 
 
 def _pieces(content: bytes, kind: str) -> str:

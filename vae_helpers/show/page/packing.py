@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from vae_helpers.errors import InputError
 from vae_helpers.model import BatchNorm, BetaVAE, Decoder, langevin
 
+_TYPES = {"f16": "<f2", "f32": "<f4", "i8": "i1"}
 _LANES = 8  # channels are padded to a multiple of this
 _ROWS = (
     (3, 1),
@@ -27,30 +28,43 @@ class Packed(NamedTuple):
     content: bytes
 
 
-class _Writer:
-    """Arrays one after the other, each at a multiple of 4 bytes."""
+class Writer:
+    """Arrays one after the other, each at a multiple of 4 bytes: of 16 bits ("f16"), 32 ("f32"), or bytes ("i8")."""
 
     def __init__(self) -> None:
-        self.arrays: list[dict] = []
         self.content = b""
 
-    def add(self, name: str, values: np.ndarray, kind: str, latents: Sequence[int] = ()) -> None:
-        dtype = {"f16": "<f2", "f32": "<f4", "i8": "i1"}[kind]
+    def add(self, name: str, values: np.ndarray, kind: str) -> dict:
+        """Where the values lie; InputError, which calls them `name`, where they are not finite in that kind."""
         with np.errstate(over="ignore"):
-            plain = np.ascontiguousarray(values).astype(dtype)
+            plain = np.ascontiguousarray(values).astype(_TYPES[kind])
         if kind != "i8" and not np.isfinite(plain).all():
             raise InputError(
-                f"the network's {name} holds numbers that are not finite, or too large for 16 bits, so no page can be "
-                "made of it: train the model again."
+                f"{name} holds numbers that are not finite, or too large for 16 bits, so no page can be made of it: "
+                "train the model again."
             )
-        described = {"name": name, "offset": len(self.content), "count": plain.size, "type": kind}
-        self.arrays.append(described | ({"latents": list(map(int, latents))} if len(latents) else {}))
+        described = {"offset": len(self.content), "count": plain.size, "type": kind}
         self.content += plain.tobytes() + bytes(-plain.nbytes % 4)
+        return described
+
+
+class _Network(Writer):
+    """The arrays of a network, which have names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrays: list[dict] = []
+
+    def write(self, name: str, values: np.ndarray, kind: str, latents: Sequence[int] = ()) -> None:
+        described = {"name": name} | self.add(f"the network's {name}", values, kind)
+        self.arrays.append(described | ({"latents": list(map(int, latents))} if len(latents) else {}))
 
 
 @torch.no_grad()
-def pack_decoder(model: BetaVAE, coarse: Sequence[int] = ()) -> Packed:
+def pack_decoder(model: BetaVAE, coarse: Sequence[int] = (), rest: Mapping[int, float] | None = None) -> Packed:
     """The decoder in 16 bits, but for the first matrix's rows of the `coarse` latents: 8 bits, a scale for each output.
+
+    Latents at `rest` have no rows: there each counts as the value given, whatever a code says.
 
     Between the linear layer and the first convolution nothing bends, so that they become one matrix (latent_dim,
     channels · 8 · 8). A convolution after an upsampling becomes four of 2×2 taps, by the parity of the output's row and
@@ -60,7 +74,7 @@ def pack_decoder(model: BetaVAE, coarse: Sequence[int] = ()) -> Packed:
     decoder = model.decoder
     convolutions = [*(block.conv for block in decoder.blocks), decoder.out]
     norms = [block.norm for block in decoder.blocks]
-    writer, layers = _Writer(), []
+    writer, layers = _Network(), []
     size, before = 8, 0
     for i, conv in enumerate(convolutions):
         kernel, bias = _with_batch_norm(conv, norms[i] if i < len(norms) else None)
@@ -68,10 +82,10 @@ def pack_decoder(model: BetaVAE, coarse: Sequence[int] = ()) -> Packed:
         padded = np.zeros(channels, np.float64)
         padded[: len(bias)] = bias
         if i == 0:
-            _write_first(writer, decoder, kernel, padded, coarse)
+            _write_first(writer, decoder, (kernel, padded), coarse, rest or {})
         else:
-            writer.add(f"weights {i}", _parities(kernel, before, channels), "f16")
-            writer.add(f"bias {i}", padded, "f32")
+            writer.write(f"weights {i}", _parities(kernel, before, channels), "f16")
+            writer.write(f"bias {i}", padded, "f32")
         if i < len(norms) and model.config.decoder_norm == "adaptive":
             _write_style(writer, norms[i].style, channels, i)
         layers.append({"size": size, "channels": channels})
@@ -93,18 +107,18 @@ def pack_encoder(model: BetaVAE) -> Packed:
 
     The last layer takes pixels as [row][column][channel]. InputError for weights that are not finite.
     """
-    encoder, writer, layers = model.encoder, _Writer(), []
+    encoder, writer, layers = model.encoder, _Network(), []
     for i, block in enumerate(encoder.blocks):
         conv, norm = block.conv, block.norm
         scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
         kernel = (conv.weight.double() * scale[:, None, None, None]).permute(2, 3, 1, 0)
         bias = (conv.bias.double() - norm.running_mean.double()) * scale + norm.bias.double()
-        writer.add(f"weights {i}", kernel.numpy(), "f16")
-        writer.add(f"bias {i}", bias.numpy(), "f32")
+        writer.write(f"weights {i}", kernel.numpy(), "f16")
+        writer.write(f"bias {i}", bias.numpy(), "f32")
         layers.append({"name": str(i), "before": conv.in_channels, "channels": conv.out_channels})
     head = encoder.mu.weight.double().view(model.config.latent_dim, -1, 4, 4).permute(0, 2, 3, 1)
-    writer.add("weights mu", head.numpy(), "f16")
-    writer.add("bias mu", encoder.mu.bias.double().numpy(), "f32")
+    writer.write("weights mu", head.numpy(), "f16")
+    writer.write("bias mu", encoder.mu.bias.double().numpy(), "f32")
     return Packed({"size": model.config.image_size, "layers": layers, "arrays": writer.arrays}, writer.content)
 
 
@@ -118,23 +132,32 @@ def _with_batch_norm(conv, norm) -> tuple[Tensor, np.ndarray]:
     return kernel, bias.numpy()
 
 
-def _write_first(writer: _Writer, decoder: Decoder, kernel: Tensor, bias: np.ndarray, coarse: Sequence[int]) -> None:
+def _write_first(
+    writer: _Network,
+    decoder: Decoder,
+    convolution: tuple[Tensor, np.ndarray],
+    coarse: Sequence[int],
+    rest: Mapping[int, float],
+) -> None:
     """The linear layer and the first convolution as one matrix, [block of 16][latent][16]."""
-    linear = decoder.linear
+    linear, (kernel, bias) = decoder.linear, convolution
     start = linear.bias.double().view(1, -1, 4, 4)
     ways = linear.weight.double().T.reshape(linear.in_features, -1, 4, 4)
     matrix = _drawn(ways, kernel, len(bias))
     offset = _drawn(start, kernel, len(bias))[0] + np.tile(bias, 64)
+    for latent, value in rest.items():
+        offset += value * matrix[latent]
     blocks = matrix.reshape(len(matrix), -1, 16).transpose(1, 0, 2)
-    fine = [latent for latent in range(len(matrix)) if latent not in set(coarse)]
+    coarse = sorted(set(coarse) - rest.keys())
+    fine = [latent for latent in range(len(matrix)) if latent not in {*coarse, *rest}]
     if len(coarse):
-        rows = blocks[:, sorted(coarse)]
+        rows = blocks[:, coarse]
         scale = np.abs(rows).max(axis=1) / 127 + 1e-12
-        writer.add("scale", scale, "f32")
-        writer.add("affine coarse", np.rint(rows / scale[:, None]), "i8", sorted(coarse))
+        writer.write("scale", scale, "f32")
+        writer.write("affine coarse", np.rint(rows / scale[:, None]), "i8", coarse)
     if fine:
-        writer.add("affine fine", blocks[:, fine], "f16", fine)
-    writer.add("bias 0", offset, "f32")
+        writer.write("affine fine", blocks[:, fine], "f16", fine)
+    writer.write("bias 0", offset, "f32")
 
 
 def _drawn(x: Tensor, kernel: Tensor, channels: int) -> np.ndarray:
@@ -153,22 +176,26 @@ def _parities(kernel: Tensor, channels_in: int, channels_out: int) -> np.ndarray
     return taps.transpose(0, 3, 1, 2, 4)
 
 
-def _write_style(writer: _Writer, style: torch.nn.Linear, channels: int, i: int) -> None:
+def _write_style(writer: _Network, style: torch.nn.Linear, channels: int, i: int) -> None:
     """Gains, then biases, of padded channels: [2 · channels][latent]."""
     width = style.out_features // 2
     weights, bias = np.zeros((2, channels, style.in_features)), np.zeros((2, channels))
     weights[:, :width] = style.weight.double().view(2, width, -1).numpy()
     bias[:, :width] = style.bias.double().view(2, width).numpy()
-    writer.add(f"style {i}", weights, "f16")
-    writer.add(f"style bias {i}", bias, "f32")
+    writer.write(f"style {i}", weights, "f16")
+    writer.write(f"style bias {i}", bias, "f32")
+
+
+def numbers_at(content: bytes, place: Mapping) -> np.ndarray:
+    """What `Writer.add` wrote, flat float64."""
+    return np.frombuffer(content, _TYPES[place["type"]], place["count"], place["offset"]).astype(np.float64)
 
 
 def unpacked(packed: Packed) -> dict[str, np.ndarray]:
     """The arrays of a packed decoder by name, flat float64, and `affine` whole as [block of 16][latent][16]."""
     found: dict[str, np.ndarray] = {}
     for array in packed.spec["arrays"]:
-        dtype = {"f16": "<f2", "f32": "<f4", "i8": "i1"}[array["type"]]
-        values = np.frombuffer(packed.content, dtype, array["count"], array["offset"]).astype(np.float64)
+        values = numbers_at(packed.content, array)
         if "latents" not in array:
             found[array["name"]] = values
             continue

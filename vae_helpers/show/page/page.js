@@ -43,6 +43,11 @@ class Page extends Walk {
       const a = Math.floor(Math.random() * count);
       this.setPair(a, (a + 1 + Math.floor(Math.random() * (count - 1))) % count);
     });
+    find("even").addEventListener("change", () => {
+      this.state.even = Number(find("even").checked);
+      this.drawWalk();
+      this.keep();
+    });
     on("play", () => this.play());
     on("save-png", () => this.saveStrip());
     on("save-film", () => this.saveFilm());
@@ -58,6 +63,7 @@ class Page extends Walk {
   }
 
   showChoices() {
+    find("even").checked = Boolean(this.state.even);
     for (const input of this.kinds) input.checked = input.value === this.state.way;
     for (const input of this.setChoices) input.checked = input.value === this.state.set;
   }
@@ -235,7 +241,7 @@ class Page extends Walk {
 /** Open the page; in words where it cannot. */
 function openPage() {
   try {
-    const data = JSON.parse(find("data").textContent);
+    const data = readData(find("data").textContent, embeddedBytes("numbers"));
     const page = new Page(data, embeddedBytes("decoder"), new URLSearchParams(location.search).has("plain"));
     window.explorer = page;
     page.open();

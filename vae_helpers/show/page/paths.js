@@ -20,6 +20,36 @@ function arc(a, b, active, t) {
   return code;
 }
 
+/** The point at share t of a way that is given by codes at equal shares. */
+function along(codes, t) {
+  const place = t * (codes.length - 1);
+  const before = Math.min(codes.length - 2, Math.floor(place));
+  return straight(codes[before], codes[before + 1], place - before);
+}
+
+/** How much a picture differs from another, in grey levels: the root of the mean square. Both as red, green, blue, alpha. */
+function pictureChange(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;
+  return Math.sqrt((sum / a.length) * (4 / 3)); // alpha never differs
+}
+
+/** Shares of the way at which the picture changes by as much from frame to frame, given pictures at equal shares. */
+function evenShares(pictures) {
+  const lengths = [0];
+  for (let i = 1; i < pictures.length; i++) lengths.push(lengths[i - 1] + pictureChange(pictures[i - 1], pictures[i]));
+  const last = pictures.length - 1;
+  const whole = lengths[last];
+  if (!whole) return pictures.map((_, i) => i / last);
+  let at = 0;
+  return pictures.map((_, i) => {
+    const wanted = (whole * i) / last;
+    while (at < last - 1 && lengths[at + 1] < wanted) at++;
+    const step = lengths[at + 1] - lengths[at];
+    return i === last ? 1 : (at + (step ? (wanted - lengths[at]) / step : 0)) / last;
+  });
+}
+
 /** Random numbers from 0 to 1 that hang on the seed alone (Mulberry32 by Tommy Ettinger). */
 function randomNumbers(seed) {
   let state = seed >>> 0;

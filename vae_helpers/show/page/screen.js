@@ -2,6 +2,7 @@
 
 const FRAMES = 25; // of a walk; the strip shows every other one
 const EVERY = 2;
+const EVEN_SHARES = [...Array(FRAMES).keys()].map((i) => i / (FRAMES - 1));
 const REACH = 3; // spreads from the mean to the ends of a latent's slider
 const find = (id) => document.getElementById(id);
 
@@ -22,12 +23,12 @@ function shortName(name) {
 class State {
   constructor(count, pair) {
     this.count = count;
-    Object.assign(this, { a: pair[0], b: pair[1], way: "", frame: (FRAMES - 1) / 2 });
+    Object.assign(this, { a: pair[0], b: pair[1], way: "", even: 0, frame: (FRAMES - 1) / 2 });
     Object.assign(this, { start: "a", seed: 0, set: "", moved: {} });
   }
 
   toString() {
-    const parts = { a: this.a, b: this.b, way: this.way, frame: this.frame, start: this.start, set: this.set };
+    const parts = { a: this.a, b: this.b, way: this.way, even: this.even, frame: this.frame, start: this.start, set: this.set };
     if (this.start === "sample") parts.seed = this.seed;
     const words = new URLSearchParams(parts);
     for (const [name, value] of Object.entries(this.moved)) words.append(`move.${name}`, value);
@@ -43,6 +44,7 @@ class State {
     };
     this.a = whole("a", this.count - 1, this.a);
     this.b = whole("b", this.count - 1, this.b);
+    this.even = whole("even", 1, this.even);
     this.frame = whole("frame", FRAMES - 1, this.frame);
     this.seed = whole("seed", 2 ** 31, this.seed);
     if (ways.includes(words.get("way"))) this.way = words.get("way");
@@ -62,6 +64,7 @@ class Screen {
     this.decoder = new Decoder(data.decoder, bytes, plain);
     this.chart = data.chart ? new Chart(data.chart) : null;
     this.ways = { straight: "straight", arc: "arc", ...(this.chart ? { chart: "along the chart" } : {}) };
+    if (data.geodesics.length) this.ways.geodesic = "geodesic";
     this.sets = { ...(this.chart ? { attributes: "attributes" } : {}), latents: "latents" };
     this.state = new State(data.pictures.length, data.pair);
     this.state.way = this.chart ? "chart" : "straight";

@@ -59,28 +59,57 @@ class Walk extends Screen {
     });
   }
 
-  /** The codes of the walk. */
-  codes() {
+  /** The codes of the geodesic from A to B, or null where none was computed. */
+  geodesic() {
+    const { a, b } = this.state;
+    const same = this.data.geodesics.find((each) => each.a === a && each.b === b);
+    const back = this.data.geodesics.find((each) => each.a === b && each.b === a);
+    return same ? same.codes : back ? [...back.codes].reverse() : null;
+  }
+
+  /** The codes of the walk at shares of the way. */
+  codes(shares = EVEN_SHARES) {
     const [a, b] = [this.state.a, this.state.b].map((i) => this.data.pictures[i].code);
-    const shares = [...Array(FRAMES).keys()].map((i) => i / (FRAMES - 1));
-    if (this.state.way === "chart") return this.chart.path(a, b, shares);
-    if (this.state.way === "arc") return shares.map((t) => arc(a, b, this.data.active, t));
+    const { way } = this.state;
+    const found = way === "geodesic" ? this.geodesic() : null;
+    if (found) return shares.map((t) => along(found, t));
+    if (way === "chart") return this.chart.path(a, b, shares);
+    if (way === "arc") return shares.map((t) => arc(a, b, this.data.active, t));
     return shares.map((t) => straight(a, b, t));
+  }
+
+  /** What there is to say of the walk; empty where nothing is. */
+  remark() {
+    if (this.state.a === this.state.b) return "A and B are the same picture: pick another.";
+    if (this.state.way !== "geodesic" || this.geodesic()) return "";
+    const pairs = this.data.geodesics.map(({ a, b }) => `${a} and ${b}`).join("; ");
+    return `A geodesic takes long to find and was computed for these pairs only: ${pairs}. This one is shown straight.`;
   }
 
   /** Draw the walk frame by frame, that of the slider and the ends first, so that the page answers in between. */
   drawWalk() {
-    const walk = ++this.walking;
-    const codes = this.codes();
-    this.walk = codes;
-    find("status").textContent = this.state.a === this.state.b ? "A and B are the same picture: pick another." : "";
-    this.frames = new Array(FRAMES).fill(null);
+    find("status").textContent = this.remark();
     this.showPair();
+    this.drawCodes(this.codes(), () => {
+      if (!this.state.even) return;
+      // Where the picture changes fast there are more frames, found by the walk as it was drawn.
+      this.drawCodes(this.codes(evenShares(this.frames.map((frame) => frame.data))), () => {});
+    });
+  }
+
+  /** Draw frames of these codes, then go on with `then` unless another walk was begun meanwhile. */
+  drawCodes(codes, then) {
+    const walk = ++this.walking;
+    this.walk = codes;
+    this.frames = new Array(FRAMES).fill(null);
     const order = [this.state.frame, 0, FRAMES - 1, ...codes.keys()];
     const next = () => {
       if (walk !== this.walking) return;
       const i = order.find((each) => !this.frames[each]);
-      if (i === undefined) return;
+      if (i === undefined) {
+        then();
+        return;
+      }
       this.frameAt(i);
       setTimeout(next, 0);
     };
