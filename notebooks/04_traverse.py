@@ -190,7 +190,8 @@ explorer
 # %% [markdown]
 # Everything is decoded when the pair changes, so the frame slider only leafs through finished pictures. Things to
 # try: the same pair by each kind of path; *Random pair* a dozen times; a tick at *nearest training pictures*: if a frame
-# looks like its neighbour, that is memory, else invention. Where sliders wait for the cells below, as on Colab, they move
+# looks like its neighbour, that is memory, else invention; a name and *Keep*, and the frame on the screen is listed by the
+# explorer of sliders below, and by both on another day. Where sliders wait for the cells below, as on Colab, they move
 # once the last one has run. A saved notebook keeps the film of the last pair, which plays wherever it is opened.
 
 # %%

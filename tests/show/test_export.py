@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from vae_helpers.errors import InputError
-from vae_helpers.show import save_frames, save_png, scrubber_html, tile, to_bytes, video_encoder
+from vae_helpers.show import enlarged, save_frames, save_png, scrubber_html, tile, to_bytes, video_encoder
 
 RAMP = np.broadcast_to(np.arange(0, 256, 8, dtype=np.uint8)[:, None, None], (32, 32, 3)).copy()
 FRAMES = np.stack([np.full((16, 16, 3), level, np.uint8) for level in (0, 60, 120, 180, 240)])
@@ -29,6 +29,10 @@ def test_tile_lays_out_row_by_row_on_white():
 
 def test_tile_without_gap_is_a_concatenation():
     assert np.array_equal(tile(FRAMES, columns=5, gap=0), np.concatenate(list(FRAMES), axis=1))
+
+
+def opened_file(path):
+    return np.asarray(Image.open(path).convert("RGB"))
 
 
 def test_save_png_is_lossless_and_makes_folders(tmp_path):
@@ -61,6 +65,25 @@ def test_to_bytes_refuses_other_kinds_and_scales():
         to_bytes(RAMP, "bmp")
     with pytest.raises(InputError, match="above 0"):
         to_bytes(RAMP, "png", 0)
+
+
+def test_frames_are_enlarged_smoothly_and_by_whole_numbers():
+    frames = np.stack([RAMP, RAMP[::-1]])
+    large = enlarged(frames, 3)
+    assert large.shape == (2, 3 * RAMP.shape[0], 3 * RAMP.shape[1], 3) and enlarged(frames, 1) is frames
+    assert np.abs(large[:, 1::3, 1::3].astype(int) - frames).mean() < 4
+    with pytest.raises(InputError, match="cannot be made 0 times as large"):
+        enlarged(frames, 0)
+
+
+def test_a_strip_has_its_captions_under_its_frames(tmp_path):
+    frames = np.full((3, 64, 64, 3), 128, np.uint8)
+    plain = opened_file(save_frames(frames, tmp_path / "plain.png"))
+    captions = ["β = 1", "", "several words that do not fit beside each other"]
+    labelled = opened_file(save_frames(frames, tmp_path / "labelled.png", captions=captions))
+    assert np.array_equal(labelled[:64], plain) and len(labelled) > 64 + 2 * 9
+    ink = [(labelled[64:, k * 66 : k * 66 + 64] < 128).mean() for k in range(3)]
+    assert ink[1] == 0 and ink[2] > ink[0] > 0.005
 
 
 def test_save_frames_png_is_one_strip(tmp_path):

@@ -209,7 +209,7 @@ def test_saves_every_kind_of_file_and_says_where(measured, monkeypatch):
         buttons[f"save as {ending}"].click()
         file = measured.folder / f"path_0_1_lerp{ending}"
         assert file.is_file() and file.name in measured.status.value and not is_error(measured)
-    assert Image.open(measured.folder / "path_0_1_lerp.png").size[1] == 32
+    assert Image.open(measured.folder / "path_0_1_lerp.png").size[1] > 32  # captions under 4 frames
     with pytest.raises(InputError, match="no encoder here"):
         measured.save(".mp4")
 

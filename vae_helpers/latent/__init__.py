@@ -43,6 +43,7 @@ from vae_helpers.latent.codes import (
 from vae_helpers.latent.curves import lerp, slerp
 from vae_helpers.latent.directions import analogy, direction_between
 from vae_helpers.latent.factor_reader import FactorReader
+from vae_helpers.latent.finds import FINDS, Find, keep_find, list_finds, remove_find
 from vae_helpers.latent.geodesic import geodesic_curve
 from vae_helpers.latent.kept_directions import (
     DIRECTIONS,
@@ -70,6 +71,11 @@ from vae_helpers.latent.soundness import BROKEN, DOUBTFUL, SOUND, Soundness, Ver
 from vae_helpers.latent.support import Support, SupportReport
 
 __all__ = [
+    "FINDS",
+    "Find",
+    "keep_find",
+    "list_finds",
+    "remove_find",
     "AttributeAxis",
     "Axis",
     "BROKEN",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +11,11 @@ import torch
 from torch import Tensor
 
 from vae_helpers.errors import InputError
-from vae_helpers.files import only_builder, write_aside
 from vae_helpers.latent.directions import direction_between
+from vae_helpers.latent.kept_file import KeptFile
 
 DIRECTIONS = "directions.json"
-_FORMAT = "vae_helpers-directions-1"
-_LONGEST = 60  # letters of a name: it stands beside a slider
+_FILE = KeptFile(DIRECTIONS, "directions", "mark the pictures again")
 
 
 class KeptDirection(NamedTuple):
@@ -47,7 +43,7 @@ def direction_by_hand(
         raise InputError(f"{names[both[0]]!r} is marked both as having {name!r} and as not: unmark it in one group.")
     made = direction_between(codes[list(has_not)], codes[list(has)])
     return KeptDirection(
-        _checked_name(name),
+        _FILE.checked_name(name),
         made.vector,
         codes[list(has_not)].float().mean(dim=0),
         made.p_value,
@@ -63,28 +59,11 @@ def list_directions(folder: Path, latents: int | None = None) -> list[KeptDirect
 
     InputError for a file that is damaged or, with `latents`, made with another model's codes.
     """
-    path = folder / DIRECTIONS
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        if content["format"] != _FORMAT:
-            raise ValueError
-        found = [_from_plain(entry) for entry in content["directions"]]
-        if len({kept.name for kept in found}) < len(found):
-            raise ValueError
-    except FileNotFoundError:
-        return []
-    except OSError as problem:
-        raise InputError(
-            f"the directions in {path} cannot be read ({problem.strerror}): make the file readable."
-        ) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(
-            f"{path} does not hold directions, or it is damaged: move it away, and mark the pictures again."
-        ) from None
+    found = _FILE.read(folder, _from_plain)
     wrong = [kept for kept in found if latents is not None and len(kept.vector) != latents]
     if wrong:
         raise InputError(
-            f"the direction {wrong[0].name!r} in {path} has {len(wrong[0].vector)} latents, but this "
+            f"the direction {wrong[0].name!r} in {folder / DIRECTIONS} has {len(wrong[0].vector)} latents, but this "
             f"model has {latents}: it was made with another model; move the file away."
         )
     return found
@@ -92,10 +71,10 @@ def list_directions(folder: Path, latents: int | None = None) -> list[KeptDirect
 
 def keep_direction(folder: Path, kept: KeptDirection) -> None:
     """Add a direction to a run's folder, for good. InputError where its name is taken or the disk won't."""
-    _checked_name(kept.name)
+    _FILE.checked_name(kept.name)
     if not torch.isfinite(torch.stack([kept.vector, kept.origin])).all():
         raise InputError(f"the direction {kept.name!r} is not finite, so it cannot be kept: check the model's codes.")
-    with _locked(folder):
+    with _FILE.locked(folder):
         there = list_directions(folder)
         if any(other.name == kept.name for other in there):
             raise InputError(f"there is a direction {kept.name!r} already: remove it first, or take another name.")
@@ -104,7 +83,7 @@ def keep_direction(folder: Path, kept: KeptDirection) -> None:
 
 def remove_direction(folder: Path, name: str) -> None:
     """Take a direction out of a run's folder. InputError, with the names there are, where there is none."""
-    with _locked(folder):
+    with _FILE.locked(folder):
         there = list_directions(folder)
         left = [kept for kept in there if kept.name != name]
         if len(left) == len(there):
@@ -113,32 +92,9 @@ def remove_direction(folder: Path, name: str) -> None:
         _write(folder, left)
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Two explorers may keep directions at the same time; neither may lose the other's."""
-    with contextlib.ExitStack() as stack:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(only_builder(folder / f".{DIRECTIONS}.lock", progress=False))
-        except OSError as problem:
-            raise _unwritable(folder, problem) from None
-        yield
-
-
 def _write(folder: Path, kept: Sequence[KeptDirection]) -> None:
     entries = [each._asdict() | {"vector": each.vector.tolist(), "origin": each.origin.tolist()} for each in kept]
-    try:
-        write_aside(folder / DIRECTIONS, json.dumps({"format": _FORMAT, "directions": entries}, indent=1))
-    except OSError as problem:
-        raise _unwritable(folder, problem) from None
-
-
-def _unwritable(folder: Path, problem: OSError) -> InputError:
-    full = problem.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
-    return InputError(
-        f"the direction cannot be kept in {folder / DIRECTIONS} "
-        f"({'the disk is full' if full else problem.strerror}): free some space, or make it writable."
-    )
+    _FILE.write(folder, entries)
 
 
 def _from_plain(entry: dict) -> KeptDirection:
@@ -157,9 +113,3 @@ def _from_plain(entry: dict) -> KeptDirection:
     ):
         raise ValueError
     return KeptDirection(entry["name"], vector, origin, p_value, cosine, has, has_not, str(entry.get("weights", "")))
-
-
-def _checked_name(name: str) -> str:
-    if not name.strip() or len(name) > _LONGEST or not name.isprintable():
-        raise InputError(f"{name!r} cannot name a direction: give 1 to {_LONGEST} letters, such as 'smile'.")
-    return name

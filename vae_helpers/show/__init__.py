@@ -3,7 +3,7 @@
 A function `show_...` returns a closed figure, so that a cell which ends in it shows it once; `save` writes one.
 """
 
-from vae_helpers.show.export import save_frames, save_png, tile, to_bytes, video_encoder
+from vae_helpers.show.export import enlarged, save_frames, save_png, tile, to_bytes, video_encoder
 from vae_helpers.show.figures import (
     save,
     show_curves,
@@ -42,6 +42,7 @@ __all__ = [
     "PointColours",
     "colour_points",
     "embedded",
+    "enlarged",
     "save",
     "save_frames",
     "save_png",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from vae_helpers.errors import InputError
 from vae_helpers.files import as_utf8, writing
@@ -71,16 +71,17 @@ def save_frames(
 ) -> Path:
     """Write uint8 frames (N, H, W, 3) as the kind of file that `path` ends in.
 
-    .png: a strip from left to right. .gif and .webp: an animation that loops, running there and back if `ping_pong`.
-    .mp4: the same as a film, when an encoder is there. .html: a page with a slider that needs neither kernel nor
-    network, with `title` and a caption per frame. What was there before stays until the new file is whole.
-    Raises InputError for another ending, no frames, no encoder, a full disk, a place that can't be written.
+    .png: a strip from left to right, with its caption under each frame. .gif and .webp: an animation that loops,
+    running there and back if `ping_pong`. .mp4: the same as a film, when an encoder is there. .html: a page with a
+    slider that needs neither kernel nor network, with `title` and a caption per frame. What was there before stays
+    until the new file is whole. Raises InputError for another ending, no frames, no encoder, a full disk, a place that
+    can't be written.
     """
     path, frames = Path(path), np.asarray(frames)
     _require_savable(frames, path, fps)
     ending = path.suffix.lower()
     if ending == ".png":
-        return save_png(tile(frames, len(frames)), path)
+        return save_png(tile(_labelled(frames, captions) if any(captions) else frames, len(frames)), path)
     if ending == ".html":
         page = scrubber_html(frames, title or path.stem, captions, fps, ping_pong)
         with writing(path) as file:
@@ -95,6 +96,45 @@ def save_frames(
         else:
             _animate(frames, file, ending[1:], fps)
     return path
+
+
+def enlarged(frames: np.ndarray, scale: int) -> np.ndarray:
+    """uint8 frames (N, H, W, 3) `scale` times as large, by Lanczos. InputError for a scale under 1."""
+    if scale < 1:
+        raise InputError(f"frames cannot be made {scale} times as large: give a whole number from 1.")
+    if scale == 1:
+        return frames
+    size = (frames.shape[2] * scale, frames.shape[1] * scale)
+    return np.stack([np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)) for frame in frames])
+
+
+def _labelled(frames: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    """Frames with their captions under them, black on white, wrapped and as many lines high as the longest."""
+    width = frames.shape[2]
+    letters = max(9, width // 12)
+    from matplotlib.font_manager import findfont  # its font has the letters of many languages, Pillow's own has not
+
+    font = ImageFont.truetype(findfont("DejaVu Sans"), letters)
+    lines = [_wrapped(caption, font, width) for caption in captions]
+    line = round(1.3 * letters)
+    below = np.full((len(frames), line * max(map(len, lines)), width, 3), 255, np.uint8)
+    for label, own in zip(below, lines):
+        image = Image.fromarray(label)
+        for k, text in enumerate(own):
+            ImageDraw.Draw(image).text((width / 2, k * line), text, "black", font, anchor="ma")
+        label[:] = np.asarray(image)
+    return np.concatenate([frames, below], axis=1)
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _require_savable(frames: np.ndarray, path: Path, fps: float) -> None:

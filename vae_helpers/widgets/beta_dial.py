@@ -17,7 +17,7 @@ from vae_helpers.files import say
 from vae_helpers.latent import PathContext, encode_pictures, picture_length, summarise, walk
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import comparable_runs, describe, load_run
-from vae_helpers.show import embedded, save_frames, scrubber_html
+from vae_helpers.show import embedded, enlarged, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData
 from vae_helpers.widgets.frame import Watch, frozen_copy
 from vae_helpers.widgets.pair_picker import SAME_PICTURE, PairPicker
@@ -27,7 +27,6 @@ from vae_helpers.widgets.parts import (
     choice,
     picture,
     row,
-    save_row,
     show,
     show_strip,
     slider_and_number,
@@ -35,6 +34,7 @@ from vae_helpers.widgets.parts import (
     style_sheet,
     title,
 )
+from vae_helpers.widgets.save_row import SaveRow
 from vae_helpers.widgets.saved import SavedView
 from vae_helpers.widgets.walked import Wish
 
@@ -160,7 +160,7 @@ class BetaDial(PairPicker):
                 "rate: the KL, nats; distortion: reconstruction loss, nats; both a held-out picture",
             ),
             curve,
-            save_row(self, self._save),
+            SaveRow(self, self._save),
             self.status,
         ]
 
@@ -213,12 +213,12 @@ class BetaDial(PairPicker):
         film = scrubber_html(np.concatenate(self.frames, axis=2), title=f"β = {betas}")
         return SavedView(embedded(film, _FILM * len(self.runs), _FILM + 120), self.strips[0].value)
 
-    def _save(self, ending: str) -> Path:
+    def _save(self, ending: str, scale: int = 1) -> Path:
         """All runs' frames beside each other; as a strip, under each other."""
         together = np.concatenate(self.frames, axis=1 if ending == ".png" else 2)
         betas = ", ".join(f"{run.beta:g}" for run in self.runs)
         return save_frames(
-            together,
+            enlarged(together, scale),
             self.new_file(f"dial_{self.walked.a}_{self.walked.b}_{self.walked.method}{ending}"),
             title=f"β = {betas}",
         )

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from vae_helpers.errors import InputError
-from vae_helpers.latent import Chart, LatentSummary, PathContext, Soundness, Support, Trust, weights_stamp
+from vae_helpers.latent import Chart, Find, LatentSummary, PathContext, Soundness, Support, Trust, weights_stamp
 from vae_helpers.model import BetaVAE
 
 
@@ -20,9 +20,9 @@ class ExplorerData:
 
     `summary` says which latents are active; with a `chart` attributes can be moved, as far as `trust` goes; with
     `training_codes` (M, latent_dim) components can. `soundness` marks broken frames, `support` measures distances, and
-    `training_pictures` (indexed as the Support's `rows` say) are those to compare with. Directions made by hand are
-    kept in the folder `directions`; `stamp` names the weights they belong to, and is made of the model where it isn't
-    given. `labels` call latents by name.
+    `training_pictures` (indexed as the Support's `rows` say) are those to compare with. Directions made by hand and
+    finds are kept in the folder `directions`, without one finds are `finds`; `stamp` names the weights they belong to,
+    and is made of the model where it isn't given. `labels` call latents by name.
     """
 
     model: BetaVAE
@@ -38,6 +38,7 @@ class ExplorerData:
     directions: Path | None = None
     stamp: str = ""
     labels: Mapping[int, str] = field(default_factory=dict)
+    finds: list[Find] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.directions is not None and not self.stamp:

@@ -182,11 +182,18 @@ class Explorer(ShownInCells):
         known = len(self.pictures)
         return self.pictures[index] if index < known else self._own_photos[index - known]
 
-    def add_photo(self, name: str, pixels: np.ndarray) -> int:
-        """Take one's own photo, uint8 (H, W, 3), among the pictures; gives its index."""
+    def add_photo(self, name: str, pixels: np.ndarray, code: Tensor | None = None) -> int:
+        """Take one's own photo, uint8 (H, W, 3), among the pictures, or what a code shows; gives its index."""
         self._own_photos.append(pixels)
         self.names.append(printable(name))
+        if code is not None:
+            self._codes[self.total - 1], self._photo_notes[self.total - 1] = code, ""
         return self.total - 1
+
+    @property
+    def decoder(self) -> torch.nn.Module:
+        """What makes pictures of codes."""
+        return self._model.decoder
 
     def photo_note(self, index: int) -> str:
         """What to know of one's own photo that comes back worse than 95 % of the pictures do; else empty."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vae_helpers.latent import BROKEN, Verdict, decode_codes, refine
 from vae_helpers.model import psnr_of
+from vae_helpers.widgets.finds import FindsRow
 from vae_helpers.widgets.frame import Explorer, Watch
 from vae_helpers.widgets.gallery import Gallery
 from vae_helpers.widgets.meters import meter_note, meters
@@ -29,12 +30,12 @@ from vae_helpers.widgets.parts import (
     number,
     picture,
     row,
-    save_row,
     short,
     show,
     style_sheet,
     title,
 )
+from vae_helpers.widgets.save_row import SaveRow
 
 _SMALL = 90  # CSS pixels: three pictures under the live one
 
@@ -53,6 +54,7 @@ class LatentPanel(Explorer):
         self.gallery = Gallery(self, page_size, self._clicked)
         self.start = number(0, 0, len(self.pictures) - 1, "Picture", 124)
         self.photo = OwnPhoto(self, self._model.config.image_size, self._take_photo)
+        self.finds = FindsRow(self, lambda: torch.tensor(self._code), self._take_find, "Start from it")
         self.kind_row, self.kind = choice(kinds, "Sliders for", 108)
         self.kind.value = kind
         self.count = number(1, 1, 10_000, "how many", 132)
@@ -103,7 +105,8 @@ class LatentPanel(Explorer):
             row(self.undo, self.redo, self.random_values, self.seed, *beside, gap="8px"),
             moving,
             *([widgets.HTML(meter_note(judged, placed))] if judged or placed else []),
-            row(save_row(self, self._save, "Save the sweep of what was moved last as"), page_button(self), gap="16px"),
+            row(SaveRow(self, self._save, "Save the sweep of what was moved last as"), page_button(self), gap="16px"),
+            self.finds,
             self.state,
             self.status,
         ]
@@ -126,10 +129,14 @@ class LatentPanel(Explorer):
         return together
 
     def _take_photo(self, name: str, pixels: np.ndarray) -> None:
-        index = self.add_photo(name, pixels)
-        self.gallery.grow()
-        self.start.max = index
+        self._take_find(self.add_photo(name, pixels))
+
+    def _take_find(self, index: int) -> None:
+        if index > self.start.max:
+            self.gallery.grow()
+            self.start.max = index
         self.start.value = index
+        self._restart("picture")
 
     def _picture_code(self) -> Tensor:
         """The code of the picture to start from, (latent_dim,), with the gallery turned to it."""

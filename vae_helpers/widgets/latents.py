@@ -15,7 +15,7 @@ from torch import Tensor
 from vae_helpers.data import to_uint8
 from vae_helpers.errors import InputError, printable
 from vae_helpers.latent import BROKEN, Axis, decode_codes, frozen_decoder
-from vae_helpers.show import save_frames
+from vae_helpers.show import enlarged, save_frames
 from vae_helpers.widgets.axis_kinds import BY_HAND, KINDS, axes_of, default_kind, random_values
 from vae_helpers.widgets.axis_row import STRIP_WIDTH
 from vae_helpers.widgets.axis_rows import AxisRows
@@ -280,7 +280,7 @@ class LatentExplorer(LatentPanel):
         if self.state.value != self._written:
             self._recall(parse_state(self.state.value, self.start.max + 1, self.axes))
 
-    def _save(self, ending: str) -> Path:
+    def _save(self, ending: str, scale: int = 1) -> Path:
         """Sweep the axis that was moved last, from one end to the other, all else as on the screen."""
         if self._swept not in self._rows:
             raise InputError("there is nothing to sweep: move a slider first.")
@@ -289,7 +289,7 @@ class LatentExplorer(LatentPanel):
         told = [value if isinstance(value, str) else f"{value:.3g}" for value in values]
         stem = re.sub(r"[^\w-]+", "_", name)[:40]
         return save_frames(
-            decode_codes(self._decoder, codes),
+            enlarged(decode_codes(self._decoder, codes), scale),
             self.new_file(f"sweep_{self.start.value}_{stem}{ending}"),
             title=f"{name} of {short(self.names[self.start.value])}",
             captions=[f"{name} = {value}" for value in told],

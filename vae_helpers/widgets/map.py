@@ -20,7 +20,8 @@ from vae_helpers.widgets.map_drawing import RING, drawing, legend_html, line_thr
 from vae_helpers.widgets.map_view import MOVES, MapView
 from vae_helpers.widgets.nearest import NearestPictures
 from vae_helpers.widgets.pair import PairExplorer
-from vae_helpers.widgets.parts import button, choice, data_uri, row, save_row, short, style_sheet, title
+from vae_helpers.widgets.parts import button, choice, data_uri, row, short, style_sheet, title
+from vae_helpers.widgets.save_row import SaveRow
 from vae_helpers.widgets.saved import SavedView, figure, map_still
 
 _WIDTH, _HEIGHT, _THUMB, _EDGE = 912, 520, 48, 30  # CSS pixels
@@ -107,7 +108,7 @@ class MapExplorer(ShownInCells):
             self.note,
             self.nearest,
             pair.strip,
-            save_row(pair, pair.save),
+            SaveRow(pair, pair.save),
             pair.status,
         ]
 

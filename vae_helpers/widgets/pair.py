@@ -10,12 +10,14 @@ from pathlib import Path
 import ipywidgets as widgets
 import numpy as np
 import torch
+from torch import Tensor
 
 from vae_helpers.errors import InputError
 from vae_helpers.latent import Path as CodePath
 from vae_helpers.latent import PathReport, Verdict, inspect_path, walk
-from vae_helpers.show import embedded, save_frames, scrubber_html
+from vae_helpers.show import embedded, enlarged, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData, path_context
+from vae_helpers.widgets.finds import FindsRow
 from vae_helpers.widgets.frame import Watch
 from vae_helpers.widgets.meters import in_words, meter_note, meters
 from vae_helpers.widgets.own_photo import OwnPhoto
@@ -31,7 +33,6 @@ from vae_helpers.widgets.parts import (
     number,
     picture,
     row,
-    save_row,
     short,
     show,
     show_strip,
@@ -40,6 +41,7 @@ from vae_helpers.widgets.parts import (
     style_sheet,
     title,
 )
+from vae_helpers.widgets.save_row import SaveRow
 from vae_helpers.widgets.saved import SavedView
 from vae_helpers.widgets.walked import Walked, Wish
 
@@ -73,6 +75,7 @@ class PairExplorer(PairPicker):
             raise InputError("the nearest training pictures are not known without a Support: give one too.")
         self._context = path_context(data)
         self.photo = OwnPhoto(self, self._model.config.image_size, self._take_photo)
+        self.finds = FindsRow(self, self._frame_code, self._take_find, "Take as A or B")
         self.random_pair = button("Random pair", 104)
         self.seed = number(0, 0, 2**31 - 1, "seed", 112)
         self._method_row, self.method = choice(self._context.kinds, "Path", 80)
@@ -121,7 +124,8 @@ class PairExplorer(PairPicker):
             self.strip,
             *measured,
             *remembered,
-            row(save_row(self, self.save), page_button(self), enlarge_button(self), gap="16px"),
+            self.finds,
+            row(SaveRow(self, self.save), page_button(self), enlarge_button(self), gap="16px"),
             self.status,
         ]
 
@@ -158,10 +162,16 @@ class PairExplorer(PairPicker):
 
     def _take_photo(self, name: str, pixels: np.ndarray) -> None:
         """One's own photo becomes A or B, whichever is due, and stands in the gallery from now on."""
-        index = self.add_photo(name, pixels)
-        self.a.max = self.b.max = index
-        self.gallery.grow()
+        self._take_find(self.add_photo(name, pixels))
+
+    def _take_find(self, index: int) -> None:
+        if index > self.a.max:
+            self.a.max = self.b.max = index
+            self.gallery.grow()
         self.pick(index)
+
+    def _frame_code(self) -> Tensor:
+        return self.path.codes[self.frame.value]
 
     def _next_pair(self) -> None:
         self.seed.value = (self.seed.value + 1) % self.seed.max
@@ -269,12 +279,12 @@ class PairExplorer(PairPicker):
             if self.show_nearest.value:
                 show_strip(self.nearest, self.data.training_pictures[self.report.support.nearest[chosen]], width)
 
-    def save(self, ending: str) -> Path:
-        """Write the frames as this kind of file, such as ".gif", and return where."""
+    def save(self, ending: str, scale: int = 1) -> Path:
+        """Write the frames as this kind of file, such as ".gif", `scale` times as large, and return where."""
         a, b, _, method, even = self.walked
         file = f"path_{a}_{b}_{method}{'_even' * even}{ending}"
         return save_frames(
-            self.frames,
+            enlarged(self.frames, scale),
             self.new_file(file),
             captions=self._frame_captions(),
             title=f"From {short(self.names[a])} to {short(self.names[b])}, {method}",

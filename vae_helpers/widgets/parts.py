@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 from traitlets import Unicode
 
-from vae_helpers.errors import InputError
-from vae_helpers.settings import ENDINGS
-from vae_helpers.show import tile, to_bytes, video_encoder
+from vae_helpers.show import tile, to_bytes
 from vae_helpers.widgets.cells import ShownInCells
 from vae_helpers.widgets.frame import Explorer
 from vae_helpers.widgets.saved import hiding
@@ -144,26 +141,6 @@ def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (255 - np.minimum(255, 2 * np.abs(a.astype(int) - b.astype(int)))).astype(np.uint8)
 
 
-def save_row(explorer: Explorer, save: Callable[[str], Path], text: str = "Save as") -> widgets.HBox:
-    """A button per kind of file that can be written here; `save(ending)` writes it and returns where, which is told."""
-    buttons = []
-    for ending in _writable():
-        press = button({".webp": "WebP"}.get(ending, ending[1:].upper()), 64)
-        press.tooltip = f"save as {ending}"
-        explorer.act_on(press, lambda ending=ending: explorer.say(f"Saved {_from_here(save(ending))}"))
-        buttons.append(press)
-    return row(widgets.Label(text), *buttons, gap="4px")
-
-
-def _writable() -> list[str]:
-    """The kinds of file without those that lack their encoder."""
-    try:
-        video_encoder()
-    except InputError:
-        return [ending for ending in ENDINGS if ending != ".mp4"]
-    return list(ENDINGS)
-
-
 def enlarge_button(explorer: Explorer) -> widgets.Button:
     """Makes an explorer's main picture large, and small again; what stands beside it gives way (style.css)."""
     press = button("Enlarge", 84)
@@ -184,10 +161,6 @@ def describe(control: widgets.Widget, text: str) -> None:
         if control.has_trait(trait):
             control.set_trait(trait, text)
             return
-
-
-def _from_here(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def data_uri(pixels: np.ndarray, side: int) -> str:
