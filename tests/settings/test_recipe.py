@@ -5,7 +5,7 @@ import pytest
 
 from vae_helpers.errors import InputError
 from vae_helpers.model import pick_device
-from vae_helpers.settings import TrainConfig, beta_at, beta_is_final, learning_rate, quick_epochs
+from vae_helpers.settings import TrainConfig, beta_at, beta_is_final, learning_rate, quick_epochs, recommendation
 
 
 def test_defaults_are_the_specified_numbers():
@@ -107,6 +107,13 @@ def test_beta_has_settled_once_it_stays_at_its_final_value():
 def test_impossible_settings_get_a_sentence(wrong, word):
     with pytest.raises(InputError, match=word):
         TrainConfig(**wrong)
+
+
+def test_a_long_run_is_told_of_a_better_use_of_its_time():
+    assert "--early-stop 20" in recommendation(TrainConfig()) and "--optimizer muon" in recommendation(TrainConfig())
+    assert "muon" not in recommendation(TrainConfig(optimizer="muon"))
+    for config in (TrainConfig.quick(3000), TrainConfig(early_stop=20), TrainConfig(epochs=50)):
+        assert recommendation(config) == ""
 
 
 def test_a_device_that_holds_no_numbers_is_refused():

@@ -36,6 +36,7 @@ from vae_helpers.settings.recipe import (
     beta_is_final,
     learning_rate,
     quick_epochs,
+    recommendation,
 )
 from vae_helpers.settings.run_names import (
     CHECKPOINTS,
@@ -68,6 +69,7 @@ __all__ = [
     "OBJECTIVES",
     "OPTIMIZERS",
     "PARTS",
+    "recommendation",
     "QUICK_EPOCHS",
     "QUICK_PICTURES",
     "RECIPE",

@@ -94,6 +94,17 @@ def quick_epochs(train_pictures: int) -> int:
     return max(1, min(QUICK_EPOCHS, round(QUICK_PICTURES / max(1, train_pictures))))
 
 
+def recommendation(config: TrainConfig) -> str:
+    """A sentence on a better use of a long run's time, as measured (README); empty where there is none to say."""
+    if config.schedule != "thirds" or config.epochs < 150 or config.early_stop:
+        return ""
+    muon = " and --optimizer muon learns more from each picture" if config.optimizer == "adam" else ""
+    return (
+        "Of 3,608 photos at 64 pixels 250 such epochs had learnt all but 0.1 dB by epoch 90: --early-stop 20 ends a "
+        f"run that learns no more{muon}."
+    )
+
+
 def learning_rate(config: TrainConfig, progress: float) -> float:
     """The learning rate at `progress` in [0, 1) of the run."""
     if config.schedule == "one-cycle":  # Smith 2018: up over the first fifth, then down a cosine to nothing

@@ -15,7 +15,7 @@ from vae_helpers.errors import InputError, within_limits
 from vae_helpers.files import say
 from vae_helpers.model import OBJECTIVES, VAEConfig
 from vae_helpers.runs import Logbook, Run
-from vae_helpers.settings import TrainConfig, default_knobs, save_every
+from vae_helpers.settings import TrainConfig, default_knobs, recommendation, save_every
 from vae_helpers.train.batches import Paired, epoch_batches
 from vae_helpers.train.compiling import compile_network, decide_compile, describe_setup
 from vae_helpers.train.exact import exact_results
@@ -140,8 +140,8 @@ class _Epochs:
                 to_see, device = config.epochs * len(self.training.pictures.split.train), state.processes.device
                 pictures = self.training.pictures
                 self.bar.write(f"{pictures.name}: {pictures.in_words()}")
-                if few := pictures.expectation():
-                    self.bar.write(few)
+                for sentence in filter(None, (pictures.expectation(), recommendation(config))):
+                    self.bar.write(sentence)
                 self.bar.write(describe_setup(config, to_see, device, self.on_gpu, self.compiled))
             while not self._at_end():
                 began, first_step = time.monotonic(), state.step
