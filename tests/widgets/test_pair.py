@@ -60,6 +60,20 @@ def test_typed_numbers_and_sliders_follow_each_other(pair):
     assert pair.frame.max == pair.typed_frame.max == 4
 
 
+def test_a_click_on_the_strip_goes_to_that_frame(pair):
+    pair.steps.value = 30
+    box = pair.strip_box
+    assert len(box._over.children) == 12 and box.picture is pair.strip
+    for place, frame in ((0, 0), (11, 29), (5, 13)):
+        box.buttons[place].click()
+        assert pair.frame.value == frame and box.buttons[place].tooltip == f"go to frame {frame}"
+        assert pair.view.value == to_bytes(pair.frames[frame])
+    pair.steps.value = 4
+    assert len(box._over.children) == 4
+    box.buttons[2].click()
+    assert pair.frame.value == 2
+
+
 def test_fewer_steps_pull_the_frame_back_inside(pair):
     pair.frame.value = 11
     pair.steps.value = 3

@@ -66,9 +66,6 @@ class LatentExplorer(LatentPanel):
         self._start_kind, self._pasted, self._written, self._history = "picture", {}, "", History()
         self._counts, self._first_count, self._shown_kind = {}, sliders, ""
         self.picture = self.reconstruction = None
-        self._drawn_strips: dict[
-            Key, tuple[tuple, np.ndarray]
-        ] = {}  # start and places of what is shown, and its frames
         kinds = [kind for kind in KINDS if self.axes[kind] or kind == BY_HAND]
         self.make_controls(kinds, default_kind(self.axes), page_size)
         self._swept = self._shown_keys()[0] if self.axes[self.kind.value] else None

@@ -107,7 +107,7 @@ class MapExplorer(ShownInCells):
             self.legend,
             self.note,
             self.nearest,
-            pair.strip,
+            pair.strip_box,
             SaveRow(pair, pair.save),
             pair.status,
         ]

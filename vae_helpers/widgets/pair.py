@@ -19,6 +19,7 @@ from vae_helpers.show import embedded, enlarged, save_frames, scrubber_html
 from vae_helpers.widgets.explorer_data import ExplorerData, path_context
 from vae_helpers.widgets.finds import FindsRow
 from vae_helpers.widgets.frame import Watch
+from vae_helpers.widgets.frame_strip import FrameStrip
 from vae_helpers.widgets.meters import in_words, meter_note, meters
 from vae_helpers.widgets.own_photo import OwnPhoto
 from vae_helpers.widgets.page_button import page_button
@@ -86,7 +87,7 @@ class PairExplorer(PairPicker):
         self.frame, self.typed_frame = slider_and_number(5, 0, 11, "Frame", None)
         self.frame.add_class("vae-frame")
         self.view = picture("the frame that the slider chose", None, "vae-view")
-        self.strip = strip("frames from A to B", "vae-strip")
+        self.strip_box = FrameStrip(self, _STRIP_COLUMNS, self._go_to)
         self.nearest = strip("the training pictures nearest to those frames", "vae-nearest")
         self.meter, self.film = widgets.HTML(), widgets.HTML()
         self.film.add_class("vae-film")
@@ -108,6 +109,11 @@ class PairExplorer(PairPicker):
             f"{self.steps.value} steps, {self.method.value}{', equal steps' * self.even.value}"
         )
 
+    @property
+    def strip(self) -> widgets.Image:
+        """The frames beside each other."""
+        return self.strip_box.picture
+
     def _lay_out(self) -> list[widgets.Widget]:
         measured = [self.meter] * (self.data.support is not None or self._soundness is not None)
         remembered = [self.show_nearest, self.nearest] * (self.data.training_pictures is not None)
@@ -121,7 +127,7 @@ class PairExplorer(PairPicker):
             title("Walk from A to B", "every frame is decoded beforehand; the film beside it needs no kernel"),
             row(self._method_row, self.even, self.steps, self.typed_steps, gap="8px"),
             walking,
-            self.strip,
+            self.strip_box,
             *measured,
             *remembered,
             self.finds,
@@ -169,6 +175,9 @@ class PairExplorer(PairPicker):
             self.a.max = self.b.max = index
             self.gallery.grow()
         self.pick(index)
+
+    def _go_to(self, frame: int) -> None:
+        self.frame.value = frame
 
     def _frame_code(self) -> Tensor:
         return self.path.codes[self.frame.value]
@@ -268,7 +277,7 @@ class PairExplorer(PairPicker):
         columns = min(len(self.frames), _STRIP_COLUMNS)
         chosen = np.linspace(0, len(self.frames) - 1, columns).round().astype(int)
         width = min(_STRIP_WIDTH, columns * SIDE)
-        show_strip(self.strip, self.frames[chosen], width)
+        self.strip_box.draw(self.frames[chosen], chosen, width)
         verdict = None if self.verdict is None else Verdict(*(each[chosen] for each in self.verdict))
         distances = None if self._distances is None else self._distances[chosen]
         self.meter.value = meters(width, self._soundness, verdict, distances) + meter_note(
