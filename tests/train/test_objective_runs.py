@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small import fit_small, same_run
+from small import SMALL, fit_small, same_run
 
 from vae_helpers.errors import InputError
 from vae_helpers.model import OBJECTIVES, logged_terms
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import LIKELIHOODS, TrainConfig
+from vae_helpers.train import fit
 
 SLIM = {"width": 16.0, "layers": 3.0}
 PAIRS = list(zip(OBJECTIVES, (*LIKELIHOODS[::-1], "calibrated", "gaussian")))  # every name at least once
@@ -92,6 +93,14 @@ def test_pairs_are_of_one_objective_and_need_two_pictures(small_set, tmp_path):
     )
     with pytest.raises(InputError, match="a batch of 1 pictures holds no pair"):
         fit_small(alone, Run("a", tmp_path), _config("ada"))
+
+
+def test_pairs_that_a_set_cannot_give_leave_no_run(small_set, tmp_path, capfd):
+    with pytest.raises(InputError, match="factors cannot differ"):
+        fit_small(small_set, Run("a", tmp_path), replace(_config("ada"), knobs={"k": 60.0}))
+    assert not Run("a", tmp_path).last.exists()
+    fit(small_set, Run("a", tmp_path), _config("ada"), SMALL, device="cpu")
+    assert "Pairs of pictures by factors." in capfd.readouterr().err
 
 
 def test_a_run_with_a_discriminator_resumes_bit_for_bit(small_set, tmp_path):

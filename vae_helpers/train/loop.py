@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from vae_helpers.train.time_budget import TimeLeft
 
 # tqdm's own time left knows of steps only; ours, at the end of the line, of scores and sheets too.
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
+Source: TypeAlias = np.ndarray | torch.Tensor | Paired
 _CHECK_EVERY = 20  # steps: reading a number back makes a GPU wait, so only now and then
 
 
@@ -89,6 +91,7 @@ def _train(training: Training, resumed: bool, threads: int) -> FitResult:
     run, config, pictures, state = training.run, training.config, training.pictures, training.state
     processes, book = state.processes, training.book
     _require_fitting(state, pictures, config)
+    source = _source(pictures, config, processes)
     limits = within_limits(
         f"training with {config.num_samples} × {config.batch_size} pictures a step",
         "start a run with a smaller batch_size (--batch-size), num_samples or image size",
@@ -98,7 +101,7 @@ def _train(training: Training, resumed: bool, threads: int) -> FitResult:
         if not resumed:  # a run that cannot be saved ends here, and one that is killed can be resumed from here on
             save_last(run, state, config, pictures, book)
         found = state.step, state.epochs_closed
-        _Epochs(training).run()
+        _Epochs(training, source).run()
         trained = (state.step, state.epochs_closed) != found
         if trained:
             with training.stop.saving():
@@ -110,7 +113,7 @@ def _train(training: Training, resumed: bool, threads: int) -> FitResult:
 class _Epochs:
     """The epochs of a session: from wherever the state stands to the last one, or to the step of a stop."""
 
-    def __init__(self, training: Training):
+    def __init__(self, training: Training, source: Source):
         self.training, self.state = training, training.state
         self.compiled = _compile(training)
         if self.compiled is False:  # kept with the run: a resumed one takes the same steps, whatever it would find
@@ -121,8 +124,7 @@ class _Epochs:
         self.monitor = LossMonitor(training.run, self.config, self.state.model.config.image_size)
         # Processes must agree on the step they stop at. Agreeing is cheap beside a CPU's step, not beside a GPU's.
         self.agree_every = 1 if processes.size == 1 or processes.device.type == "cpu" else _CHECK_EVERY
-        self.source = _source(pictures, training.config, processes)
-        self.on_gpu = isinstance(self.source, torch.Tensor)
+        self.source, self.on_gpu = source, isinstance(source, torch.Tensor)
         self.saved = time.monotonic()
         self.left = TimeLeft(self.config, training.steps_per_epoch, len(pictures.split.validation))
 
@@ -140,7 +142,8 @@ class _Epochs:
                 to_see, device = config.epochs * len(self.training.pictures.split.train), state.processes.device
                 pictures = self.training.pictures
                 self.bar.write(f"{pictures.name}: {pictures.in_words()}")
-                for sentence in filter(None, (pictures.expectation(), recommendation(config))):
+                pairs = f"Pairs of pictures by {self.source.partners.kind}." if isinstance(self.source, Paired) else ""
+                for sentence in filter(None, (pairs, pictures.expectation(), recommendation(config))):
                     self.bar.write(sentence)
                 self.bar.write(describe_setup(config, to_see, device, self.on_gpu, self.compiled))
             while not self._at_end():
@@ -228,7 +231,7 @@ def _compile(training: Training) -> bool | None:
     return compile_network(state.model, config, len(training.pictures.split.train), state.processes, decided)
 
 
-def _source(pictures: PictureSet, config: TrainConfig, processes: Processes) -> np.ndarray | torch.Tensor | Paired:
+def _source(pictures: PictureSet, config: TrainConfig, processes: Processes) -> Source:
     """Where batches come from: pairs for the objective that learns from them, else a GPU that holds all, else a map."""
     if config.objective == "ada":
         k = (config.knobs or {}).get("k", default_knobs("ada")["k"])
