@@ -100,7 +100,7 @@ def test_pairs_that_a_set_cannot_give_leave_no_run(small_set, tmp_path, capfd):
         fit_small(small_set, Run("a", tmp_path), replace(_config("ada"), knobs={"k": 60.0}))
     assert not Run("a", tmp_path).last.exists()
     fit(small_set, Run("a", tmp_path), _config("ada"), SMALL, device="cpu")
-    assert "Pairs of pictures by factors." in capfd.readouterr().err
+    assert "Pairs of pictures by factors." in capfd.readouterr().out
 
 
 def test_a_run_with_a_discriminator_resumes_bit_for_bit(small_set, tmp_path):
