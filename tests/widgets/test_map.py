@@ -1,5 +1,6 @@
 """The map that picks a pair, driven by its buttons."""
 
+import re
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ from explorers import NAMES, find_buttons, is_error, some_model, some_pictures, 
 from vae_helpers.data import Attribute, Attributes
 from vae_helpers.errors import InputError
 from vae_helpers.latent import encode_pictures
-from vae_helpers.widgets import ExplorerData, MapExplorer, PairExplorer, frame
+from vae_helpers.widgets import ExplorerData, MapExplorer, PairExplorer, frame, map_drawing
 
 
 @pytest.fixture
@@ -155,6 +156,18 @@ def test_names_stand_at_the_ends_and_at_what_is_near(chart):
     for label, i in (("A", 4), ("B", 21)):
         assert f">{label} {NAMES[i].rsplit('/')[-1]}</text>" in chart._back.value
     assert chart._back.value.count('class="vae-near"') == 6 - (21 in chart.nearest.rows)
+
+
+def test_names_at_the_border_are_moved_inside(chart):
+    places = chart._places()
+    for corner in (places[:, 0].argmin(), places[:, 0].argmax()):
+        chart.pair.a.value = int(corner)
+        x = float(re.search(r'<text class="vae-a" x="([\d.]+)"', chart._back.value)[1])
+        half = 4.5 * len(f"A {NAMES[corner].rsplit('/')[-1]}")
+        assert half <= x <= 912 - half
+        chart.pair.target.value = "A"
+    for x, text, expected in ((50, "a", 50), (3, "abcd", 18), (909, "ab", 901)):
+        assert map_drawing.inside_border(x, text, 910) == expected
 
 
 def test_other_pictures_are_faint_points_on_the_pca_map_only(chart, monkeypatch):

@@ -16,7 +16,7 @@ from vae_helpers.latent import choose_apart, pca_map, tsne_map
 from vae_helpers.show import PointColours, colour_points
 from vae_helpers.widgets.cells import ShownInCells, claim, inside
 from vae_helpers.widgets.frame import answer_beside_cells
-from vae_helpers.widgets.map_drawing import RING, drawing, legend_html, line_through, note_html
+from vae_helpers.widgets.map_drawing import RING, drawing, inside_border, legend_html, line_through, note_html
 from vae_helpers.widgets.map_view import MOVES, MapView
 from vae_helpers.widgets.nearest import NearestPictures
 from vae_helpers.widgets.pair import PairExplorer
@@ -279,7 +279,8 @@ class MapExplorer(ShownInCells):
             below = _THUMB / 2 + 11 if i in thumbs else 14
             texts.append((i, short(self.pair.names[i]), f'class="vae-near"{_SMALL}', below))
         return "".join(rings) + "".join(
-            f'<text {kind} x="{places[i, 0]:.1f}" y="{places[i, 1] + away:.1f}">{html.escape(text)}</text>'
+            f'<text {kind} x="{inside_border(places[i, 0], text, _WIDTH):.1f}" y="{places[i, 1] + away:.1f}">'
+            f"{html.escape(text)}</text>"
             for i, text, kind, away in texts
             if shown[i]
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from vae_helpers.show import PointColours
 
+_LETTER = 9  # how wide a letter of a name is at most, on average, in the map's units
 # Around a point that is A or B: x, y, and which of the two.
 RING = '<circle cx="{0:.1f}" cy="{1:.1f}" r="8" style="fill:none;stroke-width:3;stroke:var(--vae-{2})"/>'
 
@@ -32,6 +33,12 @@ def legend_html(colours: PointColours) -> str:
         for entry in colours.legend
     )
     return f'<div class="vae-note" style="line-height:1.7"><b>{html.escape(colours.title)}</b>&nbsp; {entries}</div>'
+
+
+def inside_border(x: float, text: str, width: int) -> float:
+    """Where the middle of a name stands, so that the border does not cut it; `x` as long as it does not."""
+    half = min(width / 2, _LETTER / 2 * len(text))
+    return min(max(x, half), width - half)
 
 
 def note_html(thumbnails: int, in_view: int, total: int, others: int, zoom: float, explained: float | None) -> str:
