@@ -149,6 +149,12 @@ _IN_SIGHT = """selector => { const n = window.jupyterapp.shell.currentWidget.con
     && b.left >= r.left - 1 && b.right <= Math.min(r.right, window.innerWidth) + 1).length; }"""
 
 
+# What to know of a key that did nothing.
+_FOCUS = """() => { const e = document.activeElement, n = window.jupyterapp.shell.currentWidget.content;
+  const at = [...document.querySelectorAll('.vae-frame .noUi-handle')].map(h => h.getAttribute('aria-valuenow'));
+  return `focus on ${e.tagName} .${e.className}, notebook in ${n.mode} mode, frame sliders at ${at}`; }"""
+
+
 class Notebook:
     """A notebook open in a page; `pictures` is the folder for screenshots."""
 
@@ -160,6 +166,10 @@ class Notebook:
 
     def run_all(self, seconds: float = 400) -> float:
         """Run every cell; returns the seconds it took. Raises AssertionError with a cell's error."""
+        # All cells of a notebook that was saved have numbers: its first idle moment would look like the end.
+        self.command("notebook:clear-all-cell-outputs")
+        while any(cell["count"] for cell in self.page.evaluate(_CELLS)):
+            self.page.wait_for_timeout(50)
         began = time.monotonic()
         self.command("notebook:run-all-cells")
         while time.monotonic() - began < seconds:
@@ -200,7 +210,8 @@ class Notebook:
             self.page.evaluate(_WATCH, picture)
             self.page.keyboard.press(key)
             milliseconds = self.page.evaluate(_WAIT)
-            assert milliseconds >= 0 and self.source(picture) != before, f"{key} on .{slider} left .{picture} as it was"
+            changed = milliseconds >= 0 and self.source(picture) != before
+            assert changed, f"{key} on .{slider} left .{picture} as it was; {self.page.evaluate(_FOCUS)}"
             took.append(milliseconds)
             self.page.wait_for_timeout(60)
         return took

@@ -67,7 +67,7 @@ def test_every_step_has_noise_rate_and_weights_of_its_own(small_set, monkeypatch
 
 def test_adam_has_the_moments_that_were_measured_and_muon_leaves_it_what_is_no_matrix(monkeypatch):
     usual = _state(monkeypatch, TrainConfig(epochs=1, batch_size=16)).optimizer
-    quick = _state(monkeypatch, TrainConfig.quick(96, epochs=1, batch_size=16)).optimizer
+    quick = _state(monkeypatch, TrainConfig.quick(500, epochs=1, batch_size=16)).optimizer
     assert isinstance(usual, torch.optim.Adam) and usual.param_groups[0]["betas"] == (0.9, 0.99)
     assert isinstance(quick, Muon) and quick.state_dict()["adam"]["param_groups"][0]["betas"] == (0.9, 0.99)
 
