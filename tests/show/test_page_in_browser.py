@@ -141,7 +141,8 @@ def test_a_geodesic_is_the_one_computed_and_a_pair_without_says_so(show):
         tab.evaluate(f"explorer.setPair({a}, {b})")
         assert np.allclose(tab.evaluate(walked), expected, atol=1e-5) and not tab.inner_text("#status")
     tab.evaluate("explorer.setPair(1, 3)")
-    assert "computed for these pairs only: 0 and 2. This one is shown straight" in tab.inner_text("#status")
+    named = " and ".join(name.rsplit("/")[-1] for name in (content.names[0], content.names[2]))
+    assert f"computed for these pairs only: {named}. This one is shown straight" in tab.inner_text("#status")
     assert np.allclose(tab.evaluate(walked), lerp(content.codes[1], content.codes[3], 25), atol=1e-4)
     without = show(page_html(content._replace(geodesics=())))
     assert without.locator("input[value=geodesic]").count() == 0
@@ -223,6 +224,25 @@ def test_sliders_undo_random_pictures_and_the_address(show):
     assert again.evaluate(live) == shown
     for junk in ("#a=99&b=-1&frame=x&way=teleport&move.turn=NaN&move.nothing=3", "#%E0%A4%A"):
         assert show(page_html(content), junk).evaluate("explorer.state.a") == 0
+
+
+def test_a_frame_that_was_taken_comes_back_with_the_address(show):
+    content = some_content(some_decoder())
+    tab = show(page_html(content))
+    tab.locator("#even").press("Space")
+    until(tab, "explorer.frames.every(Boolean) && explorer.shares !== undefined")
+    tab.wait_for_timeout(300)
+    tab.evaluate("explorer.goTo(9)")
+    code = tab.evaluate("Array.from(explorer.walk[9])")
+    tab.locator("#take").press("Enter")
+    tab.evaluate("explorer.setPair(3, 4)")
+    until(tab, "location.hash.includes('taken=') && location.hash.includes('a=3')")
+    again = show(page_html(content), tab.evaluate("location.hash"))
+    assert np.allclose(again.evaluate("Array.from(explorer.base())"), code, atol=1e-3)
+    assert again.inner_text("#live-name").startswith("from a frame")
+    for junk in ("#start=frame", "#start=frame&taken=0 99 chart 0.5", "#start=frame&taken=0 1 fly 0.5"):
+        assert show(page_html(content), junk).inner_text("#live-name").startswith("from A")
+    assert tab.evaluate("explorer.rows.size") > 0 and "-0.0" not in tab.locator("#sliders").inner_text().split()
 
 
 def test_what_is_saved(show, tmp_path):

@@ -101,7 +101,7 @@ class Page extends Walk {
   /** The code that the sliders start from. */
   base() {
     const { start, seed } = this.state;
-    if (start === "frame" && this.taken) return this.taken;
+    if (start === "frame" && this.state.taken) return this.codes([this.state.taken.share], this.state.taken)[0];
     if (start === "mean") return this.data.mean;
     if (start === "sample" && this.chart) return this.chart.sample(randomNumbers(seed));
     return this.data.pictures[this.state.a].code;
@@ -109,15 +109,16 @@ class Page extends Walk {
 
   begin(start, seed = this.state.seed) {
     this.change(() => {
-      if (start === "frame") this.taken = this.walk[this.state.frame];
-      Object.assign(this.state, { start, seed, moved: {} });
+      const { a, b, way, frame } = this.state;
+      const taken = start === "frame" ? { a, b, way, share: this.shares[frame] } : this.state.taken;
+      Object.assign(this.state, { start, taken, seed, moved: {} });
     });
     find("move-title").scrollIntoView({ block: "nearest" });
   }
 
   /** Do something that can be undone. */
   change(action) {
-    this.before.push({ ...this.state, moved: { ...this.state.moved }, taken: this.taken });
+    this.before.push({ ...this.state, moved: { ...this.state.moved } });
     action();
     this.drawLive();
     this.keep();
@@ -127,9 +128,8 @@ class Page extends Walk {
     const last = this.before.pop();
     if (!last) return;
     const { start, seed, set, moved, taken } = last;
-    this.taken = taken;
     const other = set !== this.state.set;
-    Object.assign(this.state, { start, seed, set, moved });
+    Object.assign(this.state, { start, taken, seed, set, moved });
     if (other) this.makeSliders();
     this.showChoices();
     this.drawLive();
@@ -174,7 +174,7 @@ class Page extends Walk {
     input.addEventListener("input", () => {
       if (before === null) {
         before = true;
-        this.before.push({ ...this.state, moved: { ...this.state.moved }, taken: this.taken });
+        this.before.push({ ...this.state, moved: { ...this.state.moved } });
       }
       this.state.moved[name] = Number(input.value);
       this.drawLive();
@@ -184,7 +184,7 @@ class Page extends Walk {
     const digits = Math.max(0, 2 - Math.floor(Math.log10(high - low || 1)));
     const show = (value) => {
       input.value = value;
-      output.textContent = value.toFixed(digits);
+      output.textContent = value.toFixed(digits).replace(/^-(?=[0.]+$)/, "");
     };
     this.rows.set(name, show);
     return { element: label };

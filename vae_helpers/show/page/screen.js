@@ -24,15 +24,26 @@ class State {
   constructor(count, pair) {
     this.count = count;
     Object.assign(this, { a: pair[0], b: pair[1], way: "", even: 0, frame: (FRAMES - 1) / 2 });
-    Object.assign(this, { start: "a", seed: 0, set: "", moved: {} });
+    Object.assign(this, { start: "a", taken: null, seed: 0, set: "", moved: {} });
   }
 
   toString() {
     const parts = { a: this.a, b: this.b, way: this.way, even: this.even, frame: this.frame, start: this.start, set: this.set };
     if (this.start === "sample") parts.seed = this.seed;
+    if (this.start === "frame" && this.taken) {
+      parts.taken = [this.taken.a, this.taken.b, this.taken.way, this.taken.share.toFixed(6)].join(" ");
+    }
     const words = new URLSearchParams(parts);
     for (const [name, value] of Object.entries(this.moved)) words.append(`move.${name}`, value);
     return words.toString();
+  }
+
+  /** Which frame of which walk was taken, as an address says; null where it says nothing that fits. */
+  frameOf(text, ways) {
+    const [a, b, share] = [0, 1, 3].map((i) => Number(text.split(" ")[i] ?? NaN));
+    const way = text.split(" ")[2];
+    const inside = (i) => Number.isInteger(i) && i >= 0 && i < this.count;
+    return inside(a) && inside(b) && ways.includes(way) && share >= 0 && share <= 1 ? { a, b, way, share } : null;
   }
 
   /** Take what an address says, as far as it fits; `known` are the names that can be moved. */
@@ -49,7 +60,9 @@ class State {
     this.seed = whole("seed", 2 ** 31, this.seed);
     if (ways.includes(words.get("way"))) this.way = words.get("way");
     if (sets.includes(words.get("set"))) this.set = words.get("set");
-    if (["a", "mean", "sample"].includes(words.get("start"))) this.start = words.get("start");
+    this.taken = this.frameOf(words.get("taken") ?? "", ways);
+    const starts = ["a", "mean", "sample", ...(this.taken ? ["frame"] : [])];
+    this.start = starts.includes(words.get("start")) ? words.get("start") : "a";
     this.moved = {};
     for (const [name, value] of words) {
       const own = name.startsWith("move.") ? name.slice(5) : "";

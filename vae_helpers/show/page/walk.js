@@ -60,18 +60,17 @@ class Walk extends Screen {
   }
 
   /** The codes of the geodesic from A to B, or null where none was computed. */
-  geodesic() {
-    const { a, b } = this.state;
+  geodesic({ a, b } = this.state) {
     const same = this.data.geodesics.find((each) => each.a === a && each.b === b);
     const back = this.data.geodesics.find((each) => each.a === b && each.b === a);
     return same ? same.codes : back ? [...back.codes].reverse() : null;
   }
 
-  /** The codes of the walk at shares of the way. */
-  codes(shares = EVEN_SHARES) {
-    const [a, b] = [this.state.a, this.state.b].map((i) => this.data.pictures[i].code);
-    const { way } = this.state;
-    const found = way === "geodesic" ? this.geodesic() : null;
+  /** The codes of the walk, or of another one, at shares of the way. */
+  codes(shares = EVEN_SHARES, from = this.state) {
+    const [a, b] = [from.a, from.b].map((i) => this.data.pictures[i].code);
+    const { way } = from;
+    const found = way === "geodesic" ? this.geodesic(from) : null;
     if (found) return shares.map((t) => along(found, t));
     if (way === "chart") return this.chart.path(a, b, shares);
     if (way === "arc") return shares.map((t) => arc(a, b, this.data.active, t));
@@ -82,7 +81,8 @@ class Walk extends Screen {
   remark() {
     if (this.state.a === this.state.b) return "A and B are the same picture: pick another.";
     if (this.state.way !== "geodesic" || this.geodesic()) return "";
-    const pairs = this.data.geodesics.map(({ a, b }) => `${a} and ${b}`).join("; ");
+    const name = (i) => shortName(this.data.pictures[i].name);
+    const pairs = this.data.geodesics.map(({ a, b }) => `${name(a)} and ${name(b)}`).join("; ");
     return `A geodesic takes long to find and was computed for these pairs only: ${pairs}. This one is shown straight.`;
   }
 
@@ -90,17 +90,19 @@ class Walk extends Screen {
   drawWalk() {
     find("status").textContent = this.remark();
     this.showPair();
-    this.drawCodes(this.codes(), () => {
+    this.drawAt(EVEN_SHARES, () => {
       if (!this.state.even) return;
       // Where the picture changes fast there are more frames, found by the walk as it was drawn.
-      this.drawCodes(this.codes(evenShares(this.frames.map((frame) => frame.data))), () => {});
+      this.drawAt(evenShares(this.frames.map((frame) => frame.data)), () => {});
     });
   }
 
-  /** Draw frames of these codes, then go on with `then` unless another walk was begun meanwhile. */
-  drawCodes(codes, then) {
+  /** Draw the frames at shares of the way, then go on with `then` unless another walk was begun meanwhile. */
+  drawAt(shares, then) {
     const walk = ++this.walking;
+    const codes = this.codes(shares);
     this.walk = codes;
+    this.shares = shares;
     this.frames = new Array(FRAMES).fill(null);
     const order = [this.state.frame, 0, FRAMES - 1, ...codes.keys()];
     const next = () => {
@@ -141,7 +143,8 @@ class Walk extends Screen {
     find("frame").value = i;
     const share = Math.round((100 * i) / (FRAMES - 1));
     find("frame").setAttribute("aria-valuetext", `${share} % of the way`);
-    find("view-name").textContent = `${share} % of the way · ${this.nearness(this.walk[i])}`;
+    const way = this.state.way === "geodesic" && !this.geodesic() ? " (straight)" : "";
+    find("view-name").textContent = `${share} % of the way${way} · ${this.nearness(this.walk[i])}`;
     this.cells.forEach((cell, k) => cell.classList.toggle("now", k === Math.round(i / EVERY)));
   }
 
