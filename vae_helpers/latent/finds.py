@@ -12,7 +12,6 @@ from vae_helpers.errors import InputError
 from vae_helpers.latent.kept_file import KeptFile
 
 FINDS = "finds.json"
-_FILE = KeptFile(FINDS, "finds", "keep what you find again")
 
 
 class Find(NamedTuple):
@@ -25,33 +24,23 @@ class Find(NamedTuple):
 
 def list_finds(folder: Path) -> list[Find]:
     """The finds kept in a run's folder, oldest first. InputError for a file that is damaged."""
-    return _FILE.read(folder, _from_plain)
+    return _FILE.read(folder)
 
 
 def keep_find(folder: Path, find: Find) -> None:
     """Add a find to a run's folder. InputError for a name that is taken, a code that is not finite, a full disk."""
-    _FILE.checked_name(find.name)
     if not torch.isfinite(find.code).all():
         raise InputError(f"the code of {find.name!r} is not finite, so it cannot be kept: start from another picture.")
-    with _FILE.locked(folder):
-        there = list_finds(folder)
-        if any(other.name == find.name for other in there):
-            raise InputError(f"there is a find {find.name!r} already: remove it first, or take another name.")
-        _write(folder, [*there, find])
+    _FILE.add(folder, find)
 
 
 def remove_find(folder: Path, name: str) -> None:
     """Take a find out of a run's folder. InputError where there is none of that name."""
-    with _FILE.locked(folder):
-        there = list_finds(folder)
-        left = [find for find in there if find.name != name]
-        if len(left) == len(there):
-            raise InputError(f"there is no find {name!r} in {folder / FINDS}: choose one that is listed.")
-        _write(folder, left)
+    _FILE.remove(folder, name)
 
 
-def _write(folder: Path, finds: list[Find]) -> None:
-    _FILE.write(folder, [find._asdict() | {"code": find.code.tolist()} for find in finds])
+def _plain(find: Find) -> dict:
+    return find._asdict() | {"code": find.code.tolist()}
 
 
 def _from_plain(entry: dict) -> Find:
@@ -59,3 +48,6 @@ def _from_plain(entry: dict) -> Find:
     if code.dim() != 1 or not len(code) or not isinstance(entry["name"], str) or not torch.isfinite(code).all():
         raise ValueError
     return Find(entry["name"], code, str(entry.get("weights", "")))
+
+
+_FILE = KeptFile(FINDS, "finds", "keep what you find again", _plain, _from_plain)

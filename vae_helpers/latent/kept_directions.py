@@ -15,7 +15,6 @@ from vae_helpers.latent.directions import direction_between
 from vae_helpers.latent.kept_file import KeptFile
 
 DIRECTIONS = "directions.json"
-_FILE = KeptFile(DIRECTIONS, "directions", "mark the pictures again")
 
 
 class KeptDirection(NamedTuple):
@@ -59,7 +58,7 @@ def list_directions(folder: Path, latents: int | None = None) -> list[KeptDirect
 
     InputError for a file that is damaged or, with `latents`, made with another model's codes.
     """
-    found = _FILE.read(folder, _from_plain)
+    found = _FILE.read(folder)
     wrong = [kept for kept in found if latents is not None and len(kept.vector) != latents]
     if wrong:
         raise InputError(
@@ -71,30 +70,18 @@ def list_directions(folder: Path, latents: int | None = None) -> list[KeptDirect
 
 def keep_direction(folder: Path, kept: KeptDirection) -> None:
     """Add a direction to a run's folder, for good. InputError where its name is taken or the disk won't."""
-    _FILE.checked_name(kept.name)
     if not torch.isfinite(torch.stack([kept.vector, kept.origin])).all():
         raise InputError(f"the direction {kept.name!r} is not finite, so it cannot be kept: check the model's codes.")
-    with _FILE.locked(folder):
-        there = list_directions(folder)
-        if any(other.name == kept.name for other in there):
-            raise InputError(f"there is a direction {kept.name!r} already: remove it first, or take another name.")
-        _write(folder, [*there, kept])
+    _FILE.add(folder, kept)
 
 
 def remove_direction(folder: Path, name: str) -> None:
     """Take a direction out of a run's folder. InputError, with the names there are, where there is none."""
-    with _FILE.locked(folder):
-        there = list_directions(folder)
-        left = [kept for kept in there if kept.name != name]
-        if len(left) == len(there):
-            known = ", ".join(kept.name for kept in there) or "none"
-            raise InputError(f"there is no direction {name!r} in {folder / DIRECTIONS}; there are {known}.")
-        _write(folder, left)
+    _FILE.remove(folder, name)
 
 
-def _write(folder: Path, kept: Sequence[KeptDirection]) -> None:
-    entries = [each._asdict() | {"vector": each.vector.tolist(), "origin": each.origin.tolist()} for each in kept]
-    _FILE.write(folder, entries)
+def _plain(kept: KeptDirection) -> dict:
+    return kept._asdict() | {"vector": kept.vector.tolist(), "origin": kept.origin.tolist()}
 
 
 def _from_plain(entry: dict) -> KeptDirection:
@@ -113,3 +100,6 @@ def _from_plain(entry: dict) -> KeptDirection:
     ):
         raise ValueError
     return KeptDirection(entry["name"], vector, origin, p_value, cosine, has, has_not, str(entry.get("weights", "")))
+
+
+_FILE = KeptFile(DIRECTIONS, "directions", "mark the pictures again", _plain, _from_plain)
