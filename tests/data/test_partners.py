@@ -90,8 +90,11 @@ def test_what_a_set_cannot_give_is_refused(small_set):
         Partners(plain, "labels")
     with pytest.raises(InputError, match="factors cannot differ"):
         Partners(small_set, k=small_set.factors.shape[1])
-    with pytest.raises(InputError, match="'twins' are unknown"):
+    with pytest.raises(InputError, match="pairs 'twins' is unknown"):
         Partners(small_set, "twins")
+    for kind, k in (("views", 1), (None, 1.5)):
+        with pytest.raises(InputError, match="must be a whole number of factors, and 0 for pairs by labels or views"):
+            Partners(small_set, kind, k)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

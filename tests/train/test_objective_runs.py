@@ -32,6 +32,18 @@ def _config(objective="beta", likelihood="gaussian", epochs=1, **options):
     )
 
 
+def _with_one_to_train_on(pictures):
+    rows = [pictures.split.train[0], *pictures.split.validation]
+    return replace(
+        pictures,
+        pictures=pictures.pictures[rows],
+        names=tuple(pictures.names[r] for r in rows),
+        labels=("",) * len(rows),
+        factors=None,
+        prints=None,
+    )
+
+
 @pytest.mark.parametrize("objective, likelihood", PAIRS)
 def test_each_trains_and_logs_its_terms(small_set, tmp_path, objective, likelihood):
     assert {name for name, _ in PAIRS} == set(OBJECTIVES) and {name for _, name in PAIRS} == set(LIKELIHOODS)
@@ -49,15 +61,7 @@ def test_each_trains_and_logs_its_terms(small_set, tmp_path, objective, likeliho
 
 
 def test_one_picture_is_too_few_for_an_objective_of_batches(small_set, tmp_path):
-    rows = [small_set.split.train[0], *small_set.split.validation]
-    alone = replace(
-        small_set,
-        pictures=small_set.pictures[rows],
-        names=tuple(small_set.names[r] for r in rows),
-        labels=("",) * len(rows),
-        factors=None,
-        prints=None,
-    )
+    alone = _with_one_to_train_on(small_set)
     assert len(alone.split.train) == 1
     for objective in ("tc-stratified", "info"):  # both divide by the number of the batch's other pictures
         with pytest.raises(InputError, match="looks at a batch as a whole, but there is 1 picture"):
@@ -82,15 +86,7 @@ def test_pairs_are_of_one_objective_and_need_two_pictures(small_set, tmp_path):
         TrainConfig(pairs="views")
     with pytest.raises(InputError, match="pairs 'twins' is unknown; choose one of factors, labels, views"):
         TrainConfig(objective="ada", pairs="twins")
-    rows = [small_set.split.train[0], *small_set.split.validation]
-    alone = replace(
-        small_set,
-        pictures=small_set.pictures[rows],
-        names=tuple(small_set.names[r] for r in rows),
-        labels=("",) * len(rows),
-        factors=None,
-        prints=None,
-    )
+    alone = _with_one_to_train_on(small_set)
     with pytest.raises(InputError, match="a batch of 1 pictures holds no pair"):
         fit_small(alone, Run("a", tmp_path), _config("ada"))
 

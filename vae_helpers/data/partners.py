@@ -11,7 +11,7 @@ from PIL import Image
 from vae_helpers.data.pictures import PictureSet
 from vae_helpers.data.synthetic import render
 from vae_helpers.errors import InputError
-from vae_helpers.settings import BUILT_IN, PAIRS
+from vae_helpers.settings import BUILT_IN, PAIRS, one_of
 
 Generators: TypeAlias = Sequence[np.random.Generator]
 Finder: TypeAlias = Callable[[np.ndarray, Generators], np.ndarray]
@@ -23,18 +23,27 @@ class Partners:
     """`partners(rows, epoch)` is a picture for each row, uint8 (n, H, W, 3); it follows from (seed, epoch, row) alone.
 
     By `kind`, with None the first of these that the set allows: "factors": all known factors are the row's but `k`, or
-    with k = 0 a random number of them, chosen anew each time and not told; a built-in set draws such a picture, a file
-    of known factors must hold it. "labels": another training picture of the row's class. "views": the same picture,
-    cropped and lit at random. Raises InputError for a set that cannot give the kind, and for k above its factors.
+    with k = 0 a random number of them, chosen anew each time and not told, which take another training row's values; a
+    built-in set draws such a picture, a file of known factors is searched for it. "labels": another training picture
+    of the row's class. "views": the same picture, cropped and lit at random. Raises InputError for a set that cannot
+    give the kind, for a k above its factors or not whole, and for a k with another kind.
     """
 
-    def __init__(self, pictures: PictureSet, kind: str | None = None, k: int = 0, seed: int = 0):
-        self._pictures, self._seed = pictures, seed
-        self.kind = kind or usual_pairs(pictures)
-        if self.kind not in PAIRS:
-            raise InputError(f"pairs {kind!r} are unknown; choose one of {', '.join(PAIRS)}.")
-        find = {"factors": _by_factors, "labels": _by_labels, "views": _by_views}[self.kind]
-        self._find: Finder = find(pictures, k) if find is _by_factors else find(pictures)
+    def __init__(self, pictures: PictureSet, kind: str | None = None, k: float = 0, seed: int = 0):
+        self._seed, self.kind = seed, kind or usual_pairs(pictures)
+        one_of("pairs", self.kind, PAIRS)
+        if k != int(k) or (k and self.kind != "factors"):
+            raise InputError(
+                f"k is {k:g}, but must be a whole number of factors, and 0 for pairs by labels or views: these are by "
+                f"{self.kind}."
+            )
+        self._find: Finder = (
+            _by_factors(pictures, int(k))
+            if self.kind == "factors"
+            else _by_labels(pictures)
+            if self.kind == "labels"
+            else _by_views(pictures)
+        )
 
     def __call__(self, rows: np.ndarray, epoch: int) -> np.ndarray:
         rows = np.asarray(rows, np.int64)

@@ -235,7 +235,7 @@ def _source(pictures: PictureSet, config: TrainConfig, processes: Processes) -> 
     """Where batches come from: pairs for the objective that learns from them, else a GPU that holds all, else a map."""
     if config.objective == "ada":
         k = (config.knobs or {}).get("k", default_knobs("ada")["k"])
-        return Paired(pictures.pictures, Partners(pictures, config.pairs, int(k), config.seed))
+        return Paired(pictures.pictures, Partners(pictures, config.pairs, k, config.seed))
     on_gpu = copy_to_gpu_if_it_fits(pictures.pictures, processes.device)
     return pictures.pictures if on_gpu is None else on_gpu
 
