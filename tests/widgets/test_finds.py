@@ -53,7 +53,9 @@ def test_finds_are_there_on_another_day_but_not_for_other_weights(both, model, p
     assert listed(again) == ["a"]
     keep_find(tmp_path / "run", Find("of others", torch.zeros(8), "other weights"))
     keep_find(tmp_path / "run", Find("of another size", torch.zeros(5)))
-    assert listed(PairExplorer(both[0].data, folder=tmp_path)) == ["a"]
+    with_others = PairExplorer(both[0].data, folder=tmp_path)
+    assert listed(with_others) == ["a"]
+    assert with_others.finds.children[-1].value == "Of other weights, so left out: of others, of another size."
     again.finds.remove.click()
     assert listed(again) == listed(both[0]) == listed(both[1]) == []
     kept = json.loads((tmp_path / "run" / FINDS).read_text())["finds"]

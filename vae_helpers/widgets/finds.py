@@ -45,20 +45,24 @@ class FindsRow(widgets.HBox):
     @property
     def finds(self) -> list[Find]:
         """All finds of these weights, oldest first. InputError for a damaged file."""
+        return [find for find in self._all() if self._fits(find)]
+
+    def _all(self) -> list[Find]:
         data = self._explorer.data
-        found = data.finds if data.directions is None else list_finds(data.directions)
-        latents = data.model.config.latent_dim
-        return [
-            find
-            for find in found
-            if len(find.code) == latents and not (find.weights and data.stamp and find.weights != data.stamp)
-        ]
+        return data.finds if data.directions is None else list_finds(data.directions)
+
+    def _fits(self, find: Find) -> bool:
+        data = self._explorer.data
+        others = find.weights and data.stamp and find.weights != data.stamp
+        return len(find.code) == data.model.config.latent_dim and not others
 
     def refresh(self) -> None:
         """List what is kept now; in words where it cannot be read."""
         self.trouble = ""
         try:
             names = [find.name for find in self.finds]
+            others = [find.name for find in self._all() if not self._fits(find)]
+            self.trouble = f"Of other weights, so left out: {', '.join(others)}." if others else ""
         except InputError as problem:
             names, self.trouble = [], str(problem)
         chosen = self.which.value

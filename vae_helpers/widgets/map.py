@@ -156,8 +156,11 @@ class MapExplorer(ShownInCells):
             self.kind.value = "PCA"
             raise found
         self._points["t-SNE"] = found
-        self.pair.say("t-SNE keeps neighbours together; distances between groups mean little, and a path has no place.")
-        self._show_kind()
+        if self.kind.value != "PCA":  # to which somebody may have gone back meanwhile
+            self.pair.say(
+                "t-SNE keeps neighbours together; distances between groups mean little, and a path has no place."
+            )
+            self._show_kind()
 
     def _show_kind(self) -> None:
         self._laid_out, self._hidden = self.kind.value, set()
