@@ -1,4 +1,5 @@
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from vae_helpers.runs import shipped as shipping
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import SHIPPED, SHIPPED_RUNS, TrainConfig
 from vae_helpers.shell import build_parser, config_of
+from vae_helpers.train import fit
 from vae_helpers.widgets import runs_on
 
 
@@ -41,6 +43,25 @@ def test_how_they_were_made_stands_beside_them(packed, trained):
     assert (
         "test part" in text and "psnr" in text and torch.__version__ in text and f"pack --run {trained[0].name}" in text
     )
+
+
+def test_the_runs_that_weights_started_from_stand_before_their_own(trained, small_set, no_sheets, tmp_path):
+    shutil.copytree(trained[0].models, tmp_path / "VAE" / "models" / "small")
+    for name, start in (("second", "small"), ("third", "second")):
+        config = TrainConfig.quick(96, epochs=1, batch_size=16, start_from=start)
+        fit(small_set, Run(name, tmp_path / "VAE"), config, device="cpu", progress=False)
+    pack(Run("third", tmp_path / "VAE"), tmp_path / "packed", progress=False)
+    text = (tmp_path / "packed" / "made.txt").read_text()
+    lines = [line.split() for line in text.splitlines()]
+    commands = [words for words in lines if words[:3] == ["python", "-m", "vae_helpers"]]
+    assert [words[3] for words in commands] == ["train"] * 3 + ["pack"]
+    assert [words[-1] for words in commands[:3]] == ["small", "second", "third"]
+    assert ["--start-from" in words for words in commands] == [False, True, True, False]
+    seen = 96 // 16 * 16
+    assert f"{seen:,} pictures seen after {4 * seen:,} in the runs before it" in text
+    shutil.rmtree(tmp_path / "VAE" / "models" / "small")  # what is gone cannot be told
+    pack(Run("third", tmp_path / "VAE"), tmp_path / "packed", progress=False, replace=True)
+    assert (tmp_path / "packed" / "made.txt").read_text().count("vae_helpers train") == 2
 
 
 def test_a_packed_run_opens_fewer_pictures_with_the_same_parts(monkeypatch, trained, tmp_path):
@@ -108,8 +129,8 @@ def test_a_place_for_the_weights_that_cannot_be_written_gets_a_sentence(monkeypa
 @pytest.mark.parametrize("name", ["my run", "it's", "-x", "$(touch harm)", "plain"])
 def test_what_stands_in_made_txt_can_be_pasted_into_a_shell(trained, small_set, name, tmp_path):
     saved = load_run(trained[0])[1]
-    text = packing._made(Run(name, tmp_path), tmp_path / name, saved, 10**6, 96, {})
-    train, again = (shlex.split(line)[3:] for line in text.splitlines() if line.startswith("    python"))
+    commands = packing._commands([(Run(name, tmp_path), saved)], tmp_path / name)
+    train, again = (shlex.split(line)[3:] for line in commands)
     assert build_parser().parse_args(train).name == build_parser().parse_args(again).run == name
 
 

@@ -306,6 +306,26 @@ def test_a_run_that_goes_on_needs_nothing_said_again(capsys):
     assert saved["epochs_closed"] == 3 and saved["train_config"]["early_stop"] == 0
 
 
+def test_a_run_that_starts_from_another_takes_its_shape_unless_another_is_said(capsys):
+    shape = ("--image-size", 32, "--latent-dim", 4, "--widths", "4,8,16", "--decoder-norm", "batch")
+    again = ("train", "--limit", 60, "--device", "cpu", "--epochs", 1, "--batch-size", 16)
+    assert run(capsys, *again, *shape, "--name", "s")[0] == 0
+    status, shown, _ = run(capsys, *again, "--name", "t", "--start-from", "s")
+    assert status == 0 and "Begun with the weights of the run 's'" in shown
+    saved = load_checkpoint(Run("t").last)[1]
+    assert saved["config"] == load_checkpoint(Run("s").last)[1]["config"]
+    assert saved["train_config"]["start_from"] == "s"
+    assert run(capsys, *again[:-4], "--name", "t", "--resume", "--epochs", 2)[0] == 0  # its size need not be said
+    for wrong, words in (
+        (("--latent-dim", 8, "--start-from", "s"), "its model has --latent-dim 4, not --latent-dim 8"),
+        (("--start-from", "nobody"), "there is no run 'nobody'"),
+        (("--start-from", "../s"), "cannot name a run"),
+    ):
+        status, _, error = run(capsys, *again, "--name", "w", *wrong)
+        assert status == 2 and words in error and error.rstrip().count("\n") == 0
+    assert not Run("w").exists()
+
+
 @pytest.mark.parametrize(
     "command, word",
     [

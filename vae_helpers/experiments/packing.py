@@ -22,6 +22,7 @@ from vae_helpers.train import hardware
 
 PICTURES = 1024  # built-in ones that a packed run opens: enough to explore, drawn within seconds
 SCORED = 2000  # pictures of a part, at most: PSNR is then known to a few hundredths of a decibel
+_LONGEST_LINE = 20  # runs that start from one another
 _DECIDED = ("compile", "pictures_every")  # what follows from the machine and the preset
 
 
@@ -45,6 +46,7 @@ def pack(
     for file in FILES:
         require_place(folder / file, "--save", replace)
     model, saved = load_run(run)
+    line = _lineage(run, saved)  # before a run in it is replaced
     pictures = open_for_run(run.name, saved, data, progress=progress, opening=opening)
     for parameter in model.parameters():
         parameter.data = parameter.half().float()  # scored as it will be loaded
@@ -60,7 +62,13 @@ def pack(
     save_checkpoint(folder / FILES[0], model, data=_fewer(pictures), scores=scores.get("validation", {}), **kept)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     with writing(folder / FILES[1]) as notes:
-        notes.write(as_utf8(_made(run, folder, saved, parameters, len(pictures.split.train), scores)))
+        notes.write(
+            as_utf8(
+                _made(
+                    _commands(line, folder), [each for _, each in line], parameters, len(pictures.split.train), scores
+                )
+            )
+        )
     return [folder / file for file in FILES]
 
 
@@ -88,24 +96,46 @@ def _elsewhere(folder: Path) -> str:
 
 
 def _made(
-    run: Run, folder: Path, saved: dict, parameters: int, train_pictures: int, scores: dict[str, dict[str, float]]
+    commands: list[str], line: list[dict], parameters: int, train_pictures: int, scores: dict[str, dict[str, float]]
 ) -> str:
-    config = saved["train_config"]
+    seed, before = line[-1]["train_config"]["seed"], sum(map(_seen, line[:-1]))
     machine = ", ".join(f"{key} {value}" for key, value in hardware(torch.device("cpu")).items() if value is not None)
-    seen = saved["step"] * config["batch_size"]
+    more = f" after {before:,} in the runs before it" if before else ""
     lines = [
         f"The weights of a β-VAE, {parameters / 1e6:.2f} M parameters in float16, made by",
         "",
-        f"    {command_of(saved)} {_option('name', run.name)}",
-        f"    python -m vae_helpers pack {_option('run', run.name)}{_elsewhere(folder)}",
+        *(f"    {command}" for command in commands),
         "",
-        f"on {machine}; seed {config['seed']}, {seen:,} pictures seen, {train_pictures:,} different ones.",
+        f"on {machine}; seed {seed}, {_seen(line[-1]):,} pictures seen{more}, {train_pictures:,} different ones.",
         "The weights are those of the epoch that did best on the validation part; nothing was chosen on the test part.",
     ]
     for part, values in scores.items():
         lines += ["", f"{part} part, {values['pictures']:,} pictures:"]
         lines += [f"    {name:<16}{value:,.4g}" for name, value in values.items() if name != "pictures"]
     return "\n".join(lines) + "\n"
+
+
+def _lineage(run: Run, saved: dict) -> list[tuple[Run, dict]]:
+    """The run and its entries, after those of the run that it begins with, as far back as these are still here."""
+    line = [(run, saved)]
+    while len(line) < _LONGEST_LINE:
+        start = line[0][1]["train_config"].get("start_from")
+        earlier = start and Run(start, run.root)
+        if not earlier or not earlier.exists():
+            break
+        line.insert(0, (earlier, load_run(earlier)[1]))
+    return line
+
+
+def _commands(line: list[tuple[Run, dict]], folder: Path) -> list[str]:
+    """What makes the last of these runs, and packs it in `folder`."""
+    trained = [f"{command_of(saved)} {_option('name', run.name)}" for run, saved in line]
+    return [*trained, f"python -m vae_helpers pack {_option('run', line[-1][0].name)}{_elsewhere(folder)}"]
+
+
+def _seen(saved: dict) -> int:
+    """How many pictures a run has seen, counted each time."""
+    return saved["step"] * saved["train_config"]["batch_size"]
 
 
 def command_of(saved: dict) -> str:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from vae_helpers.errors import InputError
+from vae_helpers.files import require_run_name
 from vae_helpers.settings.choices import BETA_SCHEDULES, OPTIMIZERS, PAIRS, SCHEDULES
 from vae_helpers.settings.ranges import RECIPE, one_of, require_likelihood, require_objective, short
 
@@ -31,6 +32,7 @@ class TrainConfig:
     beta: float = 1.0  # weight of the KL against the plain Σ(x-x̂)² on [-1, 1] pixels; each objective says of what
     num_samples: int = 1  # K latent samples a picture; the loss is the mean of their losses
     seed: int = 0
+    start_from: str | None = None  # a run whose weights this one begins with; None: the seed draws them
     optimizer: str = "adam"  # "muon" turns the gradients of kernels and matrices: a step teaches more, and costs more
     schedule: str = "thirds"  # halve at each third; "one-cycle" rises and falls once, which teaches more in few epochs
     warmup: float = 0.04  # share of the run over which the learning rate rises ("thirds") and β rises (both)
@@ -55,6 +57,10 @@ class TrainConfig:
             if not isinstance(getattr(self, name), bool) and (name == "flip" or getattr(self, name) is not None):
                 raise InputError(f"{name} is {short(getattr(self, name))}, but must be True or False.")
         require_objective(self.objective, self.knobs)
+        if self.start_from is not None:
+            if not isinstance(self.start_from, str):
+                raise InputError(f"start_from is {short(self.start_from)}, but must be the name of a run.")
+            require_run_name(self.start_from)
         if self.pairs is not None:
             one_of("pairs", self.pairs, PAIRS)
             if self.objective != "ada":

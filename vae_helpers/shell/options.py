@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_helpers.errors import InputError, quoted
-from vae_helpers.files import expand
+from vae_helpers.files import expand, require_run_name
 from vae_helpers.settings import BETA_SCHEDULES, ENDINGS, LIKELIHOODS, MODEL, OBJECTIVES, OPTIMIZERS, PAIRS, SCHEDULES
 from vae_helpers.settings import RECIPE as RANGES
 
@@ -184,6 +184,9 @@ RECIPE: dict[str, Setting] = {  # by the names of TrainConfig's fields
     "beta": Setting(BETA, "B", "weight of the KL, or of what the objective has in its place (1)"),
     "num_samples": Setting(_as("num_samples"), "K", "latent samples a picture (1)"),
     "seed": Setting(SEED, "S", "decides weights, order and noise (0)"),
+    "start_from": Setting(
+        require_run_name, "RUN", "begin with the weights of this run, such as shipped_butterflies (the seed draws them)"
+    ),
     "optimizer": Setting(OneOf(OPTIMIZERS), "NAME", "adam or muon (adam; quick: muon, from 200 pictures on)"),
     "schedule": Setting(
         OneOf(SCHEDULES), "KIND", "of the learning rate: thirds or one-cycle (thirds; quick: one-cycle)"

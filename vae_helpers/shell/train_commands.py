@@ -155,7 +155,7 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
 
     save_every(os.environ)  # refuses what it cannot use
     device = pick_device(options.device)
-    pictures, model_config, config = _open_pictures(options, quick, tag, device)
+    pictures, model_config, config = _open_pictures(options, quick, tag, resume, device)
     run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
     # One process looks at the disk for all: each machine may have its own.
     own = open_processes(device).on_first(lambda: _own_settings(run, options) if resume(run) else None)
@@ -172,12 +172,15 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
     return pictures, run, result
 
 
-def _open_pictures(options: argparse.Namespace, quick: bool, tag: str, device):
+def _open_pictures(options: argparse.Namespace, quick: bool, tag: str, resume, device):
     """`(pictures, VAEConfig, TrainConfig)`; whatever can be refused is refused before pictures are decoded."""
-    from vae_helpers.data import open_pictures
+    from vae_helpers.data import name_of, open_pictures
     from vae_helpers.model import VAEConfig
+    from vae_helpers.runs import Run, run_name
 
     config = config_of(options, quick)
+    run = Run(options.name or run_name(name_of(options.data), config.num_samples, tag), options.out)
+    _take_shape(options, lambda: run if resume(run) else None, config.start_from, device)
     shape = {name: getattr(options, name, usual) for name, usual in options.usual.items()}
     model_config = VAEConfig(options.image_size or 128, **shape)
     pace = _pace(options, quick, tag, config.num_samples)
@@ -193,6 +196,26 @@ def _open_pictures(options: argparse.Namespace, quick: bool, tag: str, device):
     elif quick:
         config = config_of(options, True, len(pictures.split.train))
     return pictures, model_config, config
+
+
+def _take_shape(options: argparse.Namespace, resumed, start_from: str | None, device) -> None:
+    """What was not said of the model's shape is that of the run `resumed()`, if one goes on, or of `start_from`."""
+    from vae_helpers.runs import choose_run, read_about
+    from vae_helpers.settings import no_such_run
+    from vae_helpers.train import open_processes
+
+    def shape() -> dict | None:
+        other = resumed() or (choose_run(start_from, options.out) if start_from else None)
+        if other is None:
+            return None
+        if not other.exists():
+            raise no_such_run(other.name, other.models.parent)
+        return read_about(other.last, other.previous, other.best)["config"]
+
+    found = open_processes(device).on_first(shape)  # one process looks at the disk for all
+    if found:
+        options.image_size = options.image_size or found["image_size"]
+        options.usual = {name: found[name] for name in options.usual}
 
 
 def _pace(options: argparse.Namespace, quick: bool, tag: str, samples: int):

@@ -18,14 +18,15 @@ from vae_helpers.model import OBJECTIVES, VAEConfig
 from vae_helpers.runs import Logbook, Run
 from vae_helpers.settings import TrainConfig, default_knobs, recommendation, save_every
 from vae_helpers.train.batches import Paired, epoch_batches
-from vae_helpers.train.compiling import compile_network, decide_compile, describe_setup
+from vae_helpers.train.begin import begun_state
+from vae_helpers.train.compiling import compile_network, describe_setup
 from vae_helpers.train.exact import exact_results
 from vae_helpers.train.interrupt import ProgressBar, Stop
 from vae_helpers.train.loss_monitor import LossMonitor
 from vae_helpers.train.processes import Processes, handle_lost_process, open_processes, require_equal
 from vae_helpers.train.saving import lock_run, save_alone, save_last
 from vae_helpers.train.scoring import FitResult, close_epoch, score_result
-from vae_helpers.train.state import State, Training, new_state, require_same, resumed_state
+from vae_helpers.train.state import State, Training, require_same, resumed_state
 from vae_helpers.train.step import train_step
 from vae_helpers.train.time_budget import TimeLeft
 
@@ -70,20 +71,11 @@ def fit(
             state, kept, threads, pictures = resumed_state(run, config, pictures, processes, other_pictures)
             require_same(run, kept, state.model.config, config, model_config)
         else:
-            state, kept, threads = _begin(pictures, config or TrainConfig(), model_config, processes)
+            config = config or TrainConfig()
+            state, kept, threads, pictures = begun_state(run, config, model_config, pictures, processes)
         book = Logbook(run.tensorboard, first_epoch=state.epochs_closed + 1)
         bar = progress and processes.rank == 0
         return _train(Training(run, kept, pictures, state, book, stop, bar, stop_after, seconds), resume, threads)
-
-
-def _begin(
-    pictures: PictureSet, config: TrainConfig, model_config: VAEConfig | None, processes: Processes
-) -> tuple[State, TrainConfig, int]:
-    """A new run, its settings with `compile` decided, and the CPU threads that it sums with."""
-    train = len(pictures.split.train)
-    config = replace(config, compile=decide_compile(config, config.epochs * train, processes.device))
-    model_config = model_config or VAEConfig(image_size=pictures.pictures.shape[1])
-    return new_state(config, model_config, processes, train), config, torch.get_num_threads()
 
 
 def _train(training: Training, resumed: bool, threads: int) -> FitResult:
@@ -143,7 +135,8 @@ class _Epochs:
                 pictures = self.training.pictures
                 self.bar.write(f"{pictures.name}: {pictures.in_words()}")
                 pairs = f"Pairs of pictures by {self.source.partners.kind}." if isinstance(self.source, Paired) else ""
-                for sentence in filter(None, (pairs, pictures.expectation(), recommendation(config))):
+                start = f"Begun with the weights of the run {config.start_from!r}." if config.start_from else ""
+                for sentence in filter(None, (start, pairs, pictures.expectation(), recommendation(config))):
                     self.bar.write(sentence)
                 self.bar.write(describe_setup(config, to_see, device, self.on_gpu, self.compiled))
             while not self._at_end():

@@ -1,0 +1,52 @@
+"""The state in which a new run begins: with weights that its seed draws, or with those of another run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import torch
+
+from vae_helpers.data import PictureSet
+from vae_helpers.errors import InputError
+from vae_helpers.model import BetaVAE, VAEConfig, output_for
+from vae_helpers.runs import Run, as_in_run, choose_run, load_run
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train.compiling import decide_compile
+from vae_helpers.train.processes import Processes
+from vae_helpers.train.state import State, new_state
+
+
+def begun_state(
+    run: Run, config: TrainConfig, model_config: VAEConfig | None, pictures: PictureSet, processes: Processes
+) -> tuple[State, TrainConfig, int, PictureSet]:
+    """A new run at step 0, its settings with `compile` decided, the CPU threads that it sums with, and its pictures.
+
+    With `config.start_from` weights and statistics are that run's, the kept ones of its best epoch; the optimiser is
+    new. Pictures that it was trained on are then trained on here too, so that no held-out score is of one that the
+    weights have seen. Raises InputError where there is no such run, or its model has another shape than asked for.
+    """
+    if config.start_from:
+        start, saved = processes.on_first(lambda: load_run(choose_run(config.start_from, run.root)))
+        pictures = as_in_run(pictures, config.start_from, saved["data"], other_pictures=True)
+        model_config = _require_shape(config, model_config or start.config, start)
+    train = len(pictures.split.train)
+    config = replace(config, compile=decide_compile(config, config.epochs * train, processes.device))
+    model_config = model_config or VAEConfig(image_size=pictures.pictures.shape[1])
+    state = new_state(config, model_config, processes, train)
+    if config.start_from:
+        for model in filter(None, (state.model, state.average)):
+            model.load_state_dict(start.state_dict())
+    return state, config, torch.get_num_threads(), pictures
+
+
+def _require_shape(config: TrainConfig, asked: VAEConfig, start: BetaVAE) -> VAEConfig:
+    """The config of the model to start from; InputError for another shape, and for another kind of output."""
+    theirs, ours = asdict(start.config), asdict(replace(asked, output=output_for(config.likelihood)))
+    differ = [name for name in ours if ours[name] != theirs[name]]
+    if differ:
+        its, other = (", ".join(f"{name} {values[name]}" for name in differ) for values in (theirs, ours))
+        raise InputError(
+            f"the weights of the run {config.start_from!r} cannot be started from, because its model has {its}, "
+            f"not {other}: leave these as that run has them, or leave start_from out."
+        )
+    return start.config
