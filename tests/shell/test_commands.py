@@ -274,6 +274,12 @@ def test_an_existing_run_asks_for_resume(capsys):
     assert status == 2 and "started with objective beta" in error
 
 
+def test_what_is_to_go_on_but_is_not_there_is_not_begun_anew(capsys):
+    command = ("train", "--data", "synthetic", *TINY)
+    status, _, error = run(capsys, *command, "--name", "typo", "--resume")
+    assert status == 2 and "there is no run 'typo'" in error and not Run("typo").models.exists()
+
+
 @pytest.mark.parametrize(
     "said, own",
     [

@@ -177,9 +177,11 @@ def _open_pictures(options: argparse.Namespace, quick: bool, tag: str, resume, d
     from vae_helpers.data import name_of, open_pictures
     from vae_helpers.model import VAEConfig
     from vae_helpers.runs import Run, run_name
+    from vae_helpers.train import open_processes, require_on_first
 
     config = config_of(options, quick)
     run = Run(options.name or run_name(name_of(options.data), config.num_samples, tag), options.out)
+    require_on_first(run, open_processes(device), getattr(options, "resume", False))
     _take_shape(options, lambda: run if resume(run) else None, config.start_from, device)
     shape = {name: getattr(options, name, usual) for name, usual in options.usual.items()}
     model_config = VAEConfig(options.image_size or 128, **shape)
@@ -236,7 +238,7 @@ def _pace(options: argparse.Namespace, quick: bool, tag: str, samples: int):
 
 def run_train(options: argparse.Namespace) -> None:
     """`train`: start a run, or go on with one."""
-    _, run, result = _fit(options, options.preset == "quick", "", lambda run: options.resume and run.exists())
+    _, run, result = _fit(options, options.preset == "quick", "", lambda run: options.resume)
     report(run, result)
     print("Written:")
     list_files(sorted(run.models.glob("*.pt")) + [run.tensorboard, run.generated_images])

@@ -8,7 +8,7 @@ from vae_helpers.train.interrupt import Stop
 from vae_helpers.train.launch import launch
 from vae_helpers.train.loop import fit
 from vae_helpers.train.loss_monitor import LossMonitor
-from vae_helpers.train.processes import Processes, open_processes
+from vae_helpers.train.processes import Processes, open_processes, require_on_first
 from vae_helpers.train.remembered import StepTimes, recall, remember, times_file
 from vae_helpers.train.saving import has_steps, lock_run, save_best, save_last
 from vae_helpers.train.scoring import FitResult
@@ -55,6 +55,7 @@ __all__ = [
     "new_state",
     "noise_for",
     "open_processes",
+    "require_on_first",
     "resumed_state",
     "save_best",
     "save_last",

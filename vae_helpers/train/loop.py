@@ -23,7 +23,7 @@ from vae_helpers.train.compiling import compile_network, describe_setup
 from vae_helpers.train.exact import exact_results
 from vae_helpers.train.interrupt import ProgressBar, Stop
 from vae_helpers.train.loss_monitor import LossMonitor
-from vae_helpers.train.processes import Processes, handle_lost_process, open_processes, require_equal
+from vae_helpers.train.processes import Processes, handle_lost_process, open_processes, require_equal, require_on_first
 from vae_helpers.train.saving import lock_run, save_alone, save_last
 from vae_helpers.train.scoring import FitResult, close_epoch, score_result
 from vae_helpers.train.state import State, Training, require_same, resumed_state
@@ -65,6 +65,7 @@ def fit(
         ExitStack() as held,
         handle_lost_process(processes, run),
     ):
+        require_on_first(run, processes, resume)
         resume = processes.on_first(lambda: held.enter_context(lock_run(run, resume)) or resume)
         require_equal(processes, pictures)
         if resume:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import inspect
 import os
+import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.model import pick_device
 from vae_helpers.runs import Run
-from vae_helpers.settings import local_rank, rank_and_size
+from vae_helpers.settings import local_rank, no_such_run, rank_and_size
 from vae_helpers.train.interrupt import stop_when
 from vae_helpers.train.synchronise import SumOverProcesses, synchronise_batch_norm
 
@@ -162,6 +163,25 @@ def require_equal(processes: Processes, pictures: PictureSet) -> None:
             "the processes do not see the same pictures, by number or by name: give every machine the same "
             "folder (and its cache anew).",
         )
+
+
+def require_on_first(run: Run, processes: Processes, resume: bool) -> None:
+    """Refuse a run that is on another machine's disk than that of the first process, which alone reads and writes it.
+
+    torchrun's c10d rendezvous may count the machines anew at each start. Also refuse to `resume` what is nowhere.
+    """
+    here, host = processes.on_first(lambda: (run.exists(), socket.gethostname()))
+    if here:
+        return
+    if processes.any(run.exists())[0]:
+        raise _raised_by_first(
+            processes,
+            f"the run {run.name!r} is not on {host}, the machine of the first process, which keeps it, but on another "
+            "of this training: start torchrun with --node-rank 0 on that one (README, Several GPUs), or move "
+            f"{run.models} to {host}.",
+        )
+    if resume:
+        raise _raised_by_first(processes, str(no_such_run(run.name, run.models.parent)))
 
 
 @contextmanager
