@@ -226,6 +226,39 @@ def test_sliders_undo_random_pictures_and_the_address(show):
         assert show(page_html(content), junk).evaluate("explorer.state.a") == 0
 
 
+def test_another_a_under_moved_sliders_can_be_undone_and_the_next_click_is_told(show):
+    tab = show(page_html(some_content(some_decoder())))
+    live, pair = "document.getElementById('live').toDataURL()", "[explorer.state.a, explorer.state.b]"
+    tab.get_by_role("slider", name="turn").press("ArrowRight")
+    moved, before = tab.evaluate(live), tab.evaluate(pair)
+    assert tab.inner_text("#turn") == "A"
+    tab.locator("#gallery button").nth(3).press("Enter")
+    assert tab.inner_text("#turn") == "B" and tab.evaluate(pair) == [3, before[1]] and tab.evaluate(live) != moved
+    tab.locator("#gallery button").nth(4).press("Enter")  # B is no part of what the sliders move
+    assert tab.inner_text("#turn") == "A" and tab.evaluate(pair) == [3, 4]
+    tab.locator("#undo").press("Enter")
+    assert tab.evaluate(live) == moved and tab.evaluate(pair) == before
+    assert tab.inner_text("#name-a").startswith("A") and tab.locator("#gallery .is-a").count() == 1
+
+
+def test_whoever_points_at_a_way_or_a_number_is_told_what_it_means(show):
+    tab = show(page_html(some_content(some_decoder())))
+    assert all(label.get_attribute("title") for label in tab.locator("#kinds .choice").all())
+    assert all(note.get_attribute("title") for note in tab.locator("#sliders .trust").all())
+    tab.locator("input[value=latents]").press("Space")
+    assert "tells" in tab.locator("#sliders .trust").first.get_attribute("title")
+
+
+@pytest.mark.parametrize("height", [640, 844])
+def test_on_a_phone_sliders_are_wide_and_the_picture_leaves_room_for_them(show, height):
+    tab = show(page_html(some_content(some_decoder())))
+    tab.set_viewport_size({"width": 390, "height": height})
+    tab.locator("#sliders").scroll_into_view_if_needed()
+    assert tab.locator(".live").bounding_box()["height"] < 0.4 * height
+    assert tab.get_by_role("slider", name="turn").bounding_box()["width"] > 220
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_a_frame_that_was_taken_comes_back_with_the_address(show):
     content = some_content(some_decoder())
     tab = show(page_html(content))

@@ -116,9 +116,14 @@ class Page extends Walk {
     find("move-title").scrollIntoView({ block: "nearest" });
   }
 
+  /** Keep what Undo goes back to. */
+  remember() {
+    this.before.push({ ...this.state, moved: { ...this.state.moved } });
+  }
+
   /** Do something that can be undone. */
   change(action) {
-    this.before.push({ ...this.state, moved: { ...this.state.moved } });
+    this.remember();
     action();
     this.drawLive();
     this.keep();
@@ -129,7 +134,9 @@ class Page extends Walk {
     if (!last) return;
     const { start, seed, set, moved, taken } = last;
     const other = set !== this.state.set;
-    Object.assign(this.state, { start, taken, seed, set, moved });
+    const otherPair = start === "a" && last.a !== this.state.a;
+    Object.assign(this.state, { start, taken, seed, set, moved }, otherPair ? { a: last.a, b: last.b } : {});
+    if (otherPair) this.drawWalk();
     if (other) this.makeSliders();
     this.showChoices();
     this.drawLive();
@@ -154,13 +161,17 @@ class Page extends Walk {
     const measured = trusted ? `trust ${trust.toFixed(2)}` : `not to be trusted (${trust.toFixed(2)})`;
     const note = unit ? `${unit} · ${measured}` : measured;
     const row = attribute.kind === "category" ? this.choiceRow(attribute, note, seen) : this.rangeRow(attribute, note);
+    row.element.classList.toggle("untrusted", !trusted);
+    row.element.querySelector(".trust").title = MEANINGS.trust;
     return { ...row, trust: trusted ? trust : trust - 1, place: k, name };
   }
 
   latentRow(latent) {
     const low = latent.mean - REACH * latent.spread;
     const high = latent.mean + REACH * latent.spread;
-    return this.rangeRow({ name: latent.name, low, high }, `${latent.kl.toFixed(1)} nats`);
+    const row = this.rangeRow({ name: latent.name, low, high }, `${latent.kl.toFixed(1)} nats`);
+    row.element.querySelector(".trust").title = MEANINGS.nats;
+    return row;
   }
 
   rangeRow({ name, low, high }, note) {
@@ -174,7 +185,7 @@ class Page extends Walk {
     input.addEventListener("input", () => {
       if (before === null) {
         before = true;
-        this.before.push({ ...this.state, moved: { ...this.state.moved } });
+        this.remember();
       }
       this.state.moved[name] = Number(input.value);
       this.drawLive();

@@ -4,6 +4,15 @@ const FRAMES = 25; // of a walk; the strip shows every other one
 const EVERY = 2;
 const EVEN_SHARES = [...Array(FRAMES).keys()].map((i) => i / (FRAMES - 1));
 const REACH = 3; // spreads from the mean to the ends of a latent's slider
+// What the words on the page mean, for whoever points at them.
+const MEANINGS = {
+  straight: "every number of the code goes straight from A's to B's",
+  arc: "the code goes on an arc, and keeps a length between A's and B's",
+  chart: "every attribute goes straight from A's to B's, which keeps the frames whole where straight codes break",
+  geodesic: "the shortest way counted in changes of the picture: it looks much like a cross-fade",
+  trust: "measured on held-out pictures: how far the slider moves what it is called, and nothing else; 1 is perfect",
+  nats: "how much this number tells of a picture on average; below 0.1 hardly anything",
+};
 const find = (id) => document.getElementById(id);
 
 /** An element with attributes; text is text, never markup. */
@@ -93,7 +102,7 @@ class Screen {
   makeChoices(field, name, options, chosen) {
     const inputs = Object.entries(options).map(([value, text]) => {
       const input = make("input", { type: "radio", name, value });
-      const label = make("label", { class: "choice" });
+      const label = make("label", { class: "choice", ...(MEANINGS[value] ? { title: MEANINGS[value] } : {}) });
       label.append(input, make("span", {}, text));
       input.addEventListener("change", () => {
         this.state[name] = value;

@@ -34,9 +34,11 @@ class Walk extends Screen {
     if (this.turn === "a") this.setPair(i, this.state.b);
     else this.setPair(this.state.a, i);
     this.turn = this.turn === "a" ? "b" : "a";
+    find("turn").textContent = this.turn.toUpperCase();
   }
 
   setPair(a, b) {
+    if (this.state.start === "a" && a !== this.state.a) this.remember(); // the sliders move another picture then
     Object.assign(this.state, { a, b });
     this.drawWalk();
     if (this.state.start === "a") this.drawLive();
