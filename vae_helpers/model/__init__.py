@@ -6,6 +6,7 @@ from vae_helpers.model.config import VAEConfig
 from vae_helpers.model.device import pick_device, pick_half, seeded
 from vae_helpers.model.divergences import (
     Discriminator,
+    average_between,
     average_shared,
     decompose,
     log_aggregate,
@@ -82,6 +83,7 @@ __all__ = [
     "Decoder",
     "DecoderBlock",
     "Discriminator",
+    "average_between",
     "average_shared",
     "EncoderBlock",
     "Factor",

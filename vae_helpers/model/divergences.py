@@ -123,6 +123,20 @@ def mmd(a: Tensor, b: Tensor, bandwidth: float = 1.0, imq: bool = False) -> Tens
     return within(a) + within(b) - 2 * kernel(a, b).mean()
 
 
+def average_between(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
+    """Posteriors (3T, Z) of T triples, rows 3i to 3i + 2, the third of which gets the mean of the first two.
+
+    Its mean is the mean of their means, its variance that of their variances; what the encoder made of the third
+    picture is not used. Raises InputError for rows that are no triples.
+    """
+    if len(mu) % 3:
+        raise InputError(f"{len(mu)} pictures are not triples: give a multiple of three.")
+    (means, logs) = (each.unflatten(0, (-1, 3))[:, :2] for each in (mu, logvar))
+    mean = torch.cat([means, means.mean(dim=1, keepdim=True)], dim=1)
+    log = torch.cat([logs, logs.exp().mean(dim=1, keepdim=True).log()], dim=1)
+    return mean.flatten(0, 1), log.flatten(0, 1)
+
+
 def average_shared(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
     """Posteriors (2P, Z) of P pairs, rows 2i and 2i + 1, with those latents averaged that a pair seems to share.
 

@@ -18,6 +18,7 @@ from torch.func import functional_call
 from vae_helpers.model.device import seeded
 from vae_helpers.model.divergences import (
     Discriminator,
+    average_between,
     average_shared,
     decompose,
     minibatch_weights,
@@ -53,6 +54,7 @@ class Objective:
     name: str  # as settings call it, see `ranges.KNOBS`
     terms: tuple[str, ...] = ()  # what it logs besides reconstruction and KL: those of `penalty`, then those of `learn`
     posterior: Posterior | None = None  # what it makes of (mu, logvar) before codes are drawn from them
+    group = 1  # rows of a batch that belong together
     mixes = True  # whether a picture's loss depends on the others of its batch, which processes must then share
 
     def __init__(
@@ -285,10 +287,23 @@ class Ada(Beta):
 
     name = "ada"
     posterior = staticmethod(average_shared)
+    group = 2
+
+
+class Middle(Beta):
+    """`β·KL` on triples of pictures, rows 3i to 3i + 2, the third half-way between the other two by known factors.
+
+    The third's posterior is the mean of theirs (`average_between`), so straight lines between codes are learnt to be
+    paths that keep to pictures. Supervised, and this project's own.
+    """
+
+    name = "middle"
+    posterior = staticmethod(average_between)
+    group = 3
 
 
 OBJECTIVES: dict[str, type[Objective]] = {
-    kind.name: kind for kind in (Beta, Capacity, TC, StratifiedTC, Factor, DIP1, DIP2, Info, Ada)
+    kind.name: kind for kind in (Beta, Capacity, TC, StratifiedTC, Factor, DIP1, DIP2, Info, Ada, Middle)
 }
 TERMS = ("reconstruction", "KL", "gradient norm of the encoder", "gradient norm of the decoder")  # then logged_terms
 

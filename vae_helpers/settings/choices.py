@@ -4,7 +4,7 @@ from __future__ import annotations
 
 BUILT_IN = {"synthetic": "butterflies", "butterflies": "butterflies", "animals": "animals"}  # sets that are drawn
 DECODER_NORMS = ("instance", "adaptive", "batch")
-OBJECTIVES = ("beta", "capacity", "tc", "tc-stratified", "factor", "dip-1", "dip-2", "info", "ada")
+OBJECTIVES = ("beta", "capacity", "tc", "tc-stratified", "factor", "dip-1", "dip-2", "info", "ada", "middle")
 PAIRS = ("factors", "labels", "views")  # what two pictures of a pair have in common, for the objective "ada"
 LIKELIHOODS = ("gaussian", "calibrated", "calibrated-each", "laplace", "bernoulli", "continuous-bernoulli", "ssim")
 OPTIMIZERS = ("adam", "muon")

@@ -82,6 +82,7 @@ KNOBS: dict[str, dict[str, tuple[float, Range]]] = {
         "bandwidth": (1.0, Range(1e-3, 1e3)),
     },
     "ada": {"k": (0.0, Range(0, 64))},
+    "middle": {},
 }
 # s² = ½ makes the Gaussian the plain Σ(x-x̂)²; b = ½ gives the Laplace that same variance, 2b². For ssim the scale is
 # its weight: at a usual 16 dB, mean squared error 0.1 and 1-SSIM 0.6 a value, both parts then weigh about the same.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_helpers.data import Partners, gather, plan, read_ahead
+from vae_helpers.data import Middles, Partners, gather, plan, read_ahead
 from vae_helpers.settings import TrainConfig, as_seed
 from vae_helpers.train.processes import Processes
 
@@ -32,8 +32,15 @@ class Paired(NamedTuple):
     partners: Partners
 
 
+class Between(NamedTuple):
+    """Pictures as a memory map, uint8 (N, H, W, 3), and what draws a picture half-way between two."""
+
+    pictures: np.ndarray
+    middles: Middles
+
+
 def epoch_batches(
-    pictures: np.ndarray | Tensor | Paired,
+    pictures: np.ndarray | Tensor | Paired | Between,
     indices: np.ndarray,
     config: TrainConfig,
     epoch: int,
@@ -45,7 +52,8 @@ def epoch_batches(
     Which pictures make a batch, and which are mirrored, follows from (seed, epoch) alone, whatever the number of
     processes and whether the pictures lie on the device (a tensor) or in a memory map, which a thread reads ahead.
     Where they are `Paired` every other picture of a batch makes way for the partner of the one before it, mirrored
-    alike, and each process gets whole pairs.
+    alike, and each process gets whole pairs. Where they are to have one `Between` them, every third makes way for what
+    lies between the two before it.
     """
     planned = plan(indices, config.batch_size, config.seed, epoch, start, config.flip)
     if isinstance(pictures, Tensor):
@@ -58,6 +66,9 @@ def epoch_batches(
         if isinstance(pictures, Paired):
             whole = slice(0, len(rows) // 2 * 2, 2)
             return _pairs(pictures, rows[whole], flips[whole], epoch, processes)
+        if isinstance(pictures, Between):
+            groups = len(rows) // 3 * 3
+            return _triples(pictures, rows[:groups].reshape(-1, 3), flips[:groups:3], processes)
         share = processes.share(len(rows))
         part = gather(pictures, rows[share], flips[share], pin=processes.device.type == "cuda")
         return Batch(part, share.start, len(rows))
@@ -67,13 +78,27 @@ def epoch_batches(
 
 def _pairs(source: Paired, rows: np.ndarray, flips: np.ndarray, epoch: int, processes: Processes) -> Batch:
     """This process's share of the pairs that `rows` begin: picture, partner, picture, partner."""
-    total, share = 2 * len(rows), processes.share(len(rows))
-    rows, flips = rows[share], flips[share]
-    both = np.stack([source.pictures[rows], source.partners(rows, epoch)], axis=1)
-    both[flips] = both[flips][..., ::-1, :]
-    part = torch.from_numpy(both.reshape(-1, *both.shape[2:]))
+    share = processes.share(len(rows))
+    rows = rows[share]
+    return _grouped([source.pictures[rows], source.partners(rows, epoch)], flips, share, processes)
+
+
+def _triples(source: Between, rows: np.ndarray, flips: np.ndarray, processes: Processes) -> Batch:
+    """This process's share of the triples that the first two of `rows` (n, 3) begin: two pictures and their middle."""
+    share = processes.share(len(rows))
+    one, other = rows[share, 0], rows[share, 1]
+    both = [source.pictures[one], source.pictures[other]]
+    return _grouped([*both, source.middles(one, other)], flips, share, processes)
+
+
+def _grouped(members: list[np.ndarray], flips: np.ndarray, share: slice, processes: Processes) -> Batch:
+    """Rows of each of `members` (n, H, W, 3) one after the other, mirrored alike: a process's `share` of the groups."""
+    groups = np.stack(members, axis=1)
+    mirrored = flips[share]
+    groups[mirrored] = groups[mirrored][..., ::-1, :]
+    part = torch.from_numpy(groups.reshape(-1, *groups.shape[2:]))
     pinned = part.pin_memory() if processes.device.type == "cuda" else part
-    return Batch(pinned, 2 * share.start, total)
+    return Batch(pinned, len(members) * share.start, len(members) * len(flips))
 
 
 def noise_for(batch: Batch, samples: int, latent_dim: int, seed: int, step: int, device: torch.device) -> Tensor:

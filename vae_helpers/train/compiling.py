@@ -79,17 +79,21 @@ def compile_network(
 
 def time_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Processes) -> StepTimes:
     """Take two models of this shape forward and back, one of them compiled: the least of two times each, in turn."""
-    part, size = processes.share(batch), model.config.image_size
+    objective, size = OBJECTIVES[config.objective], model.config.image_size
+    groups = processes.share(batch // objective.group)
+    part = (groups.stop - groups.start) * objective.group
     with seeded(0):
         trials = [BetaVAE(model.config).to(processes.device).train().set_half(model.encoder.half) for _ in range(2)]
     trials[1].compile()
-    x = to_float(torch.zeros(part.stop - part.start, size, size, 3, dtype=torch.uint8), processes.device)
+    x = to_float(torch.zeros(part, size, size, 3, dtype=torch.uint8), processes.device)
     noise = torch.zeros(config.num_samples, len(x), model.config.latent_dim, device=processes.device)
-    posterior, seconds = OBJECTIVES[config.objective].posterior, ([], [])
+    seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(_ROUNDS):
         for trial, taken in zip(trials, seconds):
             began = time.perf_counter()
-            total = sum(output.sum() for output in trial(x, noise, wants_activation(config.likelihood), posterior))
+            total = sum(
+                output.sum() for output in trial(x, noise, wants_activation(config.likelihood), objective.posterior)
+            )
             total.backward()
             total.item()  # waits for a GPU
             taken.append(time.perf_counter() - began)
@@ -106,7 +110,7 @@ def _shape_of_step(model: BetaVAE, config: TrainConfig, batch: int, processes: P
         processes.size,
         config.num_samples,
         config.likelihood,
-        config.objective == "ada",
+        OBJECTIVES[config.objective].group,
     ]
     return " | ".join(map(str, [*parts, *shape]))
 

@@ -11,13 +11,13 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from vae_helpers.data import Partners, PictureSet, copy_to_gpu_if_it_fits
+from vae_helpers.data import Middles, Partners, PictureSet, copy_to_gpu_if_it_fits
 from vae_helpers.errors import InputError, within_limits
 from vae_helpers.files import say
 from vae_helpers.model import OBJECTIVES, VAEConfig
 from vae_helpers.runs import Logbook, Run
 from vae_helpers.settings import TrainConfig, default_knobs, recommendation, save_every
-from vae_helpers.train.batches import Paired, epoch_batches
+from vae_helpers.train.batches import Between, Paired, epoch_batches
 from vae_helpers.train.begin import begun_state
 from vae_helpers.train.compiling import compile_network, describe_setup
 from vae_helpers.train.exact import exact_results
@@ -32,7 +32,7 @@ from vae_helpers.train.time_budget import TimeLeft
 
 # tqdm's own time left knows of steps only; ours, at the end of the line, of scores and sheets too.
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
-Source: TypeAlias = np.ndarray | torch.Tensor | Paired
+Source: TypeAlias = np.ndarray | torch.Tensor | Paired | Between
 _CHECK_EVERY = 20  # steps: reading a number back makes a GPU wait, so only now and then
 
 
@@ -226,10 +226,12 @@ def _compile(training: Training) -> bool | None:
 
 
 def _source(pictures: PictureSet, config: TrainConfig, processes: Processes) -> Source:
-    """Where batches come from: pairs for the objective that learns from them, else a GPU that holds all, else a map."""
+    """Where batches come from: what the objective learns from besides, else a GPU that holds all, else a map."""
     if config.objective == "ada":
         k = (config.knobs or {}).get("k", default_knobs("ada")["k"])
         return Paired(pictures.pictures, Partners(pictures, config.pairs, k, config.seed))
+    if config.objective == "middle":
+        return Between(pictures.pictures, Middles(pictures))
     on_gpu = copy_to_gpu_if_it_fits(pictures.pictures, processes.device)
     return pictures.pictures if on_gpu is None else on_gpu
 
@@ -247,10 +249,11 @@ def _require_fitting(state: State, pictures: PictureSet, config: TrainConfig) ->
             f"a batch of {smallest} pictures cannot be shared by {state.processes.size} processes: "
             "start fewer, or use a larger batch."
         )
-    if config.objective == "ada" and smallest < 2 * state.processes.size:
+    group = OBJECTIVES[config.objective].group
+    if smallest < group * state.processes.size:
         raise InputError(
-            f"a batch of {smallest} pictures holds no pair for each of {state.processes.size} processes: objective "
-            "'ada' needs two pictures for each."
+            f"a batch of {smallest} pictures is too small for {state.processes.size} processes: objective "
+            f"{config.objective!r} needs {group} pictures for each."
         )
     if smallest < 2 and OBJECTIVES[config.objective].mixes:
         raise InputError(

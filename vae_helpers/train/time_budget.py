@@ -18,7 +18,7 @@ import torch
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.files import say
-from vae_helpers.model import VAEConfig
+from vae_helpers.model import OBJECTIVES, VAEConfig
 from vae_helpers.runs import Run, load_latest
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import QUICK_EPOCHS, QUICK_PICTURES, TrainConfig, quick_epochs
@@ -52,7 +52,8 @@ Trial = Callable[[VAEConfig, TrainConfig, Processes], Speed]
 
 def measure(model_config: VAEConfig, config: TrainConfig, processes: Processes) -> Speed:
     """Time some steps of such a run, and the evaluation of a batch, on noise."""
-    size, count = model_config.image_size, max(2, config.batch_size // processes.size)
+    size, group = model_config.image_size, OBJECTIVES[config.objective].group
+    count = max(2, group, config.batch_size // processes.size // group * group)
     noise = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
     state = new_state(config, model_config, Processes(processes.device), count)  # alone: the others wait for the answer
     batch, seconds, began = Batch(torch.from_numpy(noise), 0, count), [], time.perf_counter()
