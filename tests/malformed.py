@@ -54,7 +54,7 @@ def make_run(folder):
     state.first_loss = 5.0
     save_last(run, state, config, some_set())
     state.epochs_closed, state.best, state.best_epoch = 1, 3.0, 1
-    save_best(run, state, config, some_set(), SCORES)
+    save_best(run, state, config, some_set(), SCORES, state.eval_model)
     return run
 
 

@@ -18,6 +18,7 @@ from vae_helpers.model import (
     Info,
     StepInfo,
     StratifiedTC,
+    average_between,
     average_shared,
     held_out_loss,
     kl_per_dimension,
@@ -66,6 +67,18 @@ def test_ada_leaves_equal_pictures_and_the_order_of_a_pair_alone(codes):
     assert not torch.equal(straight[0], mu)
     with pytest.raises(InputError, match="47 pictures are not pairs"):
         average_shared(mu[1:], logvar[1:])
+
+
+def test_the_third_of_a_triple_is_drawn_from_the_mean_of_the_other_two():
+    mu = torch.tensor([[1.0, -2.0], [3.0, 4.0], [9.0, 9.0], [0.0, 0.0], [1.0, 0.0], [7.0, 7.0]], requires_grad=True)
+    logvar = torch.tensor([1.0, 3.0, 50.0, 1.0, 1.0, 50.0]).log()[:, None].repeat(1, 2)
+    mean, log = average_between(mu, logvar)
+    assert mean.tolist() == [[1, -2], [3, 4], [2, 1], [0, 0], [1, 0], [0.5, 0]]
+    assert torch.allclose(log.exp()[:, 0], torch.tensor([1.0, 3.0, 2.0, 1.0, 1.0, 1.0]))
+    mean[2].sum().backward()
+    assert mu.grad.tolist() == [[0.5, 0.5], [0.5, 0.5], [0, 0], [0, 0], [0, 0], [0, 0]]
+    with pytest.raises(InputError, match="5 pictures are not triples"):
+        average_between(mu[1:], logvar[1:])
 
 
 @pytest.mark.parametrize("progress, capacity", [(0.0, 0.0), (0.1, 4.0), (0.25, 10.0), (0.5, 20.0), (0.9, 20.0)])

@@ -87,8 +87,20 @@ def test_pairs_are_of_one_objective_and_need_two_pictures(small_set, tmp_path):
     with pytest.raises(InputError, match="pairs 'twins' is unknown; choose one of factors, labels, views"):
         TrainConfig(objective="ada", pairs="twins")
     alone = _with_one_to_train_on(small_set)
-    with pytest.raises(InputError, match="a batch of 1 pictures holds no pair"):
+    with pytest.raises(InputError, match="objective 'ada' needs 2 pictures for each"):
         fit_small(alone, Run("a", tmp_path), _config("ada"))
+
+
+def test_middles_need_three_pictures_a_batch_and_a_set_that_is_drawn(small_set, tmp_path):
+    with pytest.raises(InputError, match="objective 'middle' needs 3 pictures for each"):
+        fit_small(small_set, Run("a", tmp_path), replace(_config("middle"), batch_size=2))
+    with pytest.raises(InputError, match="nothing draws what lies between two pictures of photos"):
+        fit_small(replace(small_set, name="photos", source="folder"), Run("a", tmp_path), _config("middle"))
+    assert not Run("a", tmp_path).last.exists()
+    assert fit_small(small_set, Run("whole", tmp_path), _config("middle", epochs=2)).finished
+    fit_small(small_set, Run("halves", tmp_path), _config("middle", epochs=2), stop_after=1)
+    fit_small(small_set, Run("halves", tmp_path), _config("middle", epochs=2), resume=True)
+    same_run(Run("whole", tmp_path), Run("halves", tmp_path))
 
 
 def test_pairs_that_a_set_cannot_give_leave_no_run(small_set, tmp_path, capfd):

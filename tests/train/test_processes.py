@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from vae_helpers.__main__ import main
-from vae_helpers.data import Partners, open_pictures
+from vae_helpers.data import Middles, Partners, open_pictures
 from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import Paired, Processes, epoch_batches, fit, open_processes, scoring
+from vae_helpers.train import Between, Paired, Processes, epoch_batches, fit, open_processes, scoring
 from vae_helpers.train import loop as train
 from vae_helpers.train import processes as distributed
 from vae_helpers.train import state as run_state
@@ -39,6 +39,7 @@ MIXING = {
     "dip-2": {},
     "info": {},
     "ada": {"k": 1.0},
+    "middle": {},
 }
 
 
@@ -59,6 +60,8 @@ def _one_step(folder, processes, config=CONFIG):
     source = pictures.pictures
     if config.objective == "ada":
         source = Paired(source, Partners(pictures, k=1))
+    if config.objective == "middle":
+        source = Between(source, Middles(pictures))
     batches = epoch_batches(source, pictures.split.train, config, 0, 0, processes)
     train.train_step(state, next(batches), config, 0.3)
     tensors = {name: p.grad for name, p in state.model.named_parameters()} | dict(state.model.named_buffers())

@@ -3,14 +3,43 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
-from small import SMALL, fit_small, same_run
+from small import SMALL, equal_weights, fit_small, same_run
 
+from vae_helpers.latent import encode_pictures
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run, load_checkpoint, load_run, read_scalars
+from vae_helpers.scores import evaluate
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train import loop as train
 from vae_helpers.train import scoring
+
+
+def test_what_is_kept_has_latents_on_the_scale_of_their_prior_and_what_goes_on_has_not(small_set, trained):
+    kept, going_on = load_run(trained[0])[0], load_checkpoint(trained[0].last)[0]
+    rows = small_set.split.train
+    off = []
+    for model in (kept, going_on):
+        mu, logvar = encode_pictures(model, small_set.pictures[rows])
+        variance = mu.var(dim=0, correction=0) + logvar.exp().mean(dim=0)
+        off.append(float(torch.cat([mu.mean(dim=0), variance - 1]).abs().max()))
+    assert off[0] < 0.05 and off[1] > 0.1
+    assert load_checkpoint(trained[0].best)[1]["epochs_closed"] == load_checkpoint(trained[0].last)[1]["epochs_closed"]
+    one, other = (evaluate(model, small_set.pictures, rows) for model in (kept, going_on))
+    assert one.psnr == pytest.approx(other.psnr, abs=0.01) and one.kl < other.kl
+
+
+def test_objectives_that_want_another_scale_keep_it(small_set, tmp_path):
+    for name, standardised in (("dip-1", False), ("capacity", False), ("dip-2", True), ("tc", True)):
+        config = TrainConfig.quick(
+            96, epochs=1, batch_size=32, pictures_every=9, objective=name, beta_schedule="constant"
+        )
+        config = replace(config, knobs={"rise": 0.0} if name == "capacity" else None)
+        run = Run(name, tmp_path)
+        fit_small(small_set, run, config)
+        same = equal_weights(load_run(run)[0], load_checkpoint(run.last)[0])
+        assert same is not standardised, name
 
 
 def test_early_stopping_ends_the_run_once_the_held_out_loss_stays_up(small_set, tmp_path, monkeypatch, capsys):
@@ -73,17 +102,18 @@ def test_the_average_of_the_weights_is_what_is_kept_and_looked_at(small_set, tmp
 
     def watched(state, *arguments):
         step(state, *arguments)
-        seen.append(state.model.decoder.linear.weight.detach().clone())
+        seen.append(state.model.decoder.out.weight.detach().clone())
 
     monkeypatch.setattr(train, "train_step", watched)
     run = Run("a", tmp_path)
     result = fit_small(small_set, run, TrainConfig.quick(96, epochs=1, batch_size=16, pictures_every=9, ema=decay))
     torch.manual_seed(0)
-    expected = BetaVAE(SMALL).decoder.linear.weight.detach()
+    # Of the last layer, which the scale of latents does not touch.
+    expected = BetaVAE(SMALL).decoder.out.weight.detach()
     for n, weight in enumerate(seen, 1):
         d = min(decay, (1 + n) / (10 + n))
         expected = d * expected + (1 - d) * weight
-    assert torch.allclose(result.model.decoder.linear.weight, expected, atol=1e-6)
-    assert torch.equal(load_checkpoint(run.last)[0].decoder.linear.weight, seen[-1])
+    assert torch.allclose(result.model.decoder.out.weight, expected, atol=1e-6)
+    assert torch.equal(load_checkpoint(run.last)[0].decoder.out.weight, seen[-1])
     run.best.unlink()  # without a best, the last's average is shown
-    assert torch.equal(load_run(run)[0].decoder.linear.weight, result.model.decoder.linear.weight)
+    assert torch.equal(load_run(run)[0].decoder.out.weight, result.model.decoder.out.weight)

@@ -16,6 +16,7 @@ from vae_helpers.model.divergences import (
     permute_latents,
     stratified_weights,
 )
+from vae_helpers.model.grouped_objectives import Ada, Middle
 from vae_helpers.model.likelihoods import (
     calibrated,
     distortion,
@@ -52,10 +53,7 @@ from vae_helpers.model.network import (
 from vae_helpers.model.objectives import (
     DIP1,
     DIP2,
-    OBJECTIVES,
     TC,
-    TERMS,
-    Ada,
     Beta,
     Capacity,
     Codes,
@@ -64,8 +62,9 @@ from vae_helpers.model.objectives import (
     Objective,
     StepInfo,
     StratifiedTC,
-    logged_terms,
 )
+from vae_helpers.model.objectives_by_name import OBJECTIVES, TERMS, logged_terms
+from vae_helpers.model.standardising import standardise_latents
 
 __all__ = [
     "BatchNorm",
@@ -73,6 +72,8 @@ __all__ = [
     "is_matrix",
     "orthogonalised",
     "Ada",
+    "Middle",
+    "standardise_latents",
     "Beta",
     "BetaVAE",
     "CONVENTIONS",

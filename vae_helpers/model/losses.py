@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
-from vae_helpers.model.objectives import OBJECTIVES
+from vae_helpers.model.objectives_by_name import OBJECTIVES
 from vae_helpers.settings import default_knobs, require_objective
 
 # What a β of each convention is worth in the canonical one, `½Σ(x-x̂)²` on [0, 1] pixels + β·KL. D = 3·S·S values.

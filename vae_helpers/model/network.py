@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vae_helpers.errors import InputError
 from vae_helpers.model.config import VAEConfig
 
-_LOGVAR_BOUND = 10.0
+LOGVAR_BOUND = 10.0
 _LOGVAR_START = -4.0  # σ = 0.14
 
 
@@ -146,7 +146,7 @@ class Encoder(_HalfPrecision):
         x = x.float().flatten(1)  # 512 × 4 × 4 => 8192
         # A log-variance that may run anywhere overflows exp() in the first steps at a high learning rate.
         # tanh keeps σ between e^-5 and e^5 with a gradient everywhere, and is the identity near 0.
-        logvar = _LOGVAR_BOUND * torch.tanh(self.logvar(x) / _LOGVAR_BOUND)
+        logvar = LOGVAR_BOUND * torch.tanh(self.logvar(x) / LOGVAR_BOUND)
         return self.mu(x), logvar
 
 

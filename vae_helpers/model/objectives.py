@@ -18,8 +18,6 @@ from torch.func import functional_call
 from vae_helpers.model.device import seeded
 from vae_helpers.model.divergences import (
     Discriminator,
-    average_between,
-    average_shared,
     decompose,
     minibatch_weights,
     mmd,
@@ -55,6 +53,7 @@ class Objective:
     terms: tuple[str, ...] = ()  # what it logs besides reconstruction and KL: those of `penalty`, then those of `learn`
     posterior: Posterior | None = None  # what it makes of (mu, logvar) before codes are drawn from them
     group = 1  # rows of a batch that belong together
+    standardises = True  # whether it is no larger once latents have mean 0 and variance 1, see `standardise_latents`
     mixes = True  # whether a picture's loss depends on the others of its batch, which processes must then share
 
     def __init__(
@@ -126,6 +125,7 @@ class Capacity(Objective):
     """
 
     name = "capacity"
+    standardises = False
     terms = ("capacity", "capacity_gap")
 
     def capacity(self, progress: float) -> float:
@@ -236,6 +236,7 @@ class DIP1(Objective):
     """
 
     name = "dip-1"
+    standardises = False
     terms = ("covariance_off_diagonal", "covariance_diagonal")
 
     def covariance(self, codes: Codes) -> Tensor:
@@ -255,6 +256,7 @@ class DIP2(DIP1):
     """DIP-VAE-II: the same with `Cov_q(z) = E[diag(σ²)] + Cov(μ)`, the codes' own covariance (Kumar 2018, eq. 7)."""
 
     name = "dip-2"
+    standardises = True
 
     def covariance(self, codes: Codes) -> Tensor:
         return super().covariance(codes) + torch.diag_embed(codes.logvar.float().exp()).mean(dim=0)
@@ -277,37 +279,3 @@ class Info(Objective):
         ).mean()
         alpha, weight = self.knobs["alpha"], self.knobs["lambda"]
         return info.beta * (1 - alpha) * kl + (alpha + weight - 1) * distance, [distance]
-
-
-class Ada(Beta):
-    """Ada-GVAE: `β·KL` on pairs of pictures, rows 2i and 2i + 1, whose shared latents are one (Locatello 2020, sec. 4).
-
-    What a pair has in common is not told, see `average_shared`. Knob `k` is of pairs by known factors: how many differ.
-    """
-
-    name = "ada"
-    posterior = staticmethod(average_shared)
-    group = 2
-
-
-class Middle(Beta):
-    """`β·KL` on triples of pictures, rows 3i to 3i + 2, the third half-way between the other two by known factors.
-
-    The third's posterior is the mean of theirs (`average_between`), so straight lines between codes are learnt to be
-    paths that keep to pictures. Supervised, and this project's own.
-    """
-
-    name = "middle"
-    posterior = staticmethod(average_between)
-    group = 3
-
-
-OBJECTIVES: dict[str, type[Objective]] = {
-    kind.name: kind for kind in (Beta, Capacity, TC, StratifiedTC, Factor, DIP1, DIP2, Info, Ada, Middle)
-}
-TERMS = ("reconstruction", "KL", "gradient norm of the encoder", "gradient norm of the decoder")  # then logged_terms
-
-
-def logged_terms(name: str) -> tuple[str, ...]:
-    """What a run logs besides reconstruction and KL: penalty at the weights in force, its terms; for "beta" nothing."""
-    return ("penalty", *OBJECTIVES[name].terms) if OBJECTIVES[name].terms else ()

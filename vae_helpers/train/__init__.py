@@ -2,7 +2,7 @@
 
 Start at `fit` with a `TrainConfig`; `launch` does the same on all GPUs from a notebook. `train_step` is one step."""
 
-from vae_helpers.train.batches import Batch, Paired, epoch_batches, noise_for
+from vae_helpers.train.batches import Batch, Between, Paired, epoch_batches, noise_for
 from vae_helpers.train.compiling import can_compile, compile_network, decide_compile, describe_setup, hardware
 from vae_helpers.train.interrupt import Stop
 from vae_helpers.train.launch import launch
@@ -31,6 +31,7 @@ __all__ = [
     "remember",
     "times_file",
     "Batch",
+    "Between",
     "FitResult",
     "LossMonitor",
     "Processes",

@@ -11,6 +11,7 @@ import torch
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.files import only_user
+from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Logbook, Run, describe, load_latest, remove_leftovers, save_checkpoint, why_not_written
 from vae_helpers.settings import TrainConfig, name_taken
 from vae_helpers.train.state import COUNTS, State
@@ -101,9 +102,11 @@ def _write_last(
     )
 
 
-def save_best(run: Run, state: State, config: TrainConfig, pictures: PictureSet, scores: dict[str, float]) -> None:
-    """Write best.pt: what people look at, without what only training needs."""
-    save_checkpoint(run.best, state.eval_model, **_entries(state, config, pictures), scores=scores)
+def save_best(
+    run: Run, state: State, config: TrainConfig, pictures: PictureSet, scores: dict[str, float], model: BetaVAE
+) -> None:
+    """Write best.pt, `model`: what people look at, without what only training needs."""
+    save_checkpoint(run.best, model, **_entries(state, config, pictures), scores=scores)
 
 
 def _entries(state: State, config: TrainConfig, pictures: PictureSet) -> dict:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict
 from typing import NamedTuple
 
-from vae_helpers.model import BetaVAE, held_out_loss, logged_terms
+from vae_helpers.latent import encode_pictures
+from vae_helpers.model import BetaVAE, held_out_loss, logged_terms, standardise_latents
 from vae_helpers.runs import draw, load_run, write_projector
-from vae_helpers.scores import Scores, evaluate
+from vae_helpers.scores import Scores, evaluate, spread_rows
 from vae_helpers.settings import beta_at, beta_is_final, learning_rate
 from vae_helpers.train.loss_monitor import LossMonitor
 from vae_helpers.train.saving import save_best
 from vae_helpers.train.state import Training
+
+_STANDARDISED_BY = 512  # training pictures, evenly spread: their mean is then within 0.05 standard deviations
 
 
 class FitResult(NamedTuple):
@@ -74,11 +78,23 @@ def _log_means(training: Training, means: list[float], images_per_second: float)
     )
 
 
+def _kept_model(training: Training) -> BetaVAE:
+    """What is scored, drawn and kept: the weights of now, with latents on the scale of their prior."""
+    model, pictures = copy.deepcopy(training.state.eval_model).eval(), training.pictures
+    rows = spread_rows(pictures.split.train, _STANDARDISED_BY)
+    if training.state.objective.standardises and len(rows) > 1:
+        standardise_latents(model, *encode_pictures(model, pictures.pictures[rows]))
+    return model
+
+
 def _score_and_draw(training: Training, monitor: LossMonitor) -> None:
     config, pictures, state = training.config, training.pictures, training.state
-    epoch, last, model = state.epochs_closed, state.finished(config), state.eval_model.eval()
-    held_out = pictures.split.validation
-    if epoch % config.evaluate_every == 0 or last:
+    epoch, last, held_out = state.epochs_closed, state.finished(config), pictures.split.validation
+    to_score, to_draw = (last or epoch % every == 0 for every in (config.evaluate_every, config.pictures_every))
+    if not (to_score or to_draw):
+        return
+    model = _kept_model(training)
+    if to_score:
         scores = evaluate(model, pictures.pictures, held_out, **held_out_loss(asdict(config)))
         monitor.check_scores(epoch, scores)
         names = ("total", "reconstruction", "kl", "psnr", "active_units")
@@ -89,6 +105,6 @@ def _score_and_draw(training: Training, monitor: LossMonitor) -> None:
         comparable = beta_is_final(config, progress) and state.objective.schedule_ended(progress)
         if scores.total < state.best and comparable:
             state.best, state.best_epoch = scores.total, epoch
-            save_best(training.run, state, config, pictures, scores.as_dict())
-    if epoch % config.pictures_every == 0 or last:
+            save_best(training.run, state, config, pictures, scores.as_dict(), model)
+    if to_draw:
         draw(model, pictures.pictures[held_out[:100]], training.run, epoch, config.seed, training.book)
