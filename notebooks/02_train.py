@@ -238,8 +238,9 @@ figures.show_rows([originals, reconstruct(result.model, originals)], ["original"
 # Shape, place and large patches of colour come back; fine pattern doesn't. That blur is not a bug of the plot: when
 # several details are possible for one code, their average has the smallest squared error, and an average is blurry.
 #
-# Now pictures of nothing at all. The bell curve N(0, 1), the **prior**, is where codes were meant to lie; where they do lie
-# can be learnt from the training pictures: by one Gaussian **fitted** to their codes, by a **mixture** of several, or by a
+# Now pictures of nothing at all. The bell curve N(0, 1), the **prior**, is where codes were meant to lie. In what a run keeps
+# every latent is shifted and scaled to that mean and variance, which changes no picture; how latents hang together can
+# be learnt from the training pictures: by one Gaussian **fitted** to their codes, by a **mixture** of several, or by a
 # regression of codes on what is known of each picture, its **chart** (notebook 04 moves by one).
 
 # %%

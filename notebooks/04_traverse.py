@@ -136,9 +136,11 @@ figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title=f"Paths by {con
 # Nothing here is cross-faded: every frame is painted from a code of its own, so shapes move, turn and change colour.
 #
 # ## Why not straight?
-# Because codes of real pictures lie on a curved surface, and a straight line leaves it. Here is the pair of the eight
-# farthest ones whose straight middle is worst. **known** goes from training code to training code instead, the cheapest way;
-# **chart** follows the attributes. With the shipped weights:
+# Because codes of real pictures lie on a curved surface, and a straight line leaves it, unless the model was taught otherwise.
+# The shipped weights were: every third picture they saw was the one half-way between two others (`--objective middle`), which
+# takes known factors. The second run that comes with the project was not, and neither will yours be. Here is the pair of the
+# eight farthest ones whose straight middle is worst. **known** goes from training code to training code instead, the cheapest
+# way; **chart** follows the attributes. With that second run (`RUN = "shipped_butterflies_beta16"` at the top):
 #
 # ![Three paths and the verdict on each frame](figures/path_inspector.webp)
 
@@ -154,8 +156,8 @@ figure
 # %% [markdown]
 # Read it row by row. The bar under a frame says by colour and number how much it changes when it is encoded again; the
 # small number is the distance to the nearest training code. The curve at the bottom shows how much the picture changes at
-# each step. With the built-in butterflies it is the large *turns* that break: half-way between two poses there is no
-# picture in a straight line.
+# each step. What breaks are large differences in pose and hue: half-way between two poses, or two opposite colours, a
+# straight line finds a blend of both, or grey.
 #
 # ## How often?
 # The built-in sets are drawn by a program, so one can look for the best picture that it could have drawn: its PSNR is
@@ -171,7 +173,8 @@ else:
 figure
 
 # %% [markdown]
-# Samples tell the same story: N(0, 1) is where codes were meant to lie, one Gaussian fitted to them is nearer, and the
+# With the shipped weights hardly a straight middle is worse than the known ways; with the other run half of them are. Samples
+# tell the same story: N(0, 1) is where codes were meant to lie, one Gaussian fitted to them is nearer, and the
 # chart's samples (attributes of one picture, the rest of another) lie where pictures are.
 #
 # ## By hand: between two pictures
@@ -279,7 +282,7 @@ figures.show_grid(loop.frames[::4], columns=12)
 
 # %% [markdown]
 # ## Under another β
-# The same pair under every run on these pictures. For the built-in butterflies two come with the project, β = 1 and β = 4;
+# The same pair under every run on these pictures. For the built-in butterflies two come with the project, β = 3 and β = 16;
 # of your own pictures there may be one only: notebook 02 with `BETA = 4` and `TAG = "beta4"` makes a second.
 
 # %%
@@ -288,15 +291,16 @@ rows = []
 for each in runs:
     ends, _ = encode_pictures(each.model, held_out[[a, b]])
     rows.append(walk(each.model, ends[0], ends[1], steps=10).frames)
-figures.show_rows(rows, [f"β = {each.beta:g}\n{each.rate:.0f} nats, {each.psnr:.1f} dB" for each in runs])
+captions = [f"β = {each.beta:g}\n{each.rate:.0f} nats, {each.psnr:.1f} dB" for each in runs]
+figures.show_rows(rows, captions) if rows else print("No run on these pictures has a β that can be compared.")
 
 # %% [markdown]
 # These are straight paths. A larger β should buy a smoother walk for fewer nats and pay for it in detail. Of the two that come
-# with the project the second also saw a tenth as many pictures and is half as large, so β is not all that they differ in; its
-# `made.txt` says how it was made.
+# with the project the second also saw fewer pictures, in pairs and not in triples, so β is not all that they differ in: here it
+# is the *first* that walks better. Each `made.txt` says how it was made.
 
 # %%
-BetaDial(runs, held_out[:shown], names, folder=run.plots, pair=(a, b))
+BetaDial(runs, held_out[:shown], names, folder=run.plots, pair=(a, b)) if runs else None
 
 # %% [markdown]
 # The curve under it is the bargain that β strikes: nats spent on the code against nats lost in the picture.
@@ -350,6 +354,6 @@ IFrame(os.path.relpath(page), "100%", 720)
 # --run RUN A.jpg B.jpg --method chart --save path.gif`, and a slider's sweep `traverse --run RUN --attribute NAME`.
 #
 # ---
-# In this notebook we saw why straight paths break and walked ones that don't, moved one named thing at a time and saw
+# In this notebook we saw when straight paths break and walked ones that don't, moved one named thing at a time and saw
 # which sliders to trust, and did all of it by hand. To come back to the beginning with your own photos, open
 # [01_data](01_data.ipynb) and set `DATASET` to their folder.

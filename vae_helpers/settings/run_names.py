@@ -9,7 +9,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.files import require_run_name
 
 SHIPPED = "shipped_butterflies"
-SHIPPED_RUNS = (SHIPPED, "shipped_butterflies_beta4")  # the second is there to be compared with the first
+SHIPPED_RUNS = (SHIPPED, "shipped_butterflies_beta16")  # the second is there to be compared with the first
 CHECKPOINTS = ("last.pt", "previous.pt", "best.pt")
 
 

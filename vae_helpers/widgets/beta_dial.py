@@ -42,6 +42,7 @@ _VIEW, _STRIP_WIDTH, _MOST, _PAGE = 200, 640, 6, 12
 _FILM = 240  # CSS pixels of a run in the saved view
 _ABREAST = 3  # runs whose pictures shrink to stay beside each other; more wrap
 _SHOWN_SCORES = ("kl", "reconstruction", "psnr")
+_WITH_THIS_BETA = ("beta", "ada", "middle")  # objectives that weigh the KL alone, pictures one by one or in groups
 _ENOUGH = 64  # pictures that tell which latents are active
 _COLOURS = ("#2f80d0", "#dd7a1e", "#4c8c6b", "#8e5ea2", "#7f6a55", "#c8553d")
 
@@ -62,14 +63,15 @@ def runs_on(pictures: PictureSet, out: Path | str = "VAE", device: str | torch.d
 
     The same pictures are known by their contents (`runs.same_set`), however many of them a run asked for. Runs that
     cannot be used are left out and named, those for pictures of another size too, whose nats cannot be compared; so
-    are, unnamed, runs with another objective or likelihood, whose nats and β are not those of this curve, and weights
-    without scores.
+    are, unnamed, runs with an objective or likelihood whose nats and β are not those of this curve, and weights without
+    scores.
     """
     found, size = [], pictures.pictures.shape[1]
     for run, about in comparable_runs(describe(pictures), out):
         scores, settings = about.get("scores"), about.get("train_config", {})
-        usual = (settings.get("objective", "beta"), settings.get("likelihood", "gaussian"), settings.get("scale"))
-        if usual != ("beta", "gaussian", None) or not scores or not set(_SHOWN_SCORES) <= set(scores):
+        usual = (settings.get("likelihood", "gaussian"), settings.get("scale")) == ("gaussian", None)
+        usual = usual and settings.get("objective", "beta") in _WITH_THIS_BETA
+        if not usual or not scores or not set(_SHOWN_SCORES) <= set(scores):
             continue
         if about["config"]["image_size"] != size:
             say(
