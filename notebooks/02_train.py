@@ -215,7 +215,7 @@ print(
 #
 # ## Is it learning?
 # The same numbers that TensorBoard shows, read from the same file. So it looked when the weights that come with the project
-# were trained (after epoch 14 that run was lengthened to 22, so its learning rate rose once more: the kink):
+# got their last 12 epochs, which began with those of an earlier run (`--start-from`) and were scored every third epoch:
 #
 # ![Loss curves of the shipped weights](figures/losses.webp)
 

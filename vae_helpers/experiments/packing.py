@@ -61,14 +61,9 @@ def pack(
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
     save_checkpoint(folder / FILES[0], model, data=_fewer(pictures), scores=scores.get("validation", {}), **kept)
     parameters = sum(parameter.numel() for parameter in model.parameters())
+    made = _made(line, folder, parameters, len(pictures.split.train), scores)
     with writing(folder / FILES[1]) as notes:
-        notes.write(
-            as_utf8(
-                _made(
-                    _commands(line, folder), [each for _, each in line], parameters, len(pictures.split.train), scores
-                )
-            )
-        )
+        notes.write(as_utf8(made))
     return [folder / file for file in FILES]
 
 
@@ -96,17 +91,22 @@ def _elsewhere(folder: Path) -> str:
 
 
 def _made(
-    commands: list[str], line: list[dict], parameters: int, train_pictures: int, scores: dict[str, dict[str, float]]
+    line: list[tuple[Run, dict]],
+    folder: Path,
+    parameters: int,
+    train_pictures: int,
+    scores: dict[str, dict[str, float]],
 ) -> str:
-    seed, before = line[-1]["train_config"]["seed"], sum(map(_seen, line[:-1]))
+    saved, before = line[-1][1], sum(_seen(each) for _, each in line[:-1])
     machine = ", ".join(f"{key} {value}" for key, value in hardware(torch.device("cpu")).items() if value is not None)
     more = f" after {before:,} in the runs before it" if before else ""
     lines = [
         f"The weights of a β-VAE, {parameters / 1e6:.2f} M parameters in float16, made by",
         "",
-        *(f"    {command}" for command in commands),
+        *(f"    {command}" for command in _commands(line, folder)),
         "",
-        f"on {machine}; seed {seed}, {_seen(line[-1]):,} pictures seen{more}, {train_pictures:,} different ones.",
+        f"on {machine}; seed {saved['train_config']['seed']}, {_seen(saved):,} pictures seen{more}, "
+        f"{train_pictures:,} different ones.",
         "The weights are those of the epoch that did best on the validation part; nothing was chosen on the test part.",
     ]
     for part, values in scores.items():

@@ -17,7 +17,7 @@ from vae_helpers.train.state import State, new_state
 
 
 def begun_state(
-    run: Run, config: TrainConfig, model_config: VAEConfig | None, pictures: PictureSet, processes: Processes
+    run: Run, config: TrainConfig | None, model_config: VAEConfig | None, pictures: PictureSet, processes: Processes
 ) -> tuple[State, TrainConfig, int, PictureSet]:
     """A new run at step 0, its settings with `compile` decided, the CPU threads that it sums with, and its pictures.
 
@@ -25,6 +25,7 @@ def begun_state(
     new. Pictures that it was trained on are then trained on here too, so that no held-out score is of one that the
     weights have seen. Raises InputError where there is no such run, or its model has another shape than asked for.
     """
+    config = config or TrainConfig()
     if config.start_from:
         start, saved = processes.on_first(lambda: load_run(choose_run(config.start_from, run.root)))
         pictures = as_in_run(pictures, config.start_from, saved["data"], other_pictures=True)

@@ -72,7 +72,6 @@ def fit(
             state, kept, threads, pictures = resumed_state(run, config, pictures, processes, other_pictures)
             require_same(run, kept, state.model.config, config, model_config)
         else:
-            config = config or TrainConfig()
             state, kept, threads, pictures = begun_state(run, config, model_config, pictures, processes)
         book = Logbook(run.tensorboard, first_epoch=state.epochs_closed + 1)
         bar = progress and processes.rank == 0
