@@ -25,25 +25,24 @@ def standardise_latents(model: BetaVAE, mu: Tensor, logvar: Tensor) -> BetaVAE:
     """
     if len(mu) < 2:
         raise InputError(f"{len(mu)} codes have no variance: give those of at least 2 pictures.")
-    device = model.encoder.mu.weight.device
-    mu, logvar = mu.to(device, torch.float64), logvar.to(device, torch.float64)
+    mu, logvar = mu.cpu().double(), logvar.cpu().double()  # not every GPU has float64
     mean = mu.mean(dim=0)
     spread = (mu.var(dim=0, correction=0) + logvar.exp().mean(dim=0)).sqrt().clamp(min=_LEAST_SPREAD)
 
     _affine(model.encoder.mu, 1 / spread, -mean / spread)
     _affine(model.encoder.logvar, *_head_for(logvar, logvar - 2 * spread.log()))
     for layer in _taking_codes(model):
-        weight = layer.weight.double()
+        weight = layer.weight.cpu().double()
         assert layer.bias is not None
-        layer.bias.copy_(layer.bias.double() + weight @ mean)
-        layer.weight.copy_(weight * spread)
+        layer.bias.copy_((layer.bias.cpu().double() + weight @ mean).float())
+        layer.weight.copy_((weight * spread).float())
     return model
 
 
 def _affine(head: nn.Linear, scale: Tensor, shift: Tensor) -> None:
     """Let a layer give `scale * y + shift` where it gave y."""
-    head.weight.copy_(head.weight.double() * scale[:, None])
-    head.bias.copy_(head.bias.double() * scale + shift)
+    head.weight.copy_((head.weight.cpu().double() * scale[:, None]).float())
+    head.bias.copy_((head.bias.cpu().double() * scale + shift).float())
 
 
 def _head_for(logvar: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
