@@ -15,7 +15,7 @@ from vae_helpers.settings import LIKELIHOODS, TrainConfig
 from vae_helpers.train import fit
 
 SLIM = {"width": 16.0, "layers": 3.0}
-PAIRS = list(zip(OBJECTIVES, (*LIKELIHOODS[::-1], "calibrated", "gaussian")))  # every name at least once
+PAIRS = list(zip(OBJECTIVES, (*LIKELIHOODS[::-1], "calibrated", "gaussian", "gaussian")))  # every name at least once
 
 
 def _config(objective="beta", likelihood="gaussian", epochs=1, **options):
