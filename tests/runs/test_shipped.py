@@ -60,9 +60,17 @@ def test_the_runs_that_weights_started_from_stand_before_their_own(trained, smal
     assert ["--start-from" in words for words in commands] == [False, True, True, False]
     seen = 96 // 16 * 16
     assert f"{seen:,} pictures seen after {4 * seen:,} in the runs before it" in text
-    shutil.rmtree(tmp_path / "VAE" / "models" / "small")  # what is gone cannot be told
-    pack(Run("third", tmp_path / "VAE"), tmp_path / "packed", progress=False, replace=True)
-    assert (tmp_path / "packed" / "made.txt").read_text().count("vae_helpers train") == 2
+    assert "begins with" not in text
+    # A packed run asks for fewer pictures than it was trained on, and what is gone cannot be told.
+    for spoil, how in (
+        (lambda first: (first / "made.txt").write_text("so"), "how these were made says the made.txt beside them"),
+        (shutil.rmtree, "how these were made is not known here"),
+    ):
+        spoil(tmp_path / "VAE" / "models" / "small")
+        pack(Run("third", tmp_path / "VAE"), tmp_path / "packed", progress=False, replace=True)
+        text = (tmp_path / "packed" / "made.txt").read_text()
+        assert text.count("vae_helpers train") == 2
+        assert f"The first begins with the weights of the run 'small': {how}." in text
 
 
 def test_a_packed_run_opens_fewer_pictures_with_the_same_parts(monkeypatch, trained, tmp_path):

@@ -274,6 +274,12 @@ def test_an_existing_run_asks_for_resume(capsys):
     assert status == 2 and "started with objective beta" in error
 
 
+def test_middles_of_photos_are_refused_before_these_are_decoded(capsys, photos):
+    status, _, error = run(capsys, "train", "--data", photos, "--objective", "middle", "--name", "w", *TINY)
+    assert status == 2 and "nothing draws what lies between two pictures" in error and "preparing" not in error
+    assert not Run("w").models.exists()
+
+
 def test_what_is_to_go_on_but_is_not_there_is_not_begun_anew(capsys):
     command = ("train", "--data", "synthetic", *TINY)
     status, _, error = run(capsys, *command, "--name", "typo", "--resume")

@@ -243,8 +243,9 @@ def test_another_a_under_moved_sliders_can_be_undone_and_the_next_click_is_told(
 
 def test_whoever_points_at_a_way_or_a_number_is_told_what_it_means(show):
     tab = show(page_html(some_content(some_decoder())))
-    assert all(label.get_attribute("title") for label in tab.locator("#kinds .choice").all())
-    assert all(note.get_attribute("title") for note in tab.locator("#sliders .trust").all())
+    ways, notes = tab.locator("#kinds .choice").all(), tab.locator("#sliders .trust").all()
+    assert len(ways) == 4 and all(label.get_attribute("title") for label in ways)
+    assert notes and all(note.get_attribute("title") for note in notes)
     tab.locator("input[value=latents]").press("Space")
     assert "tells" in tab.locator("#sliders .trust").first.get_attribute("title")
 

@@ -186,6 +186,13 @@ def test_steps_of_both_kinds_are_timed_in_turn_without_the_first(monkeypatch, ba
     assert engine.time_step(BetaVAE(SMALL).train(), CONFIG, 8, ALONE) == (3, 1)
 
 
+@pytest.mark.parametrize("objective, batch", [("ada", 7), ("middle", 8)])
+def test_a_batch_that_holds_no_whole_number_of_groups_is_timed_by_whole_ones(backend, objective, batch):
+    backend()
+    times = engine.time_step(BetaVAE(SMALL).train(), replace(CONFIG, objective=objective), batch, ALONE)
+    assert min(times) > 0
+
+
 def test_a_compiled_step_pays_only_if_it_is_clearly_faster():
     assert engine.StepTimes(1.0, 0.9).compiling_pays
     assert not engine.StepTimes(1.0, 0.99).compiling_pays and not engine.StepTimes(1.0, 1.5).compiling_pays

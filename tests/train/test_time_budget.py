@@ -240,3 +240,9 @@ def test_minutes_that_choose_nothing_are_refused(capsys, arguments):
     except SystemExit as refused:  # by the parser
         status = refused.code
     assert status == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("objective, batch", [("ada", 7), ("middle", 8), ("middle", 2)])
+def test_pairs_and_triples_are_timed_whole(objective, batch):
+    config = TrainConfig.quick(10, batch_size=batch, objective=objective, compile=False)
+    assert measure(SMALL, config, Processes(torch.device("cpu"))).step > 0

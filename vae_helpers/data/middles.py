@@ -10,6 +10,14 @@ from vae_helpers.errors import InputError
 from vae_helpers.settings import BUILT_IN
 
 
+def not_drawn(name: str) -> InputError:
+    """What to say of a set that has no middles."""
+    return InputError(
+        f"nothing draws what lies between two pictures of {name}, which objective 'middle' learns from: take a "
+        f"built-in set ({', '.join(sorted(BUILT_IN))}), or another objective."
+    )
+
+
 class Middles:
     """`middles(first, second)` is a picture half-way between each two rows, uint8 (n, H, W, 3), of a built-in set.
 
@@ -19,10 +27,7 @@ class Middles:
 
     def __init__(self, pictures: PictureSet):
         if pictures.source != "built-in" or pictures.factors is None:
-            raise InputError(
-                f"nothing draws what lies between two pictures of {pictures.name}, which objective 'middle' learns "
-                f"from: take a built-in set ({', '.join(sorted(set(BUILT_IN)))}), or another objective."
-            )
+            raise not_drawn(pictures.name)
         self._set, self._size = BUILT_IN[pictures.name], pictures.pictures.shape[1]
         self._factors = pictures.factors
         self._categories = [j for j, factor in enumerate(SETS[self._set]) if factor.choices]

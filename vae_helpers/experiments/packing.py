@@ -15,7 +15,7 @@ from vae_helpers.data import PictureSet, project_root
 from vae_helpers.files import as_utf8, require_place, writing
 from vae_helpers.latent import reconstruct
 from vae_helpers.model import BetaVAE, VAEConfig, held_out_loss
-from vae_helpers.runs import FILES, Run, describe, load_run, open_for_run, save_checkpoint
+from vae_helpers.runs import FILES, Run, describe, load_run, open_for_run, read_about, save_checkpoint
 from vae_helpers.scores import evaluate, ssim_of
 from vae_helpers.settings import SHIPPED, TrainConfig
 from vae_helpers.train import hardware
@@ -108,6 +108,7 @@ def _made(
         f"on {machine}; seed {saved['train_config']['seed']}, {_seen(saved):,} pictures seen{more}, "
         f"{train_pictures:,} different ones.",
         "The weights are those of the epoch that did best on the validation part; nothing was chosen on the test part.",
+        *filter(None, [_beginning(*line[0])]),
     ]
     for part, values in scores.items():
         lines += ["", f"{part} part, {values['pictures']:,} pictures:"]
@@ -116,15 +117,28 @@ def _made(
 
 
 def _lineage(run: Run, saved: dict) -> list[tuple[Run, dict]]:
-    """The run and its entries, after those of the run that it begins with, as far back as these are still here."""
+    """The run and its entries, after those of the run that it begins with, as far back as they can be told here.
+
+    That is not of a run that is gone, and not of a packed one, which asks for fewer pictures than it was trained on.
+    """
     line = [(run, saved)]
     while len(line) < _LONGEST_LINE:
         start = line[0][1]["train_config"].get("start_from")
         earlier = start and Run(start, run.root)
-        if not earlier or not earlier.exists():
+        if not earlier or not earlier.exists() or (earlier.models / FILES[1]).is_file():
             break
-        line.insert(0, (earlier, load_run(earlier)[1]))
+        line.insert(0, (earlier, dict(read_about(earlier.best, earlier.last, earlier.previous))))
     return line
+
+
+def _beginning(first: Run, saved: dict) -> str:
+    """What else to say of the first run of a line: which weights it begins with, if they are not its own."""
+    start = saved["train_config"].get("start_from")
+    if not start:
+        return ""
+    packed = (Run(start, first.root).models / FILES[1]).is_file()
+    how = f"how these were made says the {FILES[1]} beside them" if packed else "how these were made is not known here"
+    return f"The first begins with the weights of the run {start!r}: {how}."
 
 
 def _commands(line: list[tuple[Run, dict]], folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from vae_helpers.errors import InputError
 from vae_helpers.files import require_run_name
-from vae_helpers.settings import DECODER_NORMS, QUICK_PICTURES, TrainConfig, rank_and_size, save_every
+from vae_helpers.settings import BUILT_IN, DECODER_NORMS, QUICK_PICTURES, TrainConfig, rank_and_size, save_every
 from vae_helpers.shell.open_run import list_files, opening, report
 from vae_helpers.shell.options import EPOCHS, LATENTS, LIMIT, MINUTES, RECIPE, OneOf, image_size, source, widths
 from vae_helpers.shell.parser import Parser, add_opening, add_other_pictures
@@ -149,16 +149,20 @@ def _require_memory(config: TrainConfig, model) -> None:
 
 def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
     """Open the pictures and train: what `train` and `tour` share; `resume` says of a run whether to go on with it."""
+    from vae_helpers.data import name_of
     from vae_helpers.model import pick_device
     from vae_helpers.runs import Run, run_name
-    from vae_helpers.train import fit, open_processes
+    from vae_helpers.train import fit, open_processes, require_on_first
 
     save_every(os.environ)  # refuses what it cannot use
-    device = pick_device(options.device)
-    pictures, model_config, config = _open_pictures(options, quick, tag, resume, device)
-    run = Run(options.name or run_name(pictures.name, config.num_samples, tag), options.out)
+    device, config = pick_device(options.device), config_of(options, quick)
+    run = Run(options.name or run_name(name_of(options.data), config.num_samples, tag), options.out)
+    processes = open_processes(device)
+    require_on_first(run, processes, getattr(options, "resume", False))
     # One process looks at the disk for all: each machine may have its own.
-    own = open_processes(device).on_first(lambda: _own_settings(run, options) if resume(run) else None)
+    own = processes.on_first(lambda: _own_settings(run, options) if resume(run) else None)
+    _take_shape(options, processes.on_first(lambda: _shape_of(run if own else None, config.start_from, options.out)))
+    pictures, model_config, config = _open_pictures(options, run, quick, tag, device)
     result = fit(
         pictures,
         run,
@@ -172,20 +176,17 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
     return pictures, run, result
 
 
-def _open_pictures(options: argparse.Namespace, quick: bool, tag: str, resume, device):
+def _open_pictures(options: argparse.Namespace, run, quick: bool, tag: str, device):
     """`(pictures, VAEConfig, TrainConfig)`; whatever can be refused is refused before pictures are decoded."""
-    from vae_helpers.data import name_of, open_pictures
+    from vae_helpers.data import not_drawn, open_pictures
     from vae_helpers.model import VAEConfig
-    from vae_helpers.runs import Run, run_name
-    from vae_helpers.train import open_processes, require_on_first
 
     config = config_of(options, quick)
-    run = Run(options.name or run_name(name_of(options.data), config.num_samples, tag), options.out)
-    require_on_first(run, open_processes(device), getattr(options, "resume", False))
-    _take_shape(options, lambda: run if resume(run) else None, config.start_from, device)
+    if config.objective == "middle" and options.data not in BUILT_IN:
+        raise not_drawn(options.data)
     shape = {name: getattr(options, name, usual) for name, usual in options.usual.items()}
     model_config = VAEConfig(options.image_size or 128, **shape)
-    pace = _pace(options, quick, tag, config.num_samples)
+    pace = _pace(options, run, quick, tag)
     if pace and options.image_size is None and hasattr(options, "widths"):
         raise InputError("--widths fit one size of pictures, and --minutes would choose it: give --image-size too.")
     if pace and options.image_size is None:
@@ -200,30 +201,28 @@ def _open_pictures(options: argparse.Namespace, quick: bool, tag: str, resume, d
     return pictures, model_config, config
 
 
-def _take_shape(options: argparse.Namespace, resumed, start_from: str | None, device) -> None:
-    """What was not said of the model's shape is that of the run `resumed()`, if one goes on, or of `start_from`."""
+def _shape_of(resumed, start_from: str | None, out) -> dict | None:
+    """The model's shape of the run that goes on, or that this one starts from; None without either."""
     from vae_helpers.runs import choose_run, read_about
     from vae_helpers.settings import no_such_run
-    from vae_helpers.train import open_processes
 
-    def shape() -> dict | None:
-        other = resumed() or (choose_run(start_from, options.out) if start_from else None)
-        if other is None:
-            return None
-        if not other.exists():
-            raise no_such_run(other.name, other.models.parent)
-        return read_about(other.last, other.previous, other.best)["config"]
-
-    found = open_processes(device).on_first(shape)  # one process looks at the disk for all
-    if found:
-        options.image_size = options.image_size or found["image_size"]
-        options.usual = {name: found[name] for name in options.usual}
+    if resumed is None and not start_from:
+        return None
+    run = resumed or choose_run(start_from, out)
+    if not run.exists():
+        raise no_such_run(run.name, run.models.parent)
+    return read_about(run.last, run.previous, run.best)["config"]
 
 
-def _pace(options: argparse.Namespace, quick: bool, tag: str, samples: int):
+def _take_shape(options: argparse.Namespace, shape: dict | None) -> None:
+    """Let what was not said of the model's shape be as in this one."""
+    if shape:
+        options.image_size = options.image_size or shape["image_size"]
+        options.usual = {name: shape[name] for name in options.usual}
+
+
+def _pace(options: argparse.Namespace, run, quick: bool, tag: str):
     """What chooses a quick run by this machine's speed: for a tour, and for others if minutes are given."""
-    from vae_helpers.data import name_of
-    from vae_helpers.runs import Run, run_name
     from vae_helpers.train import TOUR_EVALUATIONS, TimeBudget, open_processes
 
     if options.minutes is not None and (hasattr(options, "epochs") or not quick):
@@ -232,7 +231,6 @@ def _pace(options: argparse.Namespace, quick: bool, tag: str, samples: int):
         )
     if hasattr(options, "epochs") or options.minutes is None and tag != "tour":
         return None
-    run = Run(options.name or run_name(name_of(options.data), samples, tag), options.out)
     return TimeBudget(run, options.minutes, open_processes(options.device), TOUR_EVALUATIONS if tag == "tour" else 0)
 
 

@@ -251,8 +251,8 @@ def _require_fitting(state: State, pictures: PictureSet, config: TrainConfig) ->
     group = OBJECTIVES[config.objective].group
     if smallest < group * state.processes.size:
         raise InputError(
-            f"a batch of {smallest} pictures is too small for {state.processes.size} processes: objective "
-            f"{config.objective!r} needs {group} pictures for each."
+            f"a batch of {smallest} is too small: objective {config.objective!r} needs {group} pictures for each "
+            "process, so use a larger batch (--batch-size), or more pictures."
         )
     if smallest < 2 and OBJECTIVES[config.objective].mixes:
         raise InputError(

@@ -15,7 +15,7 @@ from vae_helpers.train.loss_monitor import LossMonitor
 from vae_helpers.train.saving import save_best
 from vae_helpers.train.state import Training
 
-_STANDARDISED_BY = 512  # training pictures, evenly spread: their mean is then within 0.05 standard deviations
+_STANDARDISED_BY = 512  # training pictures, evenly spread: a mean is then known to about 0.05 standard deviations
 
 
 class FitResult(NamedTuple):
