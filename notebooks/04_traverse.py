@@ -137,10 +137,11 @@ figures.show_rows(rows, [f"{a} to {b}" for a, b in pairs], title=f"Paths by {con
 #
 # ## Why not straight?
 # Because codes of real pictures lie on a curved surface, and a straight line leaves it, unless the model was taught otherwise.
-# The shipped weights were: every third picture they saw was the one half-way between two others (`--objective middle`), which
-# takes known factors. The second run that comes with the project was not, and neither will yours be. Here is the pair of the
-# eight farthest ones whose straight middle is worst. **known** goes from training code to training code instead, the cheapest
-# way; **chart** follows the attributes. With that second run (`RUN = "shipped_butterflies_beta16"` at the top):
+# The shipped weights were: in the end every third picture they saw was the one half-way between two others
+# (`--objective middle`), which takes known factors. The second run that comes with the project was not, and no model of your
+# own photos can be. Here is the pair of the eight farthest ones whose straight middle is worst. **known** goes from training
+# code to training code instead, the cheapest way; **chart** follows the attributes. With that second run
+# (`RUN = "shipped_butterflies_beta16"` at the top):
 #
 # ![Three paths and the verdict on each frame](figures/path_inspector.webp)
 
@@ -173,9 +174,9 @@ else:
 figure
 
 # %% [markdown]
-# With the shipped weights hardly a straight middle is worse than the known ways; with the other run half of them are. Samples
-# tell the same story: N(0, 1) is where codes were meant to lie, one Gaussian fitted to them is nearer, and the
-# chart's samples (attributes of one picture, the rest of another) lie where pictures are.
+# With the shipped weights straight middles are as good as those of the known ways; with the other run half of them are
+# wreckage. Samples tell the same story: N(0, 1) is where codes were meant to lie, one Gaussian fitted to them is nearer, and
+# the chart's samples (attributes of one picture, the rest of another) lie where pictures are.
 #
 # ## By hand: between two pictures
 # The same with your own hand: pick A and B in the grid (the A | B switch alternates by itself), choose steps and the
