@@ -49,16 +49,18 @@ _RUNNING = """() => {
   return cells[cells.length - 1].node.querySelector('.jp-InputPrompt').textContent.includes('*'); }"""
 _FIND = """const e = document.querySelector('.' + name);
   const img = e && (e.matches('img') ? e : e.querySelector('img'));"""
-# Inside the page: from keydown until the picture's new bytes have loaded.
+# Inside the page: from keydown until the picture's new bytes have loaded. What loads before it was asked for earlier.
 _WATCH = (
     "name => { "
     + _FIND
-    + """ window.began = null;
-  window.loaded = new Promise(done => img.addEventListener('load', () => done(performance.now()), {once: true}));
-  document.addEventListener('keydown', () => { window.began = performance.now(); }, {once: true, capture: true}); }"""
+    + """ window.loaded = new Promise(done => document.addEventListener('keydown', () => {
+    const began = performance.now();
+    img.addEventListener('load', () => done(performance.now() - began), {once: true});
+  }, {once: true, capture: true})); }"""
 )
-_WAIT = """() => Promise.race([window.loaded.then(t => t - window.began),
-  new Promise(r => setTimeout(() => r(-1), 5000))])"""
+# Whether the explorer around the picture shows what it was last asked for.
+_SETTLED = "name => { " + _FIND + " return !!img && !img.closest('.vae-explorer').matches('.vae-computing'); }"
+_WAIT = "() => Promise.race([window.loaded, new Promise(r => setTimeout(() => r(-1), 5000))])"
 
 
 def chromium() -> str | None:
@@ -203,6 +205,7 @@ class Notebook:
 
     def press(self, slider: str, picture: str, key: str, times: int, which: int = 0) -> list[float]:
         """Press a key on a slider; milliseconds until the picture has changed, each time. Fails if it does not."""
+        self.page.wait_for_function(_SETTLED, arg=picture, timeout=20_000)
         self.page.locator(f".{slider}").nth(which).locator(".noUi-handle, .ui-slider-handle").first.focus()
         took = []
         for _ in range(times):
