@@ -19,6 +19,7 @@ from pathlib import Path
 from vae_helpers.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
+WINDOW = {"width": 1400, "height": 1300}  # large enough for an explorer
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -195,6 +196,10 @@ class Notebook:
         """Whether the last cell is running; the kernel's status tells of comm messages too."""
         return self.page.evaluate(_RUNNING)
 
+    def finish(self) -> None:
+        """Wait for the end of the last cell, where a test before this one has started it."""
+        self.page.wait_for_function(f"() => !({_RUNNING})()", timeout=60_000)
+
     def command(self, name: str) -> None:
         """Execute one of the application's commands without waiting for its end."""
         self.page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
@@ -283,12 +288,12 @@ class Notebook:
 
 @contextmanager
 def browser(path: str):
-    """A page of a headless Chromium, large enough for an explorer."""
+    """A headless Chromium; `new_page(viewport=WINDOW)` opens a page in it."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=_FLAGS)
-        yield running.new_page(viewport={"width": 1400, "height": 1300})
+        yield running
         running.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from browser import ROOT, Notebook, browser, chromium, server, spread
+from browser import ROOT, WINDOW, Notebook, browser, chromium, server, spread
 from PIL import Image
 
 from vae_helpers.data import open_pictures, render, sample_factors
@@ -61,6 +61,22 @@ def shots():
     print(f"\nscreenshots: {folder}")
 
 
+@pytest.fixture(scope="module")
+def chrome():
+    """One browser for all: a second beside it is not possible."""
+    with browser(CHROMIUM) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lab(place, shots, chrome):
+    """Notebook 04 open in JupyterLab, every cell run once; `ran_in` are the seconds that this took."""
+    with server(place, VAE_OUT=str(place / "VAE"), VAE_SMOKE="1", RUN="small") as address:
+        notebook = Notebook(chrome.new_page(viewport=WINDOW), address("04_traverse.ipynb"), shots)
+        notebook.ran_in = notebook.run_all()
+        yield notebook
+
+
 def pick_by_keyboard(notebook, thumbnail):
     """Tab to a thumbnail and press Enter."""
     notebook.page.locator(".vae-pair button.vae-thumb").nth(thumbnail).focus()
@@ -76,30 +92,27 @@ def move_pair_explorer(notebook, say, shots_name, key, times):
     assert not notebook.errors()
 
 
-def test_notebook_04_in_jupyterlab(place, shots, say):
-    with server(place, VAE_OUT=str(place / "VAE"), VAE_SMOKE="1", RUN="small") as address, browser(CHROMIUM) as page:
-        notebook = Notebook(page, address("04_traverse.ipynb"), shots)
-        say(f"JupyterLab ran notebook 04 in {notebook.run_all():.1f} s")
-        move_pair_explorer(notebook, say, "lab", "ArrowLeft", 5)
-        thumbnail = notebook.page.locator(".vae-map button").nth(1)
-        notebook.changes("vae-strip", lambda: (thumbnail.focus(), notebook.page.keyboard.press("Enter")))
-        notebook.photograph(".vae-explorer:has(.vae-map)", "lab_map")
-        say(f"JupyterLab, latent slider: {spread(notebook.press('vae-latent', 'vae-live', 'ArrowRight', 10))}")
-        photo = place / "photo.png"
-        Image.fromarray(render(sample_factors("animals", 1), 200, "animals")[0]).save(photo)
-        notebook.changes("vae-original", lambda: notebook.upload(".vae-latents", photo))
-        notebook.page.locator(".vae-latents .vae-status", has_text="photo.png").wait_for(timeout=5000)
-        notebook.photograph(".vae-latents", "lab_latents")
-        took = notebook.press("vae-dial-frame", "vae-run-0", "ArrowRight", 3)
-        say(f"JupyterLab, dial: {spread(took)}")
-        notebook.photograph(".vae-dial", "lab_dial")
-        notebook.run_last()
-        untouched = notebook.page.locator(".vae-latent").count() - 1
-        took = notebook.press("vae-latent", "vae-live", "ArrowRight", 3, which=untouched)
-        assert notebook.busy(), "the explorer answered only after the training cell"
-        say(f"JupyterLab, an untouched latent slider while a cell trains: {spread(took)}")
-        assert not notebook.errors()
-        say(f"screenshots in {shots}")
+def test_notebook_04_in_jupyterlab(lab, place, shots, say):
+    say(f"JupyterLab ran notebook 04 in {lab.ran_in:.1f} s")
+    move_pair_explorer(lab, say, "lab", "ArrowLeft", 5)
+    thumbnail = lab.page.locator(".vae-map button").nth(1)
+    lab.changes("vae-strip", lambda: (thumbnail.focus(), lab.page.keyboard.press("Enter")))
+    lab.photograph(".vae-explorer:has(.vae-map)", "lab_map")
+    say(f"JupyterLab, latent slider: {spread(lab.press('vae-latent', 'vae-live', 'ArrowRight', 10))}")
+    photo = place / "photo.png"
+    Image.fromarray(render(sample_factors("animals", 1), 200, "animals")[0]).save(photo)
+    lab.changes("vae-original", lambda: lab.upload(".vae-latents", photo))
+    lab.page.locator(".vae-latents .vae-status", has_text="photo.png").wait_for(timeout=5000)
+    lab.photograph(".vae-latents", "lab_latents")
+    say(f"JupyterLab, dial: {spread(lab.press('vae-dial-frame', 'vae-run-0', 'ArrowRight', 3))}")
+    lab.photograph(".vae-dial", "lab_dial")
+    lab.run_last()
+    untouched = lab.page.locator(".vae-latent").count() - 1
+    took = lab.press("vae-latent", "vae-live", "ArrowRight", 3, which=untouched)
+    assert lab.busy(), "the explorer answered only after the training cell"
+    say(f"JupyterLab, an untouched latent slider while a cell trains: {spread(took)}")
+    assert not lab.errors()
+    say(f"screenshots in {shots}")
 
 
 def expect_explorers_to_fit(notebook, shots):
@@ -196,22 +209,21 @@ def expect_a_reopened_notebook_to_show_films(notebook, shots):
     page.screenshot(path=shots / "lab_reopened.png")
 
 
-def test_the_page_around_the_explorers(place, shots, say):
-    with server(place, VAE_OUT=str(place / "VAE"), VAE_SMOKE="1", RUN="") as address, browser(CHROMIUM) as page:
-        notebook = Notebook(page, address("04_traverse.ipynb"), shots)
-        notebook.run_all()
-        expect_the_newest_pair_to_win(notebook, say)
-        expect_explorers_to_fit(notebook, shots)
-        expect_uploads_to_recover(notebook, place)
-        expect_a_reopened_notebook_to_show_films(notebook, shots)
+def test_the_page_around_the_explorers(lab, place, shots, say):
+    lab.finish()
+    expect_the_newest_pair_to_win(lab, say)
+    expect_explorers_to_fit(lab, shots)
+    expect_uploads_to_recover(lab, place)
+    expect_a_reopened_notebook_to_show_films(lab, shots)
 
 
 @pytest.mark.skipif(find_spec("notebook") is None, reason="the package notebook (Notebook 7) is not installed")
-def test_pair_explorer_in_notebook_7(place, shots, say):
-    with (
-        server(place, "notebook", VAE_OUT=str(place / "VAE"), VAE_SMOKE="1", RUN="small") as address,
-        browser(CHROMIUM) as page,
-    ):
-        notebook = Notebook(page, address("04_traverse.ipynb"), shots)
-        say(f"Notebook 7 ran notebook 04 in {notebook.run_all():.1f} s")
-        move_pair_explorer(notebook, say, "notebook7", "PageDown", 2)  # Notebook 7 keeps the arrow keys for itself
+def test_pair_explorer_in_notebook_7(place, shots, say, chrome):
+    notebook = nbformat.read(place / "work" / "04_traverse.ipynb", as_version=4)
+    shows_it = next(k for k, cell in enumerate(notebook.cells) if "PairExplorer(" in cell.source)
+    notebook.cells = notebook.cells[: shows_it + 1]
+    nbformat.write(notebook, place / "work" / "pair.ipynb")
+    with server(place, "notebook", VAE_OUT=str(place / "VAE"), VAE_SMOKE="1", RUN="small") as address:
+        notebook = Notebook(chrome.new_page(viewport=WINDOW), address("pair.ipynb"), shots)
+        say(f"Notebook 7 ran notebook 04 up to its first explorer in {notebook.run_all():.1f} s")
+        move_pair_explorer(notebook, say, "notebook7", "PageDown", 1)  # Notebook 7 keeps the arrow keys for itself

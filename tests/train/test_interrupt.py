@@ -82,6 +82,7 @@ def test_sigterm_from_outside_ends_the_command_with_status_0_and_a_checkpoint(tm
         str(tmp_path),
         "--name",
         "r",
+        "--no-compile",  # so many epochs would earn it back, and it takes half a minute
     ]
     with subprocess.Popen(
         command,
