@@ -6,6 +6,7 @@ import torch
 from small import SMALL
 from torch.utils.flop_counter import FlopCounterMode
 
+from vae_helpers.data import to_float
 from vae_helpers.errors import InputError
 from vae_helpers.experiments import (
     PlainRecipe,
@@ -79,6 +80,22 @@ def test_the_matrix_has_a_cell_for_every_way_this_device_knows(small_set, monkey
         (b, k, l, "eager") for b in (4, 200) for k in ("as written", "folded") for l in ("NCHW", "channels-last")
     ]
     assert all(0 < row["images_per_second"] < 1e6 for row in rows)
+
+
+def test_the_matrix_computes_in_the_layout_it_names(monkeypatch):
+    monkeypatch.setattr(benchmark, "can_compile", lambda device: False)
+    pictures, seen, convolve = np.zeros((8, 32, 32, 3), np.uint8), [], torch.nn.functional.conv_transpose2d
+
+    def looked_at(x, weight, *given, **named):
+        seen.append(x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous())
+        return convolve(x, weight, *given, **named)
+
+    monkeypatch.setattr(torch.nn.functional, "conv_transpose2d", looked_at)
+    for layout in ("NCHW", "channels-last"):
+        step = benchmark._cell(VAEConfig(image_size=32), CPU, "folded", layout, "eager")
+        seen.clear()
+        step(to_float(pictures))
+        assert set(seen) == {layout == "channels-last"}
 
 
 def test_the_plain_loop_learns_and_leaves_the_session_its_dice(small_set):

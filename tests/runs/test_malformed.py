@@ -65,11 +65,12 @@ def _goes_on(path, folder, name):
     run.models.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, run.last)
     try:
-        state, config, threads, _ = resumed_state(run, 0, some_set(), Processes(torch.device("cpu")))
+        state, config, _ = resumed_state(run, 0, some_set(), Processes(torch.device("cpu")))
     except InputError as problem:
         return str(problem)
     a_step(state, config)
-    assert 1 <= threads <= 1024 and all(weight.isfinite().all() for weight in state.model.parameters()), name
+    assert 1 <= state.arithmetic.threads <= 1024, name
+    assert all(weight.isfinite().all() for weight in state.model.parameters()), name
 
 
 @pytest.mark.parametrize("kind", ["best", "last"])

@@ -10,7 +10,7 @@ from torch import nn
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import Processes, compile_network, decide_compile, describe_setup
+from vae_helpers.train import Processes, arithmetic, compile_network, decide_compile, describe_setup, usual_arithmetic
 from vae_helpers.train import compiling as engine
 
 CPU = torch.device("cpu")
@@ -31,10 +31,10 @@ def test_compiling_is_decided_by_what_it_saves(monkeypatch):
         TrainConfig(compile=False), 10**7, CPU
     )
     assert not decide_compile(TrainConfig(), 10**9, torch.device("mps"))
-    assert "pays above" in describe_setup(TrainConfig(compile=False), 20_000, CPU, False)
+    assert "pays above" in describe_setup(TrainConfig(compile=False), 20_000, CPU, False, usual_arithmetic(CPU))
     monkeypatch.setattr(engine.shutil, "which", lambda name: None)
     assert not decide_compile(TrainConfig(compile=True), 10**7, CPU)
-    assert "no compiler" in describe_setup(TrainConfig(compile=False), 10**7, CPU, False)
+    assert "no compiler" in describe_setup(TrainConfig(compile=False), 10**7, CPU, False, usual_arithmetic(CPU))
 
 
 @pytest.mark.parametrize("lacks", [None, "cc", "triton", "capability"])
@@ -131,9 +131,10 @@ def test_trying_to_compile_changes_nothing_of_the_model(backend):
     assert not compile_network(model, CONFIG, 96, ALONE)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters()) and model._compiled_call_impl is None
-    assert "(as the run's settings say)" in engine.describe_setup(CONFIG, 10**7, CPU, False)
-    assert ", compiled," in engine.describe_setup(CONFIG, 99, CPU, False, compiled=True)
-    assert ", not compiled," in engine.describe_setup(CONFIG, 99, CPU, False, compiled=False)
+    usual = usual_arithmetic(CPU)
+    assert "(as the run's settings say)" in describe_setup(CONFIG, 10**7, CPU, False, usual)
+    assert ", compiled," in describe_setup(CONFIG, 99, CPU, False, usual, compiled=True)
+    assert ", not compiled," in describe_setup(CONFIG, 99, CPU, False, usual, compiled=False)
 
 
 def test_no_process_compiles_where_another_cannot(backend, monkeypatch):
@@ -162,7 +163,7 @@ def test_what_is_slower_compiled_is_not_compiled_and_not_tried_again(monkeypatch
 def test_what_was_decided_stays_with_the_run(small_set, tmp_path, backend, monkeypatch):
     """The times are another machine's business: a resumed run takes the same kind of steps as before."""
     pays = iter([False, True])
-    monkeypatch.setattr(engine, "recall", lambda key: None)
+    monkeypatch.setattr(engine, "recall_times", lambda key: None)
     monkeypatch.setattr(engine.StepTimes, "compiling_pays", property(lambda times: next(pays)))
     backend()
     two = replace(CONFIG, epochs=2)
@@ -182,7 +183,7 @@ def test_what_was_decided_stays_with_the_run(small_set, tmp_path, backend, monke
 def test_steps_of_both_kinds_are_timed_in_turn_without_the_first(monkeypatch, backend):
     backend()
     clock = iter([0, 9, 10, 90, 100, 103, 200, 202, 300, 304, 400, 401])
-    monkeypatch.setattr(engine.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(arithmetic.time, "perf_counter", lambda: next(clock))
     assert engine.time_step(BetaVAE(SMALL).train(), CONFIG, 8, ALONE) == (3, 1)
 
 

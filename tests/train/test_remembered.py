@@ -2,7 +2,7 @@
 
 import pytest
 
-from vae_helpers.train import StepTimes, recall, remember, remembered, times_file
+from vae_helpers.train import StepTimes, recall_times, remember, remembered, times_file
 
 
 def test_the_file_lies_in_the_folder_for_caches(monkeypatch, tmp_path):
@@ -14,11 +14,15 @@ def test_the_file_lies_in_the_folder_for_caches(monkeypatch, tmp_path):
 
 
 def test_what_was_measured_is_found_again():
-    assert recall("a") is None
+    assert recall_times("a") is None
     remember("a", StepTimes(0.2, 0.1))
     remember("b", StepTimes(0.3, 0.4))
     remember("a", StepTimes(0.5, 0.25))
-    assert recall("a") == StepTimes(0.5, 0.25) and recall("b") == StepTimes(0.3, 0.4) and recall("c") is None
+    assert (
+        recall_times("a") == StepTimes(0.5, 0.25)
+        and recall_times("b") == StepTimes(0.3, 0.4)
+        and recall_times("c") is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -27,20 +31,20 @@ def test_what_was_measured_is_found_again():
 def test_another_file_in_its_place_is_as_none(content):
     remembered.times_file().parent.mkdir(parents=True)
     remembered.times_file().write_text(content)
-    assert recall("a") is None
+    assert recall_times("a") is None
     remember("a", StepTimes(0.2, 0.1))
-    assert recall("a") == StepTimes(0.2, 0.1)
+    assert recall_times("a") == StepTimes(0.2, 0.1)
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setattr(remembered, "times_file", lambda: tmp_path / "file" / "step_times.json")
     remember("a", StepTimes(0.2, 0.1))
-    assert recall("a") is None
+    assert recall_times("a") is None
 
 
 def test_the_oldest_entries_go(monkeypatch):
     monkeypatch.setattr(remembered, "_MOST", 3)
     for name in "abcd":
         remember(name, StepTimes(0.2, 0.1))
-    assert recall("a") is None and recall("b") and recall("d")
+    assert recall_times("a") is None and recall_times("b") and recall_times("d")

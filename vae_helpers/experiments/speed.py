@@ -155,8 +155,8 @@ def _cell(config: VAEConfig, device: torch.device, kind: str, layout: str, way: 
     model.to(device).train()
     memory = torch.channels_last if layout == "channels-last" else torch.contiguous_format
     model.to(memory_format=memory)
-    if kind == "folded":  # knows by itself which parts may be in 16 bits
-        model.set_half(half)
+    if kind == "folded":  # knows by itself which parts may be in 16 bits, and what layout it computes in
+        model.set_half(half).set_layout(layout == "channels-last")
         half = None
     if way != "eager":
         model.compile(mode="reduce-overhead" if way == "graphs" else None)

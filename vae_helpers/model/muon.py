@@ -35,7 +35,7 @@ class Muon(torch.optim.Optimizer):
         self._matrices = [p for p in every if is_matrix(p.shape)]
         others = [p for p in every if not is_matrix(p.shape)]
         super().__init__([{"params": self._matrices}, {"params": others}], {"lr": lr})
-        self._adam = torch.optim.Adam(others, lr=lr, betas=betas, fused=fused)
+        self.adam = torch.optim.Adam(others, lr=lr, betas=betas, fused=fused)
         self._momentum = [torch.zeros_like(p) for p in self._matrices]
         self._dtype = dtype
 
@@ -50,18 +50,18 @@ class Muon(torch.optim.Optimizer):
             size = _ADAM_SIZE * max(ahead.shape) ** 0.5
             turned = orthogonalised(ahead.to(self._dtype)).to(parameter.dtype)
             parameter.add_(turned.view_as(parameter), alpha=-self.param_groups[0]["lr"] * size)
-        self._adam.param_groups[0]["lr"] = self.param_groups[1]["lr"]
-        self._adam.step()
+        self.adam.param_groups[0]["lr"] = self.param_groups[1]["lr"]
+        self.adam.step()
 
     def state_dict(self) -> dict[str, Any]:
         """`momentum` by the matrix's place, and Adam's own."""
-        return {"momentum": dict(enumerate(self._momentum)), "adam": self._adam.state_dict()}
+        return {"momentum": dict(enumerate(self._momentum)), "adam": self.adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict`."""
         for own, kept in zip(self._momentum, state["momentum"].values(), strict=True):
             own.copy_(kept)
-        self._adam.load_state_dict(state["adam"])
+        self.adam.load_state_dict(state["adam"])
 
 
 def is_matrix(shape: torch.Size) -> bool:

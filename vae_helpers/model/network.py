@@ -119,17 +119,21 @@ class DecoderBlock(nn.Module):
         return F.leaky_relu(self.norm(self.conv(x), z))
 
 
-class _HalfPrecision(nn.Module):
-    """Runs the convolutions, and nothing else, in `half` (None, torch.bfloat16 or torch.float16)."""
+class _Convolutions(nn.Module):
+    """Runs the convolutions, and nothing else, in `half` (None, torch.bfloat16 or torch.float16), and in a layout.
 
-    half: torch.dtype | None = None  # a property of a session, not of a model: never in a checkpoint
+    Both are properties of a session, not of a model: never in a checkpoint.
+    """
+
+    half: torch.dtype | None = None
+    layout: torch.memory_format = torch.channels_last
 
     def autocast(self, x: Tensor) -> AbstractContextManager:
         """The context for the conv stack; heads, norm statistics, tanh and losses stay in float32 outside it."""
         return torch.autocast(x.device.type, dtype=self.half) if self.half else in_float32(x.device)
 
 
-class Encoder(_HalfPrecision):
+class Encoder(_Convolutions):
     """Pictures (N, 3, S, S) in [-1, 1] => the mean and log-variance of q(z|x), each (N, latent_dim)."""
 
     def __init__(self, config: VAEConfig):
@@ -140,6 +144,7 @@ class Encoder(_HalfPrecision):
         self.logvar = nn.Linear(config.widths[-1] * 4 * 4, config.latent_dim)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.contiguous(memory_format=self.layout)
         with self.autocast(x):
             for block in self.blocks:
                 x = block(x)  # 128 => 64 => 32 => 16 => 8 => 4
@@ -150,7 +155,7 @@ class Encoder(_HalfPrecision):
         return self.mu(x), logvar
 
 
-class Decoder(_HalfPrecision):
+class Decoder(_Convolutions):
     """Latent codes (N, latent_dim) => pictures (N, 3, S, S): x̂ = tanh(a) in (-1, 1), or the activation a itself.
 
     With the config's `output` "langevin" it is `langevin(a)` instead of tanh(a).
@@ -166,7 +171,7 @@ class Decoder(_HalfPrecision):
 
     def forward(self, z: Tensor, activation: bool = False) -> Tensor:
         x = self.linear(z).view(-1, self.channels, 4, 4)  # latent => 8192 => 512 × 4 × 4
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=self.layout)
         with self.autocast(x):
             for block in self.blocks:
                 x = block(x, z)  # 4 => 8 => 16 => 32 => 64
@@ -187,7 +192,7 @@ class BetaVAE(nn.Module):
         self.encoder = Encoder(self.config)
         self.decoder = Decoder(self.config)
         self._initialise()
-        self.to(memory_format=torch.channels_last)
+        self.set_layout(channels_last=True)
 
     @torch.no_grad()
     def _initialise(self) -> None:
@@ -215,6 +220,12 @@ class BetaVAE(nn.Module):
         """Run both conv stacks in bfloat16 or float16, or (None) everything in float32."""
         self.encoder.half = self.decoder.half = half
         return self
+
+    def set_layout(self, channels_last: bool) -> "BetaVAE":
+        """Keep pictures and kernels in memory channel after channel, or (channels_last) pixel after pixel."""
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.encoder.layout = self.decoder.layout = layout
+        return self.to(memory_format=layout)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (N, 3, S, S) in [-1, 1] => `(mu, logvar)` of q(z|x), each (N, latent_dim)."""

@@ -2,6 +2,7 @@
 
 Start at `fit` with a `TrainConfig`; `launch` does the same on all GPUs from a notebook. `train_step` is one step."""
 
+from vae_helpers.train.arithmetic import Arithmetic, choose_arithmetic, usual_arithmetic
 from vae_helpers.train.batches import Batch, Between, Paired, epoch_batches, noise_for
 from vae_helpers.train.compiling import can_compile, compile_network, decide_compile, describe_setup, hardware
 from vae_helpers.train.interrupt import Stop
@@ -9,7 +10,7 @@ from vae_helpers.train.launch import launch
 from vae_helpers.train.loop import fit
 from vae_helpers.train.loss_monitor import LossMonitor
 from vae_helpers.train.processes import Processes, open_processes, require_on_first
-from vae_helpers.train.remembered import StepTimes, recall, remember, times_file
+from vae_helpers.train.remembered import StepTimes, recall, recall_times, remember, times_file
 from vae_helpers.train.saving import has_steps, lock_run, save_best, save_last
 from vae_helpers.train.scoring import FitResult
 from vae_helpers.train.state import new_state, resumed_state, saved_config
@@ -28,8 +29,10 @@ from vae_helpers.train.time_budget import (
 __all__ = [
     "StepTimes",
     "recall",
+    "recall_times",
     "remember",
     "times_file",
+    "Arithmetic",
     "Batch",
     "Between",
     "FitResult",
@@ -41,6 +44,7 @@ __all__ = [
     "TimeBudget",
     "TimeLeft",
     "can_compile",
+    "choose_arithmetic",
     "compile_network",
     "decide_compile",
     "describe_setup",
@@ -64,4 +68,5 @@ __all__ = [
     "seconds_for",
     "synchronise_batch_norm",
     "train_step",
+    "usual_arithmetic",
 ]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-import torch
-
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE, VAEConfig, output_for
 from vae_helpers.runs import Run, as_in_run, choose_run, load_run
 from vae_helpers.settings import TrainConfig
+from vae_helpers.train.arithmetic import choose_arithmetic
 from vae_helpers.train.compiling import decide_compile
 from vae_helpers.train.processes import Processes
 from vae_helpers.train.state import State, new_state
@@ -18,8 +17,8 @@ from vae_helpers.train.state import State, new_state
 
 def begun_state(
     run: Run, config: TrainConfig | None, model_config: VAEConfig | None, pictures: PictureSet, processes: Processes
-) -> tuple[State, TrainConfig, int, PictureSet]:
-    """A new run at step 0, its settings with `compile` decided, the CPU threads that it sums with, and its pictures.
+) -> tuple[State, TrainConfig, PictureSet]:
+    """A new run at step 0, its settings with `compile` decided, and its pictures.
 
     With `config.start_from` weights and statistics are that run's, the kept ones of its best epoch; the optimiser is
     new. Pictures that it was trained on are then trained on here too, so that no held-out score is of one that the
@@ -33,11 +32,12 @@ def begun_state(
     train = len(pictures.split.train)
     config = replace(config, compile=decide_compile(config, config.epochs * train, processes.device))
     model_config = model_config or VAEConfig(image_size=pictures.pictures.shape[1])
-    state = new_state(config, model_config, processes, train)
+    arithmetic = choose_arithmetic(model_config, config, config.epochs * train, processes)
+    state = new_state(config, model_config, processes, train, arithmetic)
     if config.start_from:
         for model in filter(None, (state.model, state.average)):
             model.load_state_dict(start.state_dict())
-    return state, config, torch.get_num_threads(), pictures
+    return state, config, pictures
 
 
 def _require_shape(config: TrainConfig, asked: VAEConfig, start: BetaVAE) -> VAEConfig:

@@ -6,17 +6,17 @@ import os
 import platform
 import re
 import shutil
-import time
 from importlib.util import find_spec
 
 import torch
 
 from vae_helpers.data import to_float
 from vae_helpers.files import say
-from vae_helpers.model import OBJECTIVES, BetaVAE, pick_half, seeded, wants_activation
+from vae_helpers.model import OBJECTIVES, BetaVAE, pick_half, seeded
 from vae_helpers.settings import TrainConfig
+from vae_helpers.train.arithmetic import Arithmetic, forward_and_back, processor
 from vae_helpers.train.processes import Processes
-from vae_helpers.train.remembered import StepTimes, recall, remember
+from vae_helpers.train.remembered import StepTimes, recall_times, remember
 
 # Measured on 2 cores: compiling takes 25 s and saves 2 ms a picture; on one busy core 106 s and 4.5 ms. So it pays from
 # 12,000 to 24,000 pictures on; the margin is for slower machines. On a GPU a picture has less to save (not measured).
@@ -57,7 +57,7 @@ def compile_network(
     """
     batch = min(config.batch_size, pictures)
     key = _shape_of_step(model, config, batch, processes)
-    times, works = recall(key), True
+    times, works = recall_times(key), True
     if times is None or times.compiling_pays or decided:  # the trial also compiles for the model
         try:
             measured = time_step(model, config, batch, processes)
@@ -82,28 +82,23 @@ def time_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Proces
     objective, size = OBJECTIVES[config.objective], model.config.image_size
     groups = processes.share(batch // objective.group)
     part = (groups.stop - groups.start) * objective.group
+    like = Arithmetic(*_session_of(model), torch.get_num_threads())
     with seeded(0):
-        trials = [BetaVAE(model.config).to(processes.device).train().set_half(model.encoder.half) for _ in range(2)]
+        trials = [like.apply_to(BetaVAE(model.config).to(processes.device).train()) for _ in range(2)]
     trials[1].compile()
     x = to_float(torch.zeros(part, size, size, 3, dtype=torch.uint8), processes.device)
     noise = torch.zeros(config.num_samples, len(x), model.config.latent_dim, device=processes.device)
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(_ROUNDS):
         for trial, taken in zip(trials, seconds):
-            began = time.perf_counter()
-            total = sum(
-                output.sum() for output in trial(x, noise, wants_activation(config.likelihood), objective.posterior)
-            )
-            total.backward()
-            total.item()  # waits for a GPU
-            taken.append(time.perf_counter() - began)
+            taken.append(forward_and_back(trial, x, noise, config))
     return StepTimes(*(min(taken[1:]) for taken in seconds))  # the first compiles
 
 
 def _shape_of_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Processes) -> str:
     """What the time of a step hangs on."""
     machine = hardware(processes.device)
-    parts = [machine[name] for name in ("cpu", "gpu", "threads", "torch", "half")]
+    parts = [*(machine[name] for name in ("cpu", "gpu", "threads", "torch")), *_session_of(model)]
     shape = [
         *model.config.as_dict().values(),
         batch,
@@ -113,6 +108,10 @@ def _shape_of_step(model: BetaVAE, config: TrainConfig, batch: int, processes: P
         OBJECTIVES[config.objective].group,
     ]
     return " | ".join(map(str, [*parts, *shape]))
+
+
+def _session_of(model: BetaVAE) -> tuple[torch.dtype | None, bool]:
+    return model.encoder.half, model.encoder.layout == torch.channels_last
 
 
 def _cause(error: Exception) -> str:
@@ -130,15 +129,21 @@ def decide_compile(config: TrainConfig, pictures_to_see: int, device: torch.devi
 
 
 def describe_setup(
-    config: TrainConfig, pictures_to_see: int, device: torch.device, resident: bool, compiled: bool | None = None
+    config: TrainConfig,
+    pictures_to_see: int,
+    device: torch.device,
+    resident: bool,
+    arithmetic: Arithmetic,
+    compiled: bool | None = None,
 ) -> str:
-    """One line for the screen: device, number format, whether compiled and why; `compiled` is None if it was not tried.
+    """One line for the screen: device, arithmetic, whether compiled and why; `compiled` is None if it was not tried.
 
     Where it was tried in vain, `compile_network` has said why.
     """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    half = pick_half(device)
-    numbers = "float32" if half is None else f"{str(half).removeprefix('torch.')} in the convolutions"
+    half = arithmetic.as_dict()["half"]
+    numbers = "float32" if half is None else f"{half} in the convolutions"
+    numbers += "" if arithmetic.channels_last else ", channel after channel"
     if compiled:
         how = "compiled"
     elif compiled is False:
@@ -156,12 +161,8 @@ def describe_setup(
 
 def hardware(device: torch.device) -> dict:
     """What the figures were measured on: processor, GPU, threads, versions, load."""
-    cpu = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), cpu)
     return {
-        "cpu": cpu,
+        "cpu": processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),

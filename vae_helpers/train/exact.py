@@ -16,8 +16,9 @@ from vae_helpers.train.processes import Processes
 def exact_results(config: TrainConfig, processes: Processes, threads: int) -> Iterator[None]:
     """Let equal steps give equal bits inside the block: deterministic GPU kernels, and `threads` CPU threads.
 
-    Where `config.exact` is None, on a CPU only. A sum is rounded differently when another number of threads shares it;
-    over several processes nothing of this would hold, so nothing is changed there.
+    Where `config.exact` is None, on a CPU only. A sum is rounded differently when another number of threads shares it,
+    which one process on a CPU always leaves to so many; over several processes nothing of this would hold, so nothing
+    is changed there.
     """
     device = processes.device
     exact = processes.size == 1 and (device.type == "cpu" if config.exact is None else config.exact)
@@ -25,7 +26,7 @@ def exact_results(config: TrainConfig, processes: Processes, threads: int) -> It
     deterministic_before = torch.are_deterministic_algorithms_enabled()
     benchmark_before = torch.backends.cudnn.benchmark
     try:
-        if exact:
+        if exact or processes.size == 1 and device.type == "cpu":
             torch.set_num_threads(threads)
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = not exact  # batches of one shape: worth a search for the fastest kernel

@@ -69,17 +69,17 @@ def fit(
         resume = processes.on_first(lambda: held.enter_context(lock_run(run, resume)) or resume)
         require_equal(processes, pictures)
         if resume:
-            state, kept, threads, pictures = resumed_state(run, config, pictures, processes, other_pictures)
+            state, kept, pictures = resumed_state(run, config, pictures, processes, other_pictures)
             require_same(run, kept, state.model.config, config, model_config)
         else:
-            state, kept, threads, pictures = begun_state(run, config, model_config, pictures, processes)
+            state, kept, pictures = begun_state(run, config, model_config, pictures, processes)
         book = Logbook(run.tensorboard, first_epoch=state.epochs_closed + 1)
         bar = progress and processes.rank == 0
-        return _train(Training(run, kept, pictures, state, book, stop, bar, stop_after, seconds), resume, threads)
+        return _train(Training(run, kept, pictures, state, book, stop, bar, stop_after, seconds), resume)
 
 
-def _train(training: Training, resumed: bool, threads: int) -> FitResult:
-    """Train from where the state stands, save, and score what the run kept; `threads` are the CPU's for exact sums."""
+def _train(training: Training, resumed: bool) -> FitResult:
+    """Train from where the state stands, save, and score what the run kept."""
     run, config, pictures, state = training.run, training.config, training.pictures, training.state
     processes, book = state.processes, training.book
     _require_fitting(state, pictures, config)
@@ -89,7 +89,7 @@ def _train(training: Training, resumed: bool, threads: int) -> FitResult:
         "start a run with a smaller batch_size (--batch-size), num_samples or image size",
     )
     lost_process = handle_lost_process(processes, run, lambda: save_alone(run, state, training.config, pictures))
-    with lost_process, book, exact_results(config, processes, threads), limits:
+    with lost_process, book, exact_results(config, processes, state.arithmetic.threads), limits:
         if not resumed:  # a run that cannot be saved ends here, and one that is killed can be resumed from here on
             save_last(run, state, config, pictures, book)
         found = state.step, state.epochs_closed
@@ -138,7 +138,7 @@ class _Epochs:
                 start = f"Begun with the weights of the run {config.start_from!r}." if config.start_from else ""
                 for sentence in filter(None, (start, pairs, pictures.expectation(), recommendation(config))):
                     self.bar.write(sentence)
-                self.bar.write(describe_setup(config, to_see, device, self.on_gpu, self.compiled))
+                self.bar.write(describe_setup(config, to_see, device, self.on_gpu, state.arithmetic, self.compiled))
             while not self._at_end():
                 began, first_step = time.monotonic(), state.step
                 if not self._take_steps():

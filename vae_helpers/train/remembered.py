@@ -1,4 +1,4 @@
-"""Times that were measured on this machine, kept for the next run on it."""
+"""What was measured on this machine, kept for the next run on it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vae_helpers.files import write_aside
 
@@ -30,23 +30,29 @@ def times_file() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vae_helpers" / "step_times.json"
 
 
-def recall(key: str) -> StepTimes | None:
+def recall_times(key: str) -> StepTimes | None:
     """What was measured for this machine and shape of step; None where nothing was, or the file cannot be read."""
     try:
-        times = StepTimes(*map(float, _content()[key]))
-    except (KeyError, TypeError, ValueError):
+        times = StepTimes(*map(float, recall(key)))
+    except (TypeError, ValueError):
         return None
     return times if all(math.isfinite(seconds) and seconds > 0 for seconds in times) else None
 
 
-def remember(key: str, times: StepTimes) -> None:
-    """Keep it for the next run; a folder that cannot be written costs only that it is measured again."""
-    content = {name: value for name, value in _content().items() if name != key} | {key: list(times)}
+def recall(key: str) -> Any:
+    """What is kept under this key; None where nothing is, or the file cannot be read."""
+    return _content().get(key)
+
+
+def remember(key: str, found: Any) -> bool:
+    """Keep plain values for the next run, and say whether that was possible."""
+    content = {name: value for name, value in _content().items() if name != key} | {key: found}
     try:
         times_file().parent.mkdir(parents=True, exist_ok=True)
         write_aside(times_file(), json.dumps(dict(list(content.items())[-_MOST:]), indent=1))
     except OSError:
-        pass
+        return False
+    return True
 
 
 def _content() -> dict:

@@ -14,6 +14,7 @@ from vae_helpers.files import only_user
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Logbook, Run, describe, load_latest, remove_leftovers, save_checkpoint, why_not_written
 from vae_helpers.settings import TrainConfig, name_taken
+from vae_helpers.train.arithmetic import machine_of
 from vae_helpers.train.state import COUNTS, State
 
 
@@ -98,6 +99,7 @@ def _write_last(
         sums=totals,
         objective=state.objective.state_dict(),
         threads=torch.get_num_threads(),
+        arithmetic={**state.arithmetic.as_dict(), "machine": machine_of(state.processes.device)},
         finished=state.finished(config),
     )
 

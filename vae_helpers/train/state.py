@@ -13,9 +13,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from vae_helpers.data import PictureSet
 from vae_helpers.errors import InputError
 from vae_helpers.files import say
-from vae_helpers.model import OBJECTIVES, BetaVAE, Muon, Objective, VAEConfig, output_for, pick_half, seeded
+from vae_helpers.model import OBJECTIVES, BetaVAE, Muon, Objective, VAEConfig, output_for, seeded
 from vae_helpers.runs import Logbook, Run, as_in_run, load_latest
 from vae_helpers.settings import TrainConfig
+from vae_helpers.train.arithmetic import Arithmetic, arithmetic_from, choose_arithmetic, machine_of, usual_arithmetic
 from vae_helpers.train.compiling import decide_compile
 from vae_helpers.train.interrupt import Stop
 from vae_helpers.train.processes import Processes
@@ -26,7 +27,7 @@ MAY_CHANGE = ("epochs", "early_stop", "compile", "pictures_every", "evaluate_eve
 
 @dataclass
 class State:
-    """A run at one step; all but `processes` and `network` goes into last.pt."""
+    """A run at one step; all but `processes` and `network` goes into last.pt, `arithmetic` with the machine's name."""
 
     model: BetaVAE
     optimizer: torch.optim.Optimizer
@@ -34,6 +35,7 @@ class State:
     processes: Processes
     network: nn.Module  # the model as a step calls it: itself, or wrapped for several processes
     objective: Objective  # with what it has learnt itself
+    arithmetic: Arithmetic  # how this session computes
     average: BetaVAE | None = None  # running average of the weights, in eval mode
     step: int = 0
     epochs_closed: int = 0  # epochs whose scores are written
@@ -99,17 +101,23 @@ class Training:
         return max(1, len(self.pictures.split.train) // self.config.batch_size)
 
 
-def new_state(config: TrainConfig, model_config: VAEConfig, processes: Processes, pictures: int = 0) -> State:
+def new_state(
+    config: TrainConfig,
+    model_config: VAEConfig,
+    processes: Processes,
+    pictures: int = 0,
+    arithmetic: Arithmetic | None = None,
+) -> State:
     """A run at step 0, with `pictures` to train on; the seed decides its weights, and nothing else in the session."""
     with seeded(config.seed):
         model = BetaVAE(replace(model_config, output=output_for(config.likelihood)))
-    return _state(model, config, processes, pictures)
+    return _state(model, config, processes, pictures, arithmetic or usual_arithmetic(processes.device))
 
 
 def resumed_state(
     run: Run, config: TrainConfig | None, pictures: PictureSet, processes: Processes, other_pictures: bool = False
-) -> tuple[State, TrainConfig, int, PictureSet]:
-    """The run as its newest checkpoint has it, its settings and its CPU threads; a `config` may raise its epochs.
+) -> tuple[State, TrainConfig, PictureSet]:
+    """The run as its newest checkpoint has it, and its settings; a `config` may raise its epochs.
 
     Its `early_stop` counts from now on, too.
 
@@ -121,7 +129,8 @@ def resumed_state(
     kept = saved_config(run, saved)
     try:
         kept = replace(kept, compile=decide_compile(kept, 0, processes.device))  # another machine may have no compiler
-        state = _state(model, kept, processes, len(pictures.split.train))
+        train = len(pictures.split.train)
+        state = _state(model, kept, processes, train, _resumed_arithmetic(saved, kept, model.config, processes, train))
         for name in COUNTS:
             setattr(state, name, saved[name])
         if "optimizer" in saved:
@@ -136,7 +145,23 @@ def resumed_state(
     _require_consistent_step(run, saved, max(1, len(pictures.split.train) // kept.batch_size))
     if config:
         kept = replace(kept, epochs=max(kept.epochs, config.epochs), early_stop=config.early_stop)
-    return state, kept, saved.get("threads", torch.get_num_threads()), pictures
+    return state, kept, pictures
+
+
+def _resumed_arithmetic(
+    saved: dict, config: TrainConfig, model_config: VAEConfig, processes: Processes, pictures: int
+) -> Arithmetic:
+    """That of the run until now if it is on the machine that it was on, else what is fastest here.
+
+    The threads of an exact run stay wherever it goes on: without 16 bits its sums hang on nothing else.
+    """
+    own = arithmetic_from(saved.get("arithmetic"))
+    if own and saved["arithmetic"].get("machine") != machine_of(processes.device):
+        own = None
+    if own is None or processes.size > 1:
+        left = max(0, config.epochs - saved["epochs_closed"]) * pictures
+        own = choose_arithmetic(model_config, config, left, processes)
+    return own if config.exact is False else own._replace(threads=saved.get("threads", own.threads))
 
 
 def _require_consistent_step(run: Run, saved: dict, per_epoch: int) -> None:
@@ -190,6 +215,7 @@ def require_same(
 def _restore(state: State, saved: dict) -> None:
     """Put back what only last.pt has."""
     state.optimizer.load_state_dict(saved["optimizer"])
+    _match_layouts(state.optimizer)
     if saved["scaler"]:  # empty where the run has not been in float16 yet: its scale then starts anew
         state.scaler.load_state_dict(saved["scaler"])
     state.objective.load_state_dict(saved.get("objective", {}))
@@ -200,9 +226,18 @@ def _restore(state: State, saved: dict) -> None:
         state.average.load_state_dict(saved["ema"])
 
 
-def _state(model: BetaVAE, config: TrainConfig, processes: Processes, pictures: int) -> State:
-    half = pick_half(processes.device)
-    model.to(processes.device).train().set_half(half)
+def _match_layouts(optimizer: torch.optim.Optimizer) -> None:
+    """Lay moments out in memory as their weights: fused Adam goes through both in the order of memory, unasked."""
+    adam = optimizer.adam if isinstance(optimizer, Muon) else optimizer
+    for weight, moments in adam.state.items():
+        for name, moment in moments.items():
+            if moment.shape == weight.shape and moment.stride() != weight.stride():
+                moments[name] = torch.empty_like(weight).copy_(moment)
+
+
+def _state(model: BetaVAE, config: TrainConfig, processes: Processes, pictures: int, arithmetic: Arithmetic) -> State:
+    half = arithmetic.half
+    arithmetic.apply_to(model.to(processes.device).train())
     average = copy.deepcopy(model).eval().requires_grad_(False) if config.ema else None
     # The usual 0.999 averages over 1,000 steps, more than a quick run has. Measured only together with the
     # initialisation (see model.py), not by itself.
@@ -217,4 +252,4 @@ def _state(model: BetaVAE, config: TrainConfig, processes: Processes, pictures: 
     objective = OBJECTIVES[config.objective](
         model.config.latent_dim, config.knobs, pictures, config.seed, processes.device
     )
-    return State(model, optimizer, scaler, processes, processes.wrap(model), objective, average)
+    return State(model, optimizer, scaler, processes, processes.wrap(model), objective, arithmetic, average)

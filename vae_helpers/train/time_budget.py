@@ -22,6 +22,7 @@ from vae_helpers.model import OBJECTIVES, VAEConfig
 from vae_helpers.runs import Run, load_latest
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import QUICK_EPOCHS, QUICK_PICTURES, TrainConfig, quick_epochs
+from vae_helpers.train.arithmetic import choose_arithmetic, using_threads
 from vae_helpers.train.batches import Batch
 from vae_helpers.train.compiling import PAYS_ABOVE, can_compile
 from vae_helpers.train.processes import Processes
@@ -55,16 +56,19 @@ def measure(model_config: VAEConfig, config: TrainConfig, processes: Processes) 
     size, group = model_config.image_size, OBJECTIVES[config.objective].group
     count = max(2, group, config.batch_size // processes.size // group * group)
     noise = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-    state = new_state(config, model_config, Processes(processes.device), count)  # alone: the others wait for the answer
+    alone = Processes(processes.device)  # the others wait for the answer
+    arithmetic = choose_arithmetic(model_config, config, 0, alone)
+    state = new_state(config, model_config, alone, count, arithmetic)
     batch, seconds, began = Batch(torch.from_numpy(noise), 0, count), [], time.perf_counter()
-    while len(seconds) < 2 or len(seconds) < _TRIAL_STEPS and time.perf_counter() - began < _TRIAL_SECONDS:
+    with using_threads(arithmetic.threads):
+        while len(seconds) < 2 or len(seconds) < _TRIAL_STEPS and time.perf_counter() - began < _TRIAL_SECONDS:
+            start = time.perf_counter()
+            train_step(state, batch, config, 0.5)
+            state.totals().tolist()  # waits for a GPU
+            seconds.append(time.perf_counter() - start)
+        step = statistics.median(seconds[1:])
         start = time.perf_counter()
-        train_step(state, batch, config, 0.5)
-        state.totals().tolist()  # waits for a GPU
-        seconds.append(time.perf_counter() - start)
-    step = statistics.median(seconds[1:])
-    start = time.perf_counter()
-    evaluate(state.eval_model.eval(), noise, np.arange(count))
+        evaluate(state.eval_model.eval(), noise, np.arange(count))
     evaluation = (time.perf_counter() - start) / count
     return Speed(step / (count * processes.size), evaluation, seconds[0] - step)
 

@@ -1,0 +1,245 @@
+"""The arithmetic of a step: decided by timing, kept for the machine and with the run."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from small import QUICK, SMALL, fit_small, same_run
+
+from vae_helpers.model import BetaVAE
+from vae_helpers.runs import Run, load_checkpoint, save_checkpoint
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train import (
+    Arithmetic,
+    Processes,
+    choose_arithmetic,
+    loop,
+    new_state,
+    recall,
+    remember,
+    resumed_state,
+    usual_arithmetic,
+)
+from vae_helpers.train import arithmetic as timing
+
+CPU = torch.device("cpu")
+ALONE = Processes(CPU)
+CONFIG = TrainConfig.quick(96, **QUICK)
+MANY = 10**6
+USUAL = Arithmetic(torch.bfloat16, True, 8)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine with 8 threads and fast 16 bits; `machine(seconds)` gives a step's time, and the steps timed so far."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(timing, "usual_arithmetic", lambda device: USUAL)
+
+    def behave(seconds):
+        timed = []
+
+        def both(trial, one, other):
+            timed.append(other)
+            return seconds(one), seconds(other)
+
+        monkeypatch.setattr(timing._Trial, "seconds", both)
+        return timed
+
+    return behave
+
+
+def test_every_choice_is_timed_by_itself_and_the_fastest_is_taken(machine):
+    timed = machine(lambda a: 4 - 2 * (a.threads == 4) - (a.half is None) - 0.5 * (not a.channels_last))
+    found = choose_arithmetic(SMALL, CONFIG, MANY, ALONE)
+    assert found == Arithmetic(None, False, 4)
+    assert [(a.threads, a.half, a.channels_last) for a in timed] == [
+        (4, torch.bfloat16, True),
+        (2, torch.bfloat16, True),
+        (4, None, True),
+        (4, None, False),
+    ]
+
+
+def test_what_saves_less_than_two_measurements_differ_by_is_left(machine):
+    machine(lambda a: 1.0 if a == USUAL else 0.96)
+    assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL
+
+
+def test_it_is_timed_once_for_a_machine_and_a_shape(machine, monkeypatch, capsys):
+    timed = machine(lambda a: 1 + (a.half is not None))
+    for _ in range(2):
+        assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE).half is None
+    assert len(timed) == 3 and capsys.readouterr().err.count("once for this machine") == 1
+    assert choose_arithmetic(SMALL, CONFIG, 10, ALONE).half is None  # a short run takes what is known
+    choose_arithmetic(SMALL, replace(CONFIG, num_samples=2), MANY, ALONE)
+    assert len(timed) == 6
+    monkeypatch.setattr(timing, "machine_of", lambda device: "another")
+    choose_arithmetic(SMALL, CONFIG, MANY, ALONE)
+    assert len(timed) == 9
+
+
+def test_a_short_run_and_several_processes_take_the_usual(machine):
+    timed = machine(lambda a: 1 + (a.half is not None))
+    assert choose_arithmetic(SMALL, CONFIG, timing.TIMED_ABOVE["cpu"], ALONE) == USUAL
+    assert choose_arithmetic(SMALL, CONFIG, MANY, Processes(CPU, size=2)) == USUAL._replace(
+        threads=torch.get_num_threads()
+    )
+    assert not timed
+
+
+def test_threads_that_somebody_has_set_are_not_tried(machine, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    timed = machine(lambda a: a.threads)
+    assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL
+    assert {a.threads for a in timed} == {8}
+
+
+def test_what_cannot_be_kept_is_not_used(machine, monkeypatch):
+    """Two equal runs on a machine must take equal steps."""
+    machine(lambda a: 1 + (a.half is not None))
+    monkeypatch.setattr(timing, "remember", lambda key, found: False)
+    assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL
+
+
+def test_memory_that_runs_out_in_the_trial_leaves_the_usual_and_other_faults_are_told(machine):
+    def seconds(arithmetic):
+        if not arithmetic.channels_last:
+            raise problem
+        return 1.0
+
+    machine(seconds)
+    problem = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+    assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL
+    problem = RuntimeError("a fault")
+    with pytest.raises(RuntimeError, match="a fault"):
+        choose_arithmetic(SMALL, CONFIG, MANY, ALONE)
+
+
+@pytest.mark.parametrize(
+    "kept", [3, [], {}, {"half": "int8"}, {"half": []}, {"channels_last": 1}, {"threads": 0}, {"threads": 9}]
+)
+def test_what_was_kept_and_cannot_be_is_timed_again(machine, kept):
+    machine(lambda a: 1.0)
+    known = USUAL.as_dict() | kept if isinstance(kept, dict) and kept else kept
+    key = timing._key(SMALL, CONFIG, USUAL, CPU)
+    remember(key, known)
+    assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL and recall(key) == USUAL.as_dict()
+
+
+@pytest.mark.parametrize(
+    "quota, threads", [("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("50000 100000", 1), ("?", 8)]
+)
+def test_a_container_gets_the_threads_of_its_share(tmp_path, monkeypatch, quota, threads):
+    monkeypatch.setattr(timing, "_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    assert usual_arithmetic(CPU).threads == 8
+    (tmp_path / "cpu.max").write_text(quota)
+    assert usual_arithmetic(CPU).threads == threads
+
+
+def test_a_trial_times_steps_in_turn_and_changes_nothing(monkeypatch):
+    clock = iter([0, 9, 9, 90, *(100, 105, 200, 203, 300, 304, 400, 401, 500, 506, 600, 602)])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    dice, threads, seen = torch.get_rng_state(), torch.get_num_threads(), []
+    forward = BetaVAE.forward
+
+    def looked_at(model, *given):
+        seen.append((torch.get_num_threads(), model.encoder.half, model.decoder.layout))
+        return forward(model, *given)
+
+    monkeypatch.setattr(BetaVAE, "forward", looked_at)
+    trial = timing._Trial(SMALL, CONFIG, CPU)
+    one, other = Arithmetic(None, True, 1), Arithmetic(torch.bfloat16, False, 2)
+    assert trial.seconds(one, other) == (4, 1)
+    assert seen == 4 * [(1, None, torch.channels_last), (2, torch.bfloat16, torch.contiguous_format)]
+    assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), dice)
+
+
+@pytest.mark.parametrize("objective, pictures", [("beta", 16), ("ada", 16), ("middle", 15)])
+def test_a_trial_is_a_step_of_the_runs_objective(objective, pictures):
+    trial = timing._Trial(SMALL, replace(CONFIG, objective=objective, batch_size=64), CPU)
+    assert len(trial._x) == pictures and min(trial.seconds(usual_arithmetic(CPU), usual_arithmetic(CPU))) > 0
+
+
+def test_both_layouts_compute_the_same():
+    model, x = BetaVAE(SMALL).eval(), torch.rand(4, 3, 32, 32)
+    noise = torch.zeros(1, 4, 8)
+    last, first = model(x, noise), model.set_layout(channels_last=False)(x, noise)
+    assert model.encoder.blocks[1].conv.weight.is_contiguous()
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(last, first))
+
+
+def taken(monkeypatch, half=None, channels_last=True, machine="here"):
+    """Whatever is asked, this is the fastest, and the machine has this name."""
+    one = Arithmetic(half, channels_last, torch.get_num_threads())
+    for place in ("begin", "state"):
+        monkeypatch.setattr(f"vae_helpers.train.{place}.choose_arithmetic", lambda *given: one)
+    for place in ("saving", "state"):
+        monkeypatch.setattr(f"vae_helpers.train.{place}.machine_of", lambda device: machine)
+
+
+def arithmetic_of(run, pictures):
+    state, *_ = resumed_state(run, None, pictures, ALONE)
+    return state.arithmetic, state.model.encoder.half, state.model.decoder.layout
+
+
+@pytest.mark.usefixtures("no_sheets")
+def test_a_run_goes_on_as_it_began_on_its_machine_and_as_is_fastest_on_another(small_set, tmp_path, monkeypatch):
+    threads = torch.get_num_threads()
+    taken(monkeypatch, torch.bfloat16, False)
+    whole, run = Run("whole", tmp_path), Run("a", tmp_path)
+    fit_small(small_set, whole)
+    fit_small(small_set, run, stop_after=1)
+    taken(monkeypatch)
+    began = Arithmetic(torch.bfloat16, False, threads)
+    assert arithmetic_of(run, small_set) == (began, torch.bfloat16, torch.contiguous_format)
+    taken(monkeypatch, machine="elsewhere")
+    assert arithmetic_of(run, small_set) == (Arithmetic(None, True, threads), None, torch.channels_last)
+    taken(monkeypatch)
+    fit_small(small_set, run, None, resume=True)
+    same_run(whole, run)
+
+
+@pytest.mark.usefixtures("no_sheets")
+@pytest.mark.parametrize("exact, threads", [(None, 3), (True, 3), (False, torch.get_num_threads())])
+def test_only_an_exact_run_keeps_its_threads_elsewhere(small_set, tmp_path, monkeypatch, exact, threads):
+    taken(monkeypatch)
+    run = Run("a", tmp_path)
+    fit_small(small_set, run, replace(CONFIG, exact=exact), stop_after=1)
+    model, content = load_checkpoint(run.last)
+    content = {name: value for name, value in content.items() if name not in ("model", "config")}
+    save_checkpoint(run.last, model, **content | {"threads": 3})
+    taken(monkeypatch, machine="elsewhere")
+    assert arithmetic_of(run, small_set)[0].threads == threads
+
+
+@pytest.mark.usefixtures("no_sheets")
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_moments_follow_their_weights_into_another_layout(small_set, tmp_path, monkeypatch, optimizer):
+    """Fused Adam pairs numbers in the order of memory: moments laid out otherwise would be those of other weights."""
+    taken(monkeypatch)
+    config = replace(CONFIG, optimizer=optimizer)
+    same, moved = Run("same", tmp_path), Run("moved", tmp_path)
+    for run in (same, moved):
+        fit_small(small_set, run, config, stop_after=1)
+    fit_small(small_set, same, None, resume=True)
+    taken(monkeypatch, channels_last=False, machine="elsewhere")
+    fit_small(small_set, moved, None, resume=True)
+    one, other = (load_checkpoint(run.last)[0].state_dict() for run in (same, moved))
+    assert all(torch.allclose(one[name], other[name], atol=2e-3) for name in one)
+
+
+def test_a_state_computes_in_the_arithmetic_it_is_given():
+    state = new_state(CONFIG, SMALL, ALONE, 96, Arithmetic(None, False, 1))
+    assert state.model.encoder.half is None and state.model.decoder.layout == torch.contiguous_format
+
+
+@pytest.mark.usefixtures("no_sheets")
+@pytest.mark.parametrize("exact", [None, False])
+def test_steps_run_in_the_threads_that_were_found_fastest(small_set, tmp_path, monkeypatch, exact):
+    before, seen, step = torch.get_num_threads(), [], loop.train_step
+    one = Arithmetic(None, True, before + 1)
+    monkeypatch.setattr("vae_helpers.train.begin.choose_arithmetic", lambda *given: one)
+    monkeypatch.setattr(loop, "train_step", lambda *given: (seen.append(torch.get_num_threads()), step(*given)))
+    fit_small(small_set, Run("a", tmp_path), replace(CONFIG, exact=exact), stop_after=1)
+    assert set(seen) == {before + 1} and torch.get_num_threads() == before
