@@ -61,16 +61,36 @@ def test_the_runs_that_weights_started_from_stand_before_their_own(trained, smal
     seen = 96 // 16 * 16
     assert f"{seen:,} pictures seen after {4 * seen:,} in the runs before it" in text
     assert "begins with" not in text
-    # A packed run asks for fewer pictures than it was trained on, and what is gone cannot be told.
-    for spoil, how in (
-        (lambda first: (first / "made.txt").write_text("so"), "how these were made says the made.txt beside them"),
-        (shutil.rmtree, "how these were made is not known here"),
+    for spoil, how in (  # what is gone cannot be told
+        (lambda first: (first / "made.txt").write_text("so"), "How the first weights were made says the made.txt be"),
+        (shutil.rmtree, "The first begins with the weights of the run 'small', and how these were made is not known"),
     ):
         spoil(tmp_path / "VAE" / "models" / "small")
         pack(Run("third", tmp_path / "VAE"), tmp_path / "packed", progress=False, replace=True)
         text = (tmp_path / "packed" / "made.txt").read_text()
-        assert text.count("vae_helpers train") == 2
-        assert f"The first begins with the weights of the run 'small': {how}." in text
+        assert text.count("vae_helpers train") == 2 and how in text
+
+
+def test_a_packed_run_in_the_line_tells_its_own_commands_and_all_that_it_saw(trained, small_set, no_sheets, tmp_path):
+    """Its entries ask for fewer pictures than it was trained on."""
+    models = tmp_path / "VAE" / "models"
+    shutil.copytree(trained[0].models, models / "small")
+
+    def further(name, start):
+        config = TrainConfig.quick(96, epochs=1, batch_size=16, start_from=start)
+        fit(small_set, Run(name, tmp_path / "VAE"), config, device="cpu", progress=False)
+        pack(Run(name, tmp_path / "VAE"), models / f"packed_{name}", progress=False)
+        return (models / f"packed_{name}" / "made.txt").read_text()
+
+    first = further("second", "small")
+    shutil.rmtree(models / "small")
+    shutil.rmtree(models / "second")
+    text = further("third", "packed_second")
+    commands = [[line for line in each.splitlines() if "vae_helpers" in line] for each in (first, text)]
+    assert commands[1][:3] == commands[0] and len(commands[1]) == 5
+    assert "--start-from packed_second" in commands[1][3]
+    seen = 96 // 16 * 16
+    assert f"{seen:,} pictures seen after {4 * seen:,} in the runs before it" in text and "begins with" not in text
 
 
 def test_a_packed_run_opens_fewer_pictures_with_the_same_parts(monkeypatch, trained, tmp_path):

@@ -274,9 +274,16 @@ def test_an_existing_run_asks_for_resume(capsys):
     assert status == 2 and "started with objective beta" in error
 
 
-def test_middles_of_photos_are_refused_before_these_are_decoded(capsys, photos):
-    status, _, error = run(capsys, "train", "--data", photos, "--objective", "middle", "--name", "w", *TINY)
-    assert status == 2 and "nothing draws what lies between two pictures" in error and "preparing" not in error
+@pytest.mark.parametrize(
+    "options, why",
+    [
+        (("--objective", "middle"), "nothing draws what lies between two pictures"),
+        (("--objective", "ada", "--pairs", "factors"), "does not know its factors"),
+    ],
+)
+def test_what_photos_cannot_give_is_refused_before_these_are_decoded(capsys, photos, options, why):
+    status, _, error = run(capsys, "train", "--data", photos, *options, "--name", "w", *TINY)
+    assert status == 2 and why in error and "preparing" not in error
     assert not Run("w").models.exists()
 
 

@@ -50,6 +50,14 @@ class Partners:
         return self._find(rows, [np.random.default_rng([self._seed % 2**64, epoch, int(row)]) for row in rows])
 
 
+def no_factors(name: str) -> InputError:
+    """What to say of pairs by factors, of a set that has none."""
+    return InputError(
+        f"{name} does not know its factors: pair its pictures by labels or views (--pairs), or take a set with known "
+        "factors."
+    )
+
+
 def usual_pairs(pictures: PictureSet) -> str:
     """The kind of pairs that says most of what a set can give: by its factors, by its labels, else views."""
     if pictures.factors is not None:
@@ -60,10 +68,7 @@ def usual_pairs(pictures: PictureSet) -> str:
 def _by_factors(pictures: PictureSet, k: int) -> Finder:
     factors = pictures.factors
     if factors is None:
-        raise InputError(
-            f"{pictures.name} does not know its factors: pair its pictures by labels or views (--pairs), or take a set "
-            "with known factors."
-        )
+        raise no_factors(pictures.name)
     count = factors.shape[1]
     if not 0 <= k < count:
         raise InputError(f"{k} factors cannot differ: {pictures.name} has {count}, so k is from 0 to {count - 1}.")

@@ -59,7 +59,8 @@ def pack(
     for parameter in model.parameters():
         parameter.data = parameter.half()
     kept = {key: saved[key] for key in ("train_config", "step", "epochs_closed", "best", "best_epoch", "first_loss")}
-    save_checkpoint(folder / FILES[0], model, data=_fewer(pictures), scores=scores.get("validation", {}), **kept)
+    kept |= {"data": _fewer(pictures), "scores": scores.get("validation", {}), "seen": sum(_seen(s) for _, s in line)}
+    save_checkpoint(folder / FILES[0], model, **kept)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     made = _made(line, folder, parameters, len(pictures.split.train), scores)
     with writing(folder / FILES[1]) as notes:
@@ -119,37 +120,51 @@ def _made(
 def _lineage(run: Run, saved: dict) -> list[tuple[Run, dict]]:
     """The run and its entries, after those of the run that it begins with, as far back as they can be told here.
 
-    That is not of a run that is gone, and not of a packed one, which asks for fewer pictures than it was trained on.
+    That is not of a run that is gone, and not before a packed one, which stands for all that was before it.
     """
     line = [(run, saved)]
-    while len(line) < _LONGEST_LINE:
+    while len(line) < _LONGEST_LINE and not _is_packed(line[0][0]):
         start = line[0][1]["train_config"].get("start_from")
         earlier = start and Run(start, run.root)
-        if not earlier or not earlier.exists() or (earlier.models / FILES[1]).is_file():
+        if not earlier or not earlier.exists():
             break
         line.insert(0, (earlier, dict(read_about(earlier.best, earlier.last, earlier.previous))))
     return line
 
 
+def _is_packed(run: Run) -> bool:
+    return (run.models / FILES[1]).is_file()
+
+
 def _beginning(first: Run, saved: dict) -> str:
-    """What else to say of the first run of a line: which weights it begins with, if they are not its own."""
+    """What else to say of the first run of a line, where the commands do not tell how its weights came about."""
+    if _is_packed(first):
+        return "" if _packed_by(first) else f"How the first weights were made says the {FILES[1]} beside them."
     start = saved["train_config"].get("start_from")
-    if not start:
-        return ""
-    packed = (Run(start, first.root).models / FILES[1]).is_file()
-    how = f"how these were made says the {FILES[1]} beside them" if packed else "how these were made is not known here"
-    return f"The first begins with the weights of the run {start!r}: {how}."
+    return f"The first begins with the weights of the run {start!r}, and how these were made is not known here." * bool(
+        start
+    )
 
 
 def _commands(line: list[tuple[Run, dict]], folder: Path) -> list[str]:
     """What makes the last of these runs, and packs it in `folder`."""
-    trained = [f"{command_of(saved)} {_option('name', run.name)}" for run, saved in line]
-    return [*trained, f"python -m vae_helpers pack {_option('run', line[-1][0].name)}{_elsewhere(folder)}"]
+    packed = _packed_by(line[0][0])
+    own = line[1:] if _is_packed(line[0][0]) else line
+    trained = [f"{command_of(saved)} {_option('name', run.name)}" for run, saved in own]
+    return [*packed, *trained, f"python -m vae_helpers pack {_option('run', line[-1][0].name)}{_elsewhere(folder)}"]
+
+
+def _packed_by(run: Run) -> list[str]:
+    """The commands that made a packed run, from its made.txt: its own entries ask for fewer pictures than it saw."""
+    if not _is_packed(run):
+        return []
+    lines = (run.models / FILES[1]).read_text("utf-8", errors="replace").splitlines()
+    return [line.strip() for line in lines if line.startswith("    python -m vae_helpers ")]
 
 
 def _seen(saved: dict) -> int:
-    """How many pictures a run has seen, counted each time."""
-    return saved["step"] * saved["train_config"]["batch_size"]
+    """How many pictures a run has seen, counted each time; a packed one also those before it."""
+    return saved.get("seen", saved["step"] * saved["train_config"]["batch_size"])
 
 
 def command_of(saved: dict) -> str:

@@ -178,12 +178,14 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
 
 def _open_pictures(options: argparse.Namespace, run, quick: bool, tag: str, device):
     """`(pictures, VAEConfig, TrainConfig)`; whatever can be refused is refused before pictures are decoded."""
-    from vae_helpers.data import not_drawn, open_pictures
+    from vae_helpers.data import find_folder, no_factors, not_drawn, open_pictures
     from vae_helpers.model import VAEConfig
 
     config = config_of(options, quick)
     if config.objective == "middle" and options.data not in BUILT_IN:
         raise not_drawn(options.data)
+    if config.pairs == "factors" and options.data not in BUILT_IN and find_folder(options.data).is_dir():
+        raise no_factors(options.data)
     shape = {name: getattr(options, name, usual) for name, usual in options.usual.items()}
     model_config = VAEConfig(options.image_size or 128, **shape)
     pace = _pace(options, run, quick, tag)
