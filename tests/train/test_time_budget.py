@@ -187,8 +187,9 @@ def test_time_left_counts_scores_and_sheets():
     clock = [0.0]
     config = replace(TrainConfig.quick(40), epochs=4, batch_size=10, evaluate_every=2, pictures_every=4)
     left = TimeLeft(config, 4, 50, lambda: clock[0])
-    looks = [evaluations_after(config, epoch, 50) for epoch in (1, 2, 3, 4)]
-    assert looks == [0, 50, 0, 50 + 200 + 50 + 512]
+    looks = [evaluations_after(config, epoch, 40, 50) for epoch in (1, 2, 3, 4)]
+    assert looks == [0, 50 + 20, 0, 50 + 20 + 200 + 50 + 512]
+    assert evaluations_after(config, 2, 10_000, 50) == 50 + 256  # 512 pictures are encoded
     for seconds in (100.0, 2.0, 2.0, 2.0):  # the first step compiles
         clock[0] += seconds
         left.stepped()
@@ -199,8 +200,8 @@ def test_time_left_counts_scores_and_sheets():
         left.stepped()
     clock[0] += 25
     left.closed(2)
-    assert left.seconds(8, 2) == 8 * 2 + looks[3] * 25 / 50
-    assert left.words(8, 2) == "7:02 left"
+    assert left.seconds(8, 2) == 8 * 2 + looks[3] * 25 / looks[1]
+    assert left.words(8, 2) == "5:13 left"
     clock[0] += 40_000
     left.stepped()
     assert left.words(9, 2).count(":") == 2

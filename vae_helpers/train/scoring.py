@@ -15,7 +15,7 @@ from vae_helpers.train.loss_monitor import LossMonitor
 from vae_helpers.train.saving import save_best
 from vae_helpers.train.state import Training
 
-_STANDARDISED_BY = 512  # training pictures, evenly spread: a mean is then known to about 0.05 standard deviations
+STANDARDISED_BY = 512  # training pictures, evenly spread: a mean is then known to about 0.05 standard deviations
 
 
 class FitResult(NamedTuple):
@@ -81,7 +81,7 @@ def _log_means(training: Training, means: list[float], images_per_second: float)
 def _kept_model(training: Training) -> BetaVAE:
     """What is scored, drawn and kept: the weights of now, with latents on the scale of their prior."""
     model, pictures = copy.deepcopy(training.state.eval_model).eval(), training.pictures
-    rows = spread_rows(pictures.split.train, _STANDARDISED_BY)
+    rows = spread_rows(pictures.split.train, STANDARDISED_BY)
     if training.state.objective.standardises and len(rows) > 1:
         standardise_latents(model, *encode_pictures(model, pictures.pictures[rows]))
     return model

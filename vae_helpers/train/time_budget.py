@@ -26,6 +26,7 @@ from vae_helpers.train.arithmetic import choose_arithmetic, using_threads
 from vae_helpers.train.batches import Batch
 from vae_helpers.train.compiling import PAYS_ABOVE, can_compile
 from vae_helpers.train.processes import Processes
+from vae_helpers.train.scoring import STANDARDISED_BY
 from vae_helpers.train.state import new_state
 from vae_helpers.train.step import train_step
 
@@ -73,18 +74,22 @@ def measure(model_config: VAEConfig, config: TrainConfig, processes: Processes) 
     return Speed(step / (count * processes.size), evaluation, seconds[0] - step)
 
 
-def evaluations_after(config: TrainConfig, epoch: int, held_out: int) -> int:
-    """Evaluations to close this epoch, counted from 1: scores if they are due, sheets, and what ends a run."""
+def evaluations_after(config: TrainConfig, epoch: int, train: int, held_out: int) -> int:
+    """Evaluations to close this epoch, counted from 1: scores if they are due, sheets, and what ends a run.
+
+    What is scored or drawn has its latents brought to scale by some of the `train` pictures: to encode is half of it.
+    """
     last = epoch == config.epochs
-    evaluations = held_out if last or epoch % config.evaluate_every == 0 else 0
-    evaluations += _SHEET_EVALUATIONS if last or epoch % config.pictures_every == 0 else 0
+    scored, drawn = (last or epoch % every == 0 for every in (config.evaluate_every, config.pictures_every))
+    evaluations = held_out * scored + _SHEET_EVALUATIONS * drawn + min(train, STANDARDISED_BY) // 2 * (scored or drawn)
     return evaluations + (held_out + _LAST_EVALUATIONS if last else 0)
 
 
 def seconds_for(config: TrainConfig, train: int, held_out: int, speed: Speed, more_evaluations: int = 0) -> float:
     """Seconds of a run over `train` pictures with scores on `held_out` others, and of `more_evaluations` after it."""
     evaluations = (
-        sum(evaluations_after(config, epoch, held_out) for epoch in range(1, config.epochs + 1)) + more_evaluations
+        sum(evaluations_after(config, epoch, train, held_out) for epoch in range(1, config.epochs + 1))
+        + more_evaluations
     )
     return speed.start + config.epochs * train * speed.step + evaluations * speed.evaluation
 
@@ -213,7 +218,8 @@ class TimeLeft:
     """How long a run still takes, scores and sheets included, from what its steps and evaluations have taken so far."""
 
     def __init__(self, config: TrainConfig, per_epoch: int, held_out: int, clock: Callable[[], float] = time.monotonic):
-        self._config, self._per_epoch, self._held_out = config, per_epoch, held_out
+        self._config, self._per_epoch = config, per_epoch
+        self._sets = per_epoch * config.batch_size, held_out
         self._clock, self._last = clock, clock()
         self._steps = self._evaluations = 0
         self._in_steps = self._in_evaluations = 0.0
@@ -226,7 +232,7 @@ class TimeLeft:
 
     def closed(self, epoch: int) -> None:
         """This epoch, counted from 1, was closed now."""
-        self._evaluations += evaluations_after(self._config, epoch, self._held_out)
+        self._evaluations += evaluations_after(self._config, epoch, *self._sets)
         self._in_evaluations += self._passed()
 
     def _passed(self) -> float:
@@ -242,7 +248,7 @@ class TimeLeft:
             else _EVALUATION * per_step / self._config.batch_size
         )
         evaluations = sum(
-            evaluations_after(self._config, epoch, self._held_out)
+            evaluations_after(self._config, epoch, *self._sets)
             for epoch in range(epochs_closed + 1, self._config.epochs + 1)
         )
         return (self._config.epochs * self._per_epoch - step) * per_step + evaluations * per_evaluation
