@@ -48,7 +48,7 @@ class Arithmetic(NamedTuple):
         return model.set_half(self.half).set_layout(self.channels_last)
 
 
-def arithmetic_from(found: Any, least: int = 1, most: int = 1024) -> Arithmetic | None:
+def arithmetic_from(found: Any, most: int = 1024) -> Arithmetic | None:
     """What `as_dict` made of it; None for anything else."""
     if not isinstance(found, Mapping) or not set(Arithmetic._fields) <= set(found):
         return None
@@ -56,7 +56,7 @@ def arithmetic_from(found: Any, least: int = 1, most: int = 1024) -> Arithmetic 
     plain = half is None or isinstance(half, str)
     if not plain or half not in _HALVES or type(channels_last) is not bool or type(threads) is not int:
         return None
-    return Arithmetic(_HALVES[half], channels_last, threads) if least <= threads <= most else None
+    return Arithmetic(_HALVES[half], channels_last, threads) if 1 <= threads <= most else None
 
 
 def usual_arithmetic(device: torch.device) -> Arithmetic:
