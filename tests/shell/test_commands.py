@@ -217,6 +217,7 @@ def test_benchmark_measures_and_does_not_judge(capsys, photos, source):
         "plain loop, float32 (A-A control)",
         "plain loop + channels-last + 16 bits",
         "this package",
+        "the same with Muon, which learns more from a step",
     ]
     assert all(row["name"] in out and row["low"] <= row["ratio"] <= row["high"] for row in result["steps"])
     assert [row["low"] <= row["ratio"] <= row["high"] for row in result["end_to_end"]] == [True, True]

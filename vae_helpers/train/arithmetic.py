@@ -22,11 +22,12 @@ from vae_helpers.settings import TrainConfig
 from vae_helpers.train.processes import Processes
 from vae_helpers.train.remembered import recall, remember
 
-# Pictures that a run must see to be timed for: the trial takes some 25 steps of `_TRIAL_PICTURES`, 1 to 2 % of it.
+# Pictures that a run must see to be timed for: the trial takes 20 to 40 steps of `_TRIAL_PICTURES`, about 5 %.
 TIMED_ABOVE = {"cpu": 20_000, "mps": 20_000, "cuda": 200_000}
-_TRIAL_PICTURES = 16  # of a step on a CPU; a GPU is timed with the run's own batch
-_ROUNDS = 4  # steps of each side of a comparison, in turn; the first warms up
-_WORTH = 0.95  # of the time: what two measurements differ by is no reason to leave what is usual
+_TRIAL_PICTURES = 32  # of a step on a CPU; a GPU is timed with the run's own batch
+_ROUNDS = 5  # steps of each side of a comparison, in turn; the first warms up
+_PLAIN = 2.0  # times as long
+_WORTH = 0.9  # of the time: what two measurements differ by is no reason to leave what is usual
 _HALVES = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # Linux: "200000 100000" are two processors' time, "max 100000" is all
 
@@ -70,7 +71,7 @@ def choose_arithmetic(
     """What was found fastest for such steps on this machine; found now if this run is long enough, else the usual.
 
     Compared are the usual and, one after the other, half as many threads (and half of those, while it pays), no 16 bits
-    or, on a CPU that can emulate them, 16 bits, and the other layout. What saves less than 5 % is left. Nothing of the
+    or, on a CPU that can emulate them, 16 bits, and the other layout. What saves less than 10 % is left. Nothing of the
     run changes: the steps are another model's. What was found is kept for this machine; where it cannot be kept it is
     not used, since two equal runs might then differ. Several processes take the usual, with torchrun's threads.
     """
@@ -142,7 +143,7 @@ class _Trial:
         self._noise = torch.zeros(config.num_samples, count, model_config.latent_dim, device=device)
 
     def seconds(self, one: Arithmetic, other: Arithmetic) -> tuple[float, float]:
-        """The least time of a step in each, taken in turn."""
+        """The least time of a step in each, taken in turn; a difference that needs no second look ends it."""
         with seeded(0):
             models = [each.apply_to(BetaVAE(self._shape).to(self._device).train()) for each in (one, other)]
         taken: tuple[list[float], list[float]] = ([], [])
@@ -150,7 +151,10 @@ class _Trial:
             for model, arithmetic, seconds in zip(models, (one, other), taken):
                 with using_threads(arithmetic.threads):
                     seconds.append(forward_and_back(model, self._x, self._noise, self._config))
-        return min(taken[0][1:]), min(taken[1][1:])
+            least = [min(seconds[1:], default=1.0) for seconds in taken]
+            if max(least) > _PLAIN * min(least):
+                break
+        return least[0], least[1]
 
 
 def _fastest(
