@@ -15,9 +15,8 @@ from vae_helpers.runs import Run, load_checkpoint
 from vae_helpers.scores import bounds as likelihood_scores
 from vae_helpers.scores import distances, evaluate, lpips_of
 from vae_helpers.settings import LIKELIHOODS, TrainConfig
-from vae_helpers.train import Processes, epoch_batches, new_state
+from vae_helpers.train import Processes, arithmetic, epoch_batches, new_state
 from vae_helpers.train import loop as train
-from vae_helpers.train import state as run_state
 
 SLIM = {"factor": {"width": 16.0, "layers": 3.0}}
 
@@ -25,7 +24,7 @@ SLIM = {"factor": {"width": 16.0, "layers": 3.0}}
 @pytest.fixture
 def pretend(monkeypatch):
     """`pretend(kind)` to enter, and a processes on that device."""
-    monkeypatch.setattr(run_state, "pick_half", lambda device: None)
+    monkeypatch.setattr(arithmetic, "pick_half", lambda device: None)
     return lambda kind: (Pretend(kind, monkeypatch), Processes(torch.device(kind, 0)))
 
 

@@ -20,7 +20,7 @@ from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE, VAEConfig
 from vae_helpers.runs import Run, load_checkpoint, read_scalars
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train import Between, Paired, Processes, epoch_batches, fit, open_processes, scoring
+from vae_helpers.train import Between, Paired, Processes, arithmetic, epoch_batches, fit, open_processes, scoring
 from vae_helpers.train import loop as train
 from vae_helpers.train import processes as distributed
 from vae_helpers.train import state as run_state
@@ -70,7 +70,7 @@ def _one_step(folder, processes, config=CONFIG):
 
 
 def _in_float32():
-    run_state.pick_half = lambda device: None
+    arithmetic.pick_half = lambda device: None
 
 
 def _worker(folder):
@@ -174,7 +174,7 @@ def two(tmp_path_factory):
     """A folder with what one process and then two have left, and the outcome of one process alone."""
     folder = tmp_path_factory.mktemp("two")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_state, "pick_half", lambda device: None)
+        patch.setattr(arithmetic, "pick_half", lambda device: None)
         pictures = _pictures(folder)
         one = fit(pictures, Run("one", folder), CONFIG, MODEL, device="cpu", progress=False)
         patch.setattr(
@@ -182,7 +182,7 @@ def two(tmp_path_factory):
         )  # the last of the second epoch, which is still open
         fit(pictures, Run("one_then_two", folder), CONFIG, MODEL, device="cpu", progress=False)
         patch.undo()
-        patch.setattr(run_state, "pick_half", lambda device: None)
+        patch.setattr(arithmetic, "pick_half", lambda device: None)
         done = subprocess.run(
             [
                 sys.executable,

@@ -11,15 +11,14 @@ from torch import nn
 from vae_helpers.model import Muon
 from vae_helpers.runs import Run, load_checkpoint
 from vae_helpers.settings import TrainConfig, learning_rate
-from vae_helpers.train import Processes, epoch_batches, new_state, noise_for, train_step
-from vae_helpers.train import state as run_state
+from vae_helpers.train import Processes, arithmetic, epoch_batches, new_state, noise_for, train_step
 
 CPU = Processes(torch.device("cpu"))
 pytestmark = pytest.mark.usefixtures("no_sheets")
 
 
 def _state(monkeypatch, config, half=None):
-    monkeypatch.setattr(run_state, "pick_half", lambda device: half)
+    monkeypatch.setattr(arithmetic, "pick_half", lambda device: half)
     return new_state(config, SMALL, CPU)
 
 
@@ -117,10 +116,11 @@ def test_a_gradient_beyond_float16_costs_one_step_and_halves_the_scale(small_set
 @pytest.mark.parametrize("first, then", [(None, torch.float16), (torch.float16, None), (torch.float16, torch.float16)])
 def test_a_run_changes_between_machines_with_and_without_a_scaler(small_set, tmp_path, monkeypatch, first, then):
     run = Run("a", tmp_path)
-    monkeypatch.setattr(run_state, "pick_half", lambda device: first)
+    monkeypatch.setattr(arithmetic, "pick_half", lambda device: first)
     fit_small(small_set, run, TrainConfig.quick(96, epochs=2, batch_size=32), stop_after=1)
     saved = load_checkpoint(run.last)[1]["scaler"]
     assert bool(saved) is (first is not None)
-    monkeypatch.setattr(run_state, "pick_half", lambda device: then)
+    monkeypatch.setattr(arithmetic, "pick_half", lambda device: then)
+    monkeypatch.setattr("vae_helpers.train.state.machine_of", lambda device: "another")
     assert fit_small(small_set, run, resume=True).finished
     assert bool(load_checkpoint(run.last)[1]["scaler"]) is (then is not None)
