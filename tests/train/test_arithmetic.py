@@ -1,6 +1,7 @@
 """The arithmetic of a step: decided by timing, kept for the machine and with the run."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -87,11 +88,30 @@ def test_a_short_run_and_several_processes_take_the_usual(machine):
     assert not timed
 
 
-def test_threads_that_somebody_has_set_are_not_tried(machine, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+def test_threads_that_somebody_has_set_are_neither_tried_nor_recalled(machine, monkeypatch):
     timed = machine(lambda a: a.threads)
+    assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE).threads == 2  # kept for who has set none
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    timed.clear()
     assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL
     assert {a.threads for a in timed} == {8}
+
+
+@pytest.mark.parametrize("knows", [True, False, None])
+def test_16_bits_without_a_promise_are_tried_where_the_kernels_know_them(monkeypatch, knows):
+    """PyTorch for Apple's processors comes without oneDNN, and then has nothing to ask."""
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: knows is not None)
+    stand_in = SimpleNamespace() if knows is None else SimpleNamespace(_is_mkldnn_bf16_supported=lambda: knows)
+    monkeypatch.setattr(torch.ops, "mkldnn", stand_in)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    tried = []
+
+    def seconds(one, other):
+        tried.append(other.half)
+        return 1.0, 1.0
+
+    timing._fastest(Arithmetic(None, True, 2), seconds, CPU)
+    assert tried == [torch.bfloat16] * bool(knows) + [None]
 
 
 def test_what_cannot_be_kept_is_not_used(machine, monkeypatch):
@@ -208,15 +228,17 @@ def test_a_run_goes_on_as_it_began_on_its_machine_and_as_is_fastest_on_another(s
 
 
 @pytest.mark.usefixtures("no_sheets")
+@pytest.mark.parametrize("machine", ["here", "elsewhere"])
 @pytest.mark.parametrize("exact, threads", [(None, 3), (True, 3), (False, torch.get_num_threads())])
-def test_only_an_exact_run_keeps_its_threads_elsewhere(small_set, tmp_path, monkeypatch, exact, threads):
+def test_only_an_exact_run_keeps_its_threads(small_set, tmp_path, monkeypatch, exact, threads, machine):
     taken(monkeypatch)
     run = Run("a", tmp_path)
     fit_small(small_set, run, replace(CONFIG, exact=exact), stop_after=1)
     model, content = load_checkpoint(run.last)
     content = {name: value for name, value in content.items() if name not in ("model", "config")}
+    content["arithmetic"]["threads"] = 3
     save_checkpoint(run.last, model, **content | {"threads": 3})
-    taken(monkeypatch, machine="elsewhere")
+    taken(monkeypatch, machine=machine)
     assert arithmetic_of(run, small_set)[0].threads == threads
 
 

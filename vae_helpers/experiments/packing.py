@@ -141,9 +141,9 @@ def _beginning(first: Run, saved: dict) -> str:
     if _is_packed(first):
         return "" if _packed_by(first) else f"How the first weights were made says the {FILES[1]} beside them."
     start = saved["train_config"].get("start_from")
-    return f"The first begins with the weights of the run {start!r}, and how these were made is not known here." * bool(
-        start
-    )
+    if not start:
+        return ""
+    return f"The first begins with the weights of the run {start!r}, and how these were made is not known here."
 
 
 def _commands(line: list[tuple[Run, dict]], folder: Path) -> list[str]:

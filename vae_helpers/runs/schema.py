@@ -31,6 +31,7 @@ _COUNTS = {
     "epochs_closed": _COUNT,
     "best_epoch": _COUNT,
     "best": _ANY,
+    "seen": _COUNT,
     "threads": Range(1, 1024, whole=True),
 }  # 100,000 threads crash the process
 _REQUEST = {

@@ -26,7 +26,7 @@ from vae_helpers.train.remembered import recall, remember
 TIMED_ABOVE = {"cpu": 20_000, "mps": 20_000, "cuda": 200_000}
 _TRIAL_PICTURES = 32  # of a step on a CPU; a GPU is timed with the run's own batch
 _ROUNDS = 5  # steps of each side of a comparison, in turn; the first warms up
-_PLAIN = 2.0  # times as long
+_PLAIN = 2.0  # times as long: needs no further look
 _WORTH = 0.9  # of the time: what two measurements differ by is no reason to leave what is usual
 _HALVES = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # Linux: "200000 100000" are two processors' time, "max 100000" is all
@@ -143,7 +143,7 @@ class _Trial:
         self._noise = torch.zeros(config.num_samples, count, model_config.latent_dim, device=device)
 
     def seconds(self, one: Arithmetic, other: Arithmetic) -> tuple[float, float]:
-        """The least time of a step in each, taken in turn; a difference that needs no second look ends it."""
+        """The least time of a step in each, taken in turn; a plain difference ends it."""
         with seeded(0):
             models = [each.apply_to(BetaVAE(self._shape).to(self._device).train()) for each in (one, other)]
         taken: tuple[list[float], list[float]] = ([], [])
@@ -151,10 +151,10 @@ class _Trial:
             for model, arithmetic, seconds in zip(models, (one, other), taken):
                 with using_threads(arithmetic.threads):
                     seconds.append(forward_and_back(model, self._x, self._noise, self._config))
-            least = [min(seconds[1:], default=1.0) for seconds in taken]
-            if max(least) > _PLAIN * min(least):
+            times = [seconds[-1] for seconds in taken]
+            if len(taken[0]) > 1 and max(times) > _PLAIN * min(times):
                 break
-        return least[0], least[1]
+        return min(taken[0][1:]), min(taken[1][1:])
 
 
 def _fastest(
@@ -178,7 +178,8 @@ def _pays(best: Arithmetic, other: Arithmetic, seconds: Callable) -> bool:
 
 def _emulated_half(device: torch.device) -> torch.dtype | None:
     """bfloat16 on a CPU whose kernels know it without the processor's promise to be fast at it."""
-    return torch.bfloat16 if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() else None
+    known = device.type == "cpu" and torch.backends.mkldnn.is_available()  # Apple's PyTorch has no oneDNN
+    return torch.bfloat16 if known and torch.ops.mkldnn._is_mkldnn_bf16_supported() else None
 
 
 def _allowed_threads() -> int:
@@ -193,5 +194,13 @@ def _allowed_threads() -> int:
 def _key(model_config: VAEConfig, config: TrainConfig, usual: Arithmetic, device: torch.device) -> str:
     """What the fastest arithmetic hangs on."""
     step = [config.batch_size, config.num_samples, config.likelihood, OBJECTIVES[config.objective].group]
-    parts = ["arithmetic", machine_of(device), *usual.as_dict().values(), *model_config.as_dict().values(), *step]
+    fixed = "OMP_NUM_THREADS" in os.environ  # then no threads are tried
+    parts = [
+        "arithmetic",
+        machine_of(device),
+        fixed,
+        *usual.as_dict().values(),
+        *model_config.as_dict().values(),
+        *step,
+    ]
     return " | ".join(map(str, parts))

@@ -153,15 +153,16 @@ def _resumed_arithmetic(
 ) -> Arithmetic:
     """That of the run until now if it is on the machine that it was on, else what is fastest here.
 
-    The threads of an exact run stay wherever it goes on: without 16 bits its sums hang on nothing else.
+    The threads of an exact run stay wherever it goes on: without 16 bits its sums hang on nothing else. Those of
+    another are this session's.
     """
     own = arithmetic_from(saved.get("arithmetic"))
     if own and saved["arithmetic"].get("machine") != machine_of(processes.device):
         own = None
-    if own is None or processes.size > 1:
-        left = max(0, config.epochs - saved["epochs_closed"]) * pictures
-        own = choose_arithmetic(model_config, config, left, processes)
-    return own if config.exact is False else own._replace(threads=saved.get("threads", own.threads))
+    left = max(0, config.epochs - saved["epochs_closed"]) * pictures
+    here = choose_arithmetic(model_config, config, 0 if own else left, processes)
+    threads = here.threads if config.exact is False else saved.get("threads", here.threads)
+    return (here if own is None or processes.size > 1 else own)._replace(threads=threads)
 
 
 def _require_consistent_step(run: Run, saved: dict, per_epoch: int) -> None:
