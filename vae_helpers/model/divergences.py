@@ -124,14 +124,11 @@ def mmd(a: Tensor, b: Tensor, bandwidth: float = 1.0, imq: bool = False) -> Tens
 
 
 def average_between(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
-    """Posteriors (3T, Z) of T triples, rows 3i to 3i + 2, the third of which gets the mean of the first two.
+    """Posteriors (2T, Z) of the ends of T triples, rows 2i and 2i + 1 => (3T, Z) of triples, rows 3i to 3i + 2.
 
-    Its mean is the mean of their means, its variance that of their variances; what the encoder made of the third
-    picture is not used. Raises InputError for rows that are no triples.
+    The third's mean is the mean of their means, its variance that of their variances.
     """
-    if len(mu) % 3:
-        raise InputError(f"{len(mu)} pictures are not triples: give a multiple of three.")
-    (means, logs) = (each.unflatten(0, (-1, 3))[:, :2] for each in (mu, logvar))
+    means, logs = (each.unflatten(0, (-1, 2)) for each in (mu, logvar))
     mean = torch.cat([means, means.mean(dim=1, keepdim=True)], dim=1)
     log = torch.cat([logs, logs.exp().mean(dim=1, keepdim=True).log()], dim=1)
     return mean.flatten(0, 1), log.flatten(0, 1)

@@ -5,8 +5,11 @@ What puts such rows side by side is `data.Partners` and `data.Middles`.
 
 from __future__ import annotations
 
+from torch import Tensor
+
+from vae_helpers.errors import InputError
 from vae_helpers.model.divergences import average_between, average_shared
-from vae_helpers.model.objectives import Beta
+from vae_helpers.model.objectives import Beta, Encode
 
 
 class Ada(Beta):
@@ -16,8 +19,12 @@ class Ada(Beta):
     """
 
     name = "ada"
-    posterior = staticmethod(average_shared)
     group = 2
+
+    @staticmethod
+    def infer(encode: Encode, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The posteriors of pairs. Raises InputError for an odd number of pictures."""
+        return average_shared(*encode(x))
 
 
 class Middle(Beta):
@@ -28,5 +35,11 @@ class Middle(Beta):
     """
 
     name = "middle"
-    posterior = staticmethod(average_between)
     group = 3
+
+    @staticmethod
+    def infer(encode: Encode, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The posteriors of triples, whose third is not encoded. Raises InputError for rows that are no triples."""
+        if len(x) % 3:
+            raise InputError(f"{len(x)} pictures are not triples: give a multiple of three.")
+        return average_between(*encode(x.unflatten(0, (-1, 3))[:, :2].flatten(0, 1)))

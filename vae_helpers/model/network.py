@@ -263,13 +263,13 @@ class BetaVAE(nn.Module):
         x: Tensor,
         noise: Tensor,
         activation: bool = False,
-        posterior: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        infer: Callable[[Callable, Tensor], tuple[Tensor, Tensor]] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Encode, sample K codes per picture, decode: `(x_hat, mu, logvar)`, x_hat (K, N, 3, S, S) as by `decode`.
 
-        `posterior` is what an objective makes of `(mu, logvar)` before codes are drawn from them.
+        `infer(encode, x)` is an objective's own way to `(mu, logvar)`; None: every picture is encoded by itself.
         """
-        mu, logvar = self.encode(x) if posterior is None else posterior(*self.encode(x))
+        mu, logvar = self.encode(x) if infer is None else infer(self.encode, x)
         return self.decode(self.reparameterize(mu, logvar, noise), activation), mu, logvar
 
     def __repr__(self) -> str:

@@ -35,7 +35,8 @@ class Codes(NamedTuple):
     z: Tensor
 
 
-Posterior: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Encode: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
+Infer: TypeAlias = Callable[[Encode, Tensor], tuple[Tensor, Tensor]]
 
 
 class StepInfo(NamedTuple):
@@ -51,7 +52,7 @@ class Objective:
 
     name: str  # as settings call it, see `ranges.KNOBS`
     terms: tuple[str, ...] = ()  # what it logs besides reconstruction and KL: those of `penalty`, then those of `learn`
-    posterior: Posterior | None = None  # what it makes of (mu, logvar) before codes are drawn from them
+    infer: Infer | None = None  # `(mu, logvar)` of pictures, given what encodes them; None: each picture by itself
     group = 1  # rows of a batch that belong together
     standardises = True  # whether it is no larger once latents have mean 0 and variance 1, see `standardise_latents`
     mixes = True  # whether a picture's loss depends on the others of its batch, which processes must then share

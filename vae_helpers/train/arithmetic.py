@@ -123,7 +123,7 @@ def processor() -> str:
 def forward_and_back(model: BetaVAE, x: Tensor, noise: Tensor, config: TrainConfig) -> float:
     """Take a model forward and back as a step of such a run does; the seconds that this took."""
     began = time.perf_counter()
-    outputs = model(x, noise, wants_activation(config.likelihood), OBJECTIVES[config.objective].posterior)
+    outputs = model(x, noise, wants_activation(config.likelihood), OBJECTIVES[config.objective].infer)
     total = sum(output.sum() for output in outputs)
     total.backward()
     total.item()  # waits for a GPU

@@ -24,7 +24,7 @@ def train_step(state: State, batch: Batch, config: TrainConfig, progress: float)
     noise = noise_for(batch, config.num_samples, model.config.latent_dim, config.seed, state.step, processes.device)
 
     # Forward: encode, sample, decode. Some objectives also need the codes of all processes.
-    output, mu, logvar = state.network(x, noise, wants_activation(config.likelihood), objective.posterior)
+    output, mu, logvar = state.network(x, noise, wants_activation(config.likelihood), objective.infer)
     codes = _codes_of_all(processes, batch, mu, logvar, noise) if objective.mixes else None
 
     # Loss: reconstruction + penalty, in nats a picture.
