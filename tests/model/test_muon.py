@@ -34,6 +34,25 @@ def test_singular_values_come_near_1_and_their_directions_stay(shape):
     assert (found - torch.diag(values)).abs().max() < 1e-3
 
 
+def _rounds_on_the_whole_matrix(matrix):
+    """Jordan's five rounds as he wrote them down, in float64."""
+    x = (matrix / matrix.norm()).double()
+    for _ in range(5):
+        x = 3.4445 * x - 4.7750 * (x @ x.T @ x) + 2.0315 * (x @ x.T @ x @ x.T @ x)
+    return x
+
+
+@pytest.mark.parametrize("decades", [0, 3, 9])
+def test_rounds_on_the_small_square_are_those_on_the_matrix(decades):
+    """Even where singular values are far below what float32 tells of their squares."""
+    torch.manual_seed(2)
+    u, v = torch.linalg.qr(torch.randn(64, 64))[0], torch.linalg.qr(torch.randn(300, 64))[0]
+    matrix = u @ torch.logspace(0, -decades, 64).diag() @ v.T
+    expected = _rounds_on_the_whole_matrix(matrix)
+    assert (orthogonalised(matrix) - expected).norm() < 0.001 * expected.norm()
+    assert (orthogonalised(matrix.T).T - expected).norm() < 0.001 * expected.norm()
+
+
 def test_a_zero_gradient_moves_nothing():
     assert torch.equal(orthogonalised(torch.zeros(9, 12)), torch.zeros(9, 12))
 

@@ -245,8 +245,7 @@ def _state(model: BetaVAE, config: TrainConfig, processes: Processes, pictures: 
     usual: dict = {"lr": config.lr, "betas": (0.9, 0.99), "fused": processes.device.type in ("cpu", "cuda")}
     optimizer: torch.optim.Optimizer
     if config.optimizer == "muon":
-        products = half if half == torch.bfloat16 else torch.float32  # float16 overflows in them
-        optimizer = Muon(model.parameters(), **usual, dtype=products)
+        optimizer = Muon(model.parameters(), **usual)
     else:
         optimizer = torch.optim.Adam(model.parameters(), **usual)
     scaler = torch.amp.GradScaler(processes.device.type, enabled=half == torch.float16)
