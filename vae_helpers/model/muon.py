@@ -23,11 +23,7 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        lr: float,
-        betas: tuple[float, float] = (0.9, 0.99),
-        fused: bool = False,
+        self, parameters: Iterable[Parameter], lr: float, betas: tuple[float, float] = (0.9, 0.99), fused: bool = False
     ):
         every = list(parameters)
         self._matrices = [p for p in every if is_matrix(p.shape)]
