@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from small import QUICK, SMALL, fit_small, same_run
+from torch import nn
 
 from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Run, load_checkpoint, save_checkpoint
@@ -110,7 +111,7 @@ def test_16_bits_without_a_promise_are_tried_where_the_kernels_know_them(monkeyp
         tried.append(other.half)
         return 1.0, 1.0
 
-    timing._fastest(Arithmetic(None, True, 2), seconds, CPU)
+    timing._fastest(Arithmetic(None, True, 2), seconds, seconds, CPU)
     assert tried == [torch.bfloat16] * bool(knows) + [None]
 
 
@@ -141,9 +142,46 @@ def test_memory_that_runs_out_in_the_trial_leaves_the_usual_and_other_faults_are
 def test_what_was_kept_and_cannot_be_is_timed_again(machine, kept):
     machine(lambda a: 1.0)
     known = USUAL.as_dict() | kept if isinstance(kept, dict) and kept else kept
-    key = timing._key(SMALL, CONFIG, USUAL, CPU)
+    key = timing._key(SMALL, CONFIG, USUAL, CPU, False)
     remember(key, known)
     assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL and recall(key) == USUAL.as_dict()
+
+
+def test_a_long_compiled_run_compares_layouts_compiled(machine, monkeypatch, capsys):
+    """What is fastest as written need not be fastest compiled, and the other way round."""
+    machine(lambda a: 1 + (not a.channels_last))
+    monkeypatch.setattr(timing._Trial, "compiled_seconds", lambda trial, one, other: (2.0, 1.0))
+    compiled = replace(CONFIG, compile=True)
+    assert choose_arithmetic(SMALL, compiled, timing.COMPILED_ABOVE, ALONE) == USUAL
+    assert "compiled in both" not in capsys.readouterr().err
+    for _ in range(2):
+        assert choose_arithmetic(SMALL, compiled, MANY, ALONE) == USUAL._replace(channels_last=False)
+        assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL  # kept by itself
+    assert capsys.readouterr().err.count("compiled in both layouts") == 1
+
+
+def test_compiled_steps_are_timed_and_uncompiled_ones_where_compiling_fails(monkeypatch):
+    compiling, graphs, faults = nn.Module.compile, [], [None]
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        if faults[-1]:
+            raise faults[-1]
+        return graph
+
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compiling(module, backend=backend))
+    one = usual_arithmetic(CPU)
+    trial, other = timing._Trial(SMALL, CONFIG, CPU), one._replace(channels_last=False)
+    for fault, times in ((None, 2), (OSError("g++ was killed"), 1)):
+        torch._dynamo.reset()
+        graphs.clear()
+        faults.append(fault)
+        assert min(trial.compiled_seconds(one, other)) > 0 and len(graphs) == times
+    torch._dynamo.reset()
+    faults.append(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
+    with pytest.raises(RuntimeError, match="allocate"):
+        trial.compiled_seconds(one, other)
+    torch._dynamo.reset()
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def our_step(
 
     Its arithmetic is that of a long run on this machine; the threads stay those that the plain loop has.
     """
-    recipe = TrainConfig.quick(batch_size * 100, batch_size=batch_size, optimizer=optimizer)
+    recipe = TrainConfig.quick(batch_size * 100, batch_size=batch_size, optimizer=optimizer, compile=compiled)
     alone = Processes(device)
     state = new_state(recipe, config, alone, arithmetic=choose_arithmetic(config, recipe, _LONG_RUN, alone))
     if compiled:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from vae_helpers.train.remembered import recall, remember
 
 # Pictures that a run must see to be timed for: the trial takes 20 to 40 steps of `_TRIAL_PICTURES`, about 5 %.
 TIMED_ABOVE = {"cpu": 20_000, "mps": 20_000, "cuda": 200_000}
+# Compiled, another layout may be the faster one: float32 on 2 cores by 15 %, where uncompiled steps tell no difference.
+# That takes two compilations, of which the run uses one; the other costs what 5,000 to 20,000 pictures do.
+COMPILED_ABOVE = 100_000
 _TRIAL_PICTURES = 32  # of a step on a CPU; a GPU is timed with the run's own batch
 _ROUNDS = 5  # steps of each side of a comparison, in turn; the first warms up
 _PLAIN = 2.0  # times as long: needs no further look
@@ -71,19 +74,25 @@ def choose_arithmetic(
     """What was found fastest for such steps on this machine; found now if this run is long enough, else the usual.
 
     Compared are the usual and, one after the other, half as many threads (and half of those, while it pays), no 16 bits
-    or, on a CPU that can emulate them, 16 bits, and the other layout. What saves less than 10 % is left. Nothing of the
-    run changes: the steps are another model's. What was found is kept for this machine; where it cannot be kept it is
-    not used, since two equal runs might then differ. Several processes take the usual, with torchrun's threads.
+    or, on a CPU that can emulate them, 16 bits, and the other layout, compiled in a run that is and that sees more than
+    100,000 pictures. What saves less than 10 % is left. Nothing of the run changes: the steps are another model's. What
+    was found is kept for this machine; where it cannot be kept it is not used, since two equal runs might then differ.
+    Several processes take the usual, with torchrun's threads.
     """
     usual = usual_arithmetic(processes.device)
     if processes.size > 1:
         return usual._replace(threads=torch.get_num_threads())
-    key = _key(model_config, config, usual, processes.device)
+    compiled = bool(config.compile) and pictures_to_see > COMPILED_ABOVE
+    key = _key(model_config, config, usual, processes.device, compiled)
     found = arithmetic_from(recall(key), most=usual.threads)
     if found is None and pictures_to_see > TIMED_ABOVE.get(processes.device.type, math.inf):
-        say("Timing a few steps in other number formats, layouts and threads, once for this machine …")
+        twice = ", compiled in both layouts, which takes a minute or two" if compiled else ""
+        say(f"Timing a few steps in other number formats, layouts and threads{twice}, once for this machine …")
+        trial = _Trial(model_config, config, processes.device)
         try:
-            found = _fastest(usual, _Trial(model_config, config, processes.device).seconds, processes.device)
+            found = _fastest(
+                usual, trial.seconds, trial.compiled_seconds if compiled else trial.seconds, processes.device
+            )
         except Exception as problem:
             if not ran_out_of_memory(problem):
                 raise
@@ -130,6 +139,9 @@ def forward_and_back(model: BetaVAE, x: Tensor, noise: Tensor, config: TrainConf
     return time.perf_counter() - began
 
 
+Timing: TypeAlias = Callable[[Arithmetic, Arithmetic], tuple[float, float]]
+
+
 class _Trial:
     """Steps of a model of a run's shape, timed."""
 
@@ -142,10 +154,21 @@ class _Trial:
         self._x = to_float(torch.zeros(count, size, size, 3, dtype=torch.uint8), device)
         self._noise = torch.zeros(config.num_samples, count, model_config.latent_dim, device=device)
 
-    def seconds(self, one: Arithmetic, other: Arithmetic) -> tuple[float, float]:
+    def compiled_seconds(self, one: Arithmetic, other: Arithmetic) -> tuple[float, float]:
+        """As `seconds`, compiled; where that fails, uncompiled, since the run will be so too, and says why."""
+        try:
+            return self.seconds(one, other, compiled=True)
+        except Exception as problem:  # from a code generator, a compiler's process, a driver: anything
+            if ran_out_of_memory(problem):
+                raise
+            return self.seconds(one, other)
+
+    def seconds(self, one: Arithmetic, other: Arithmetic, compiled: bool = False) -> tuple[float, float]:
         """The least time of a step in each, taken in turn; a plain difference ends it."""
         with seeded(0):
             models = [each.apply_to(BetaVAE(self._shape).to(self._device).train()) for each in (one, other)]
+        for model in models if compiled else ():
+            model.compile()
         taken: tuple[list[float], list[float]] = ([], [])
         for _ in range(_ROUNDS):
             for model, arithmetic, seconds in zip(models, (one, other), taken):
@@ -157,9 +180,7 @@ class _Trial:
         return min(taken[0][1:]), min(taken[1][1:])
 
 
-def _fastest(
-    usual: Arithmetic, seconds: Callable[[Arithmetic, Arithmetic], tuple[float, float]], device: torch.device
-) -> Arithmetic:
+def _fastest(usual: Arithmetic, seconds: Timing, of_layouts: Timing, device: torch.device) -> Arithmetic:
     best = usual
     if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:  # else somebody has decided
         while best.threads >= 4 and _pays(best, best._replace(threads=best.threads // 2), seconds):
@@ -168,10 +189,10 @@ def _fastest(
     if (usual.half is not None or other is not None) and _pays(best, best._replace(half=other), seconds):
         best = best._replace(half=other)
     other_layout = best._replace(channels_last=not best.channels_last)
-    return other_layout if _pays(best, other_layout, seconds) else best
+    return other_layout if _pays(best, other_layout, of_layouts) else best
 
 
-def _pays(best: Arithmetic, other: Arithmetic, seconds: Callable) -> bool:
+def _pays(best: Arithmetic, other: Arithmetic, seconds: Timing) -> bool:
     usual_time, other_time = seconds(best, other)
     return other_time < _WORTH * usual_time
 
@@ -191,7 +212,7 @@ def _allowed_threads() -> int:
         return 1024
 
 
-def _key(model_config: VAEConfig, config: TrainConfig, usual: Arithmetic, device: torch.device) -> str:
+def _key(model_config: VAEConfig, config: TrainConfig, usual: Arithmetic, device: torch.device, compiled: bool) -> str:
     """What the fastest arithmetic hangs on."""
     step = [config.batch_size, config.num_samples, config.likelihood, OBJECTIVES[config.objective].group]
     fixed = "OMP_NUM_THREADS" in os.environ  # then no threads are tried
@@ -199,6 +220,7 @@ def _key(model_config: VAEConfig, config: TrainConfig, usual: Arithmetic, device
         "arithmetic",
         machine_of(device),
         fixed,
+        compiled,
         *usual.as_dict().values(),
         *model_config.as_dict().values(),
         *step,
