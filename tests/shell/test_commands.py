@@ -280,10 +280,11 @@ def test_an_existing_run_asks_for_resume(capsys):
     [
         (("--objective", "middle"), "nothing draws what lies between two pictures"),
         (("--objective", "ada", "--pairs", "factors"), "does not know its factors"),
+        (("--objective", "ada", "--pairs", "labels"), "has 1 class to train on"),
     ],
 )
 def test_what_photos_cannot_give_is_refused_before_these_are_decoded(capsys, photos, options, why):
-    status, _, error = run(capsys, "train", "--data", photos, *options, "--name", "w", *TINY)
+    status, _, error = run(capsys, "train", "--data", photos / "cat", *options, "--name", "w", *TINY)
     assert status == 2 and why in error and "preparing" not in error
     assert not Run("w").models.exists()
 

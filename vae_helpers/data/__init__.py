@@ -57,7 +57,7 @@ from vae_helpers.data.kinds import Unreadable, is_candidate
 from vae_helpers.data.known_factors import open_known_factors
 from vae_helpers.data.middles import Middles, not_drawn
 from vae_helpers.data.opening import built_in_names, cache_folder, name_of, open_pictures, read_picture
-from vae_helpers.data.partners import Partners, no_factors
+from vae_helpers.data.partners import Partners, no_factors, too_few_classes
 from vae_helpers.data.pictures import PictureSet
 from vae_helpers.data.pixel_attributes import PIXELS, measure_pixels
 from vae_helpers.data.split import UNDECIDED, Split, small_parts, split_by_lowest_hash, split_by_name
@@ -116,6 +116,7 @@ __all__ = [
     "name_prints",
     "Middles",
     "no_factors",
+    "too_few_classes",
     "not_drawn",
     "Partners",
     "near_duplicates",

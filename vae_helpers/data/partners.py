@@ -58,6 +58,14 @@ def no_factors(name: str) -> InputError:
     )
 
 
+def too_few_classes(name: str, classes: int) -> InputError:
+    """What to say of pairs by labels, of a set with so few classes, or with no two pictures in one."""
+    return InputError(
+        f"{name} has {classes} class{'es' * (classes != 1)} to train on, and pairs by labels need two or more, with "
+        "two pictures in one: sort the pictures into sub-folders, or pair views (--pairs)."
+    )
+
+
 def usual_pairs(pictures: PictureSet) -> str:
     """The kind of pairs that says most of what a set can give: by its factors, by its labels, else views."""
     if pictures.factors is not None:
@@ -113,10 +121,7 @@ def _by_labels(pictures: PictureSet) -> Finder:
     for row in train:
         classes.setdefault(pictures.labels[row], []).append(int(row))
     if len(classes) < 2 or max(map(len, classes.values())) < 2:
-        raise InputError(
-            f"{pictures.name} has {len(classes)} class{'es' * (len(classes) != 1)} to train on, and pairs by labels "
-            "need two or more, with two pictures in one: sort the pictures into sub-folders, or pair views (--pairs)."
-        )
+        raise too_few_classes(pictures.name, len(classes))
 
     def partner(row: int, draw: np.random.Generator) -> int:
         others = classes[pictures.labels[row]]

@@ -178,14 +178,11 @@ def _fit(options: argparse.Namespace, quick: bool, tag: str, resume):
 
 def _open_pictures(options: argparse.Namespace, run, quick: bool, tag: str, device):
     """`(pictures, VAEConfig, TrainConfig)`; whatever can be refused is refused before pictures are decoded."""
-    from vae_helpers.data import find_folder, no_factors, not_drawn, open_pictures
+    from vae_helpers.data import open_pictures
     from vae_helpers.model import VAEConfig
 
     config = config_of(options, quick)
-    if config.objective == "middle" and options.data not in BUILT_IN:
-        raise not_drawn(options.data)
-    if config.pairs == "factors" and options.data not in BUILT_IN and find_folder(options.data).is_dir():
-        raise no_factors(options.data)
+    _require_groups(config, options.data)
     shape = {name: getattr(options, name, usual) for name, usual in options.usual.items()}
     model_config = VAEConfig(options.image_size or 128, **shape)
     pace = _pace(options, run, quick, tag)
@@ -201,6 +198,23 @@ def _open_pictures(options: argparse.Namespace, run, quick: bool, tag: str, devi
     elif quick:
         config = config_of(options, True, len(pictures.split.train))
     return pictures, model_config, config
+
+
+def _require_groups(config: TrainConfig, data: str) -> None:
+    """Refuse middles and pairs that these pictures cannot give, as far as that is seen without decoding them."""
+    from vae_helpers.data import find_folder, find_pictures, label_of, no_factors, not_drawn, too_few_classes
+
+    if data in BUILT_IN:
+        return
+    if config.objective == "middle":
+        raise not_drawn(data)
+    folder = find_folder(data)
+    if config.pairs == "factors" and folder.is_dir():
+        raise no_factors(data)
+    if config.pairs == "labels" and folder.is_dir():
+        classes = {label_of(found.name) for found in find_pictures(folder)}
+        if len(classes) < 2:
+            raise too_few_classes(data, len(classes))
 
 
 def _shape_of(resumed, start_from: str | None, out) -> dict | None:
