@@ -14,7 +14,10 @@ from vae_helpers.settings import TrainConfig
 from vae_helpers.train import (
     Arithmetic,
     Processes,
+    Trial,
+    arithmetic,
     choose_arithmetic,
+    fastest,
     loop,
     new_state,
     recall,
@@ -22,7 +25,6 @@ from vae_helpers.train import (
     resumed_state,
     usual_arithmetic,
 )
-from vae_helpers.train import arithmetic as timing
 
 CPU = torch.device("cpu")
 ALONE = Processes(CPU)
@@ -35,16 +37,16 @@ USUAL = Arithmetic(torch.bfloat16, True, 8)
 def machine(monkeypatch):
     """A machine with 8 threads and fast 16 bits; `machine(seconds)` gives a step's time, and the steps timed so far."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(timing, "usual_arithmetic", lambda device: USUAL)
+    monkeypatch.setattr(fastest, "usual_arithmetic", lambda device: USUAL)
 
     def behave(seconds):
         timed = []
 
-        def both(trial, one, other):
-            timed.append(other)
-            return seconds(one), seconds(other)
+        def both(trial, one, other, rounds):
+            timed.append(other.arithmetic)
+            return seconds(one.arithmetic), seconds(other.arithmetic)
 
-        monkeypatch.setattr(timing._Trial, "seconds", both)
+        monkeypatch.setattr(fastest.Trial, "seconds", both)
         return timed
 
     return behave
@@ -75,14 +77,14 @@ def test_it_is_timed_once_for_a_machine_and_a_shape(machine, monkeypatch, capsys
     assert choose_arithmetic(SMALL, CONFIG, 10, ALONE).half is None  # a short run takes what is known
     choose_arithmetic(SMALL, replace(CONFIG, num_samples=2), MANY, ALONE)
     assert len(timed) == 6
-    monkeypatch.setattr(timing, "machine_of", lambda device: "another")
+    monkeypatch.setattr(fastest, "machine_of", lambda device: "another")
     choose_arithmetic(SMALL, CONFIG, MANY, ALONE)
     assert len(timed) == 9
 
 
 def test_a_short_run_and_several_processes_take_the_usual(machine):
     timed = machine(lambda a: 1 + (a.half is not None))
-    assert choose_arithmetic(SMALL, CONFIG, timing.TIMED_ABOVE["cpu"], ALONE) == USUAL
+    assert choose_arithmetic(SMALL, CONFIG, fastest.TIMED_ABOVE["cpu"], ALONE) == USUAL
     assert choose_arithmetic(SMALL, CONFIG, MANY, Processes(CPU, size=2)) == USUAL._replace(
         threads=torch.get_num_threads()
     )
@@ -107,18 +109,18 @@ def test_16_bits_without_a_promise_are_tried_where_the_kernels_know_them(monkeyp
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     tried = []
 
-    def seconds(one, other):
+    def seconds(one, other, compiled):
         tried.append(other.half)
         return 1.0, 1.0
 
-    timing._fastest(Arithmetic(None, True, 2), seconds, seconds, CPU)
+    fastest._fastest(Arithmetic(None, True, 2), seconds, False, CPU)
     assert tried == [torch.bfloat16] * bool(knows) + [None]
 
 
 def test_what_cannot_be_kept_is_not_used(machine, monkeypatch):
     """Two equal runs on a machine must take equal steps."""
     machine(lambda a: 1 + (a.half is not None))
-    monkeypatch.setattr(timing, "remember", lambda key, found: False)
+    monkeypatch.setattr(fastest, "remember", lambda key, found: False)
     assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL
 
 
@@ -142,17 +144,21 @@ def test_memory_that_runs_out_in_the_trial_leaves_the_usual_and_other_faults_are
 def test_what_was_kept_and_cannot_be_is_timed_again(machine, kept):
     machine(lambda a: 1.0)
     known = USUAL.as_dict() | kept if isinstance(kept, dict) and kept else kept
-    key = timing._key(SMALL, CONFIG, USUAL, CPU, False)
+    key = fastest._key(SMALL, CONFIG, USUAL, CPU, False)
     remember(key, known)
     assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL and recall(key) == USUAL.as_dict()
 
 
-def test_a_long_compiled_run_compares_layouts_compiled(machine, monkeypatch, capsys):
+def test_a_long_compiled_run_compares_layouts_compiled(monkeypatch, capsys):
     """What is fastest as written need not be fastest compiled, and the other way round."""
-    machine(lambda a: 1 + (not a.channels_last))
-    monkeypatch.setattr(timing._Trial, "compiled_seconds", lambda trial, one, other: (2.0, 1.0))
+    monkeypatch.setattr(fastest, "usual_arithmetic", lambda device: USUAL)
+
+    def seconds(trial, *ways):
+        return tuple(1.0 + (way.arithmetic.channels_last is way.compiled) for way in ways[:2])
+
+    monkeypatch.setattr(fastest.Trial, "seconds", seconds)
     compiled = replace(CONFIG, compile=True)
-    assert choose_arithmetic(SMALL, compiled, timing.COMPILED_ABOVE, ALONE) == USUAL
+    assert choose_arithmetic(SMALL, compiled, fastest.COMPILED_ABOVE, ALONE) == USUAL
     assert "compiled in both" not in capsys.readouterr().err
     for _ in range(2):
         assert choose_arithmetic(SMALL, compiled, MANY, ALONE) == USUAL._replace(channels_last=False)
@@ -160,27 +166,32 @@ def test_a_long_compiled_run_compares_layouts_compiled(machine, monkeypatch, cap
     assert capsys.readouterr().err.count("compiled in both layouts") == 1
 
 
-def test_compiled_steps_are_timed_and_uncompiled_ones_where_compiling_fails(monkeypatch):
-    compiling, graphs, faults = nn.Module.compile, [], [None]
+def test_layouts_are_compared_uncompiled_where_compiling_fails(monkeypatch):
+    faults, compiling = [None], nn.Module.compile
 
     def backend(graph, inputs):
-        graphs.append(graph)
         if faults[-1]:
             raise faults[-1]
         return graph
 
     monkeypatch.setattr(nn.Module, "compile", lambda module: compiling(module, backend=backend))
-    one = usual_arithmetic(CPU)
-    trial, other = timing._Trial(SMALL, CONFIG, CPU), one._replace(channels_last=False)
-    for fault, times in ((None, 2), (OSError("g++ was killed"), 1)):
+    seconds, one = fastest._timings(SMALL, CONFIG, CPU), usual_arithmetic(CPU)
+    seen, step = [], Trial._forward_and_back
+
+    def looked_at(trial, model):
+        seen.append(model._compiled_call_impl is not None)
+        return step(trial, model)
+
+    monkeypatch.setattr(Trial, "_forward_and_back", looked_at)
+    for fault, compiled in ((None, {True}), (OSError("g++ was killed"), {True, False})):
         torch._dynamo.reset()
-        graphs.clear()
+        seen.clear()
         faults.append(fault)
-        assert min(trial.compiled_seconds(one, other)) > 0 and len(graphs) == times
+        assert min(seconds(one, one._replace(channels_last=False), True)) > 0 and set(seen) == compiled
     torch._dynamo.reset()
     faults.append(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
     with pytest.raises(RuntimeError, match="allocate"):
-        trial.compiled_seconds(one, other)
+        seconds(one, one, True)
     torch._dynamo.reset()
 
 
@@ -188,42 +199,19 @@ def test_compiled_steps_are_timed_and_uncompiled_ones_where_compiling_fails(monk
     "quota, threads", [("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("50000 100000", 1), ("?", 8)]
 )
 def test_a_container_gets_the_threads_of_its_share(tmp_path, monkeypatch, quota, threads):
-    monkeypatch.setattr(timing, "_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(arithmetic, "_QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     assert usual_arithmetic(CPU).threads == 8
     (tmp_path / "cpu.max").write_text(quota)
     assert usual_arithmetic(CPU).threads == threads
 
 
-def test_a_trial_times_steps_in_turn_and_changes_nothing(monkeypatch):
-    clock = iter([0, 9, 9, 90, *(100, 105, 200, 204, 300, 304, 400, 403, 500, 506, 600, 605, 700, 709, 800, 809)])
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
-    dice, threads, seen = torch.get_rng_state(), torch.get_num_threads(), []
-    forward = BetaVAE.forward
-
-    def looked_at(model, *given):
-        seen.append((torch.get_num_threads(), model.encoder.half, model.decoder.layout))
-        return forward(model, *given)
-
-    monkeypatch.setattr(BetaVAE, "forward", looked_at)
-    trial = timing._Trial(SMALL, CONFIG, CPU)
-    one, other = Arithmetic(None, True, 1), Arithmetic(torch.bfloat16, False, 2)
-    assert trial.seconds(one, other) == (4, 3)
-    assert seen == 5 * [(1, None, torch.channels_last), (2, torch.bfloat16, torch.contiguous_format)]
-    assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), dice)
-
-
-def test_a_plain_difference_ends_a_trial(monkeypatch):
-    clock = iter([0, 9, 9, 90, 100, 105, 200, 201])
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
-    one = Arithmetic(None, True, torch.get_num_threads())
-    assert timing._Trial(SMALL, CONFIG, CPU).seconds(one, one) == (5, 1)
-
-
 @pytest.mark.parametrize("objective, pictures", [("beta", 32), ("ada", 32), ("middle", 30)])
-def test_a_trial_is_a_step_of_the_runs_objective(objective, pictures):
-    trial = timing._Trial(SMALL, replace(CONFIG, objective=objective, batch_size=64), CPU)
-    assert len(trial._x) == pictures and min(trial.seconds(usual_arithmetic(CPU), usual_arithmetic(CPU))) > 0
+def test_a_trial_is_a_step_of_the_runs_objective(objective, pictures, monkeypatch):
+    made = []
+    monkeypatch.setattr(fastest, "Trial", lambda *given: made.append(Trial(*given)) or made[0])
+    seconds = fastest._timings(SMALL, replace(CONFIG, objective=objective, batch_size=64), CPU)
+    assert len(made[0]._x) == pictures and min(seconds(usual_arithmetic(CPU), usual_arithmetic(CPU), False)) > 0
 
 
 def test_both_layouts_compute_the_same():

@@ -2,9 +2,10 @@
 
 Start at `fit` with a `TrainConfig`; `launch` does the same on all GPUs from a notebook. `train_step` is one step."""
 
-from vae_helpers.train.arithmetic import Arithmetic, choose_arithmetic, usual_arithmetic
+from vae_helpers.train.arithmetic import Arithmetic, usual_arithmetic
 from vae_helpers.train.batches import Batch, Between, Paired, epoch_batches, noise_for
 from vae_helpers.train.compiling import can_compile, compile_network, decide_compile, describe_setup, hardware
+from vae_helpers.train.fastest import choose_arithmetic
 from vae_helpers.train.interrupt import Stop
 from vae_helpers.train.launch import launch
 from vae_helpers.train.loop import fit
@@ -25,11 +26,14 @@ from vae_helpers.train.time_budget import (
     measure,
     seconds_for,
 )
+from vae_helpers.train.trial import Trial, Way
 
 __all__ = [
     "StepTimes",
     "recall",
     "recall_times",
+    "Trial",
+    "Way",
     "remember",
     "times_file",
     "Arithmetic",

@@ -9,8 +9,8 @@ from vae_helpers.errors import InputError
 from vae_helpers.model import BetaVAE, VAEConfig, output_for
 from vae_helpers.runs import Run, as_in_run, choose_run, load_run
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train.arithmetic import choose_arithmetic
 from vae_helpers.train.compiling import decide_compile
+from vae_helpers.train.fastest import choose_arithmetic
 from vae_helpers.train.processes import Processes
 from vae_helpers.train.state import State, new_state
 

@@ -10,13 +10,13 @@ from importlib.util import find_spec
 
 import torch
 
-from vae_helpers.data import to_float
 from vae_helpers.files import say
-from vae_helpers.model import OBJECTIVES, BetaVAE, pick_half, seeded
+from vae_helpers.model import OBJECTIVES, BetaVAE, pick_half
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train.arithmetic import Arithmetic, forward_and_back, processor
+from vae_helpers.train.arithmetic import Arithmetic, processor
 from vae_helpers.train.processes import Processes
 from vae_helpers.train.remembered import StepTimes, recall_times, remember
+from vae_helpers.train.trial import Trial, Way
 
 # Measured on 2 cores: compiling takes 25 s and saves 2 ms a picture; on one busy core 106 s and 4.5 ms. So it pays from
 # 12,000 to 24,000 pictures on; the margin is for slower machines. On a GPU a picture has less to save (not measured).
@@ -79,20 +79,11 @@ def compile_network(
 
 def time_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Processes) -> StepTimes:
     """Take two models of this shape forward and back, one of them compiled: the least of two times each, in turn."""
-    objective, size = OBJECTIVES[config.objective], model.config.image_size
-    groups = processes.share(batch // objective.group)
-    part = (groups.stop - groups.start) * objective.group
+    group = OBJECTIVES[config.objective].group
+    groups = processes.share(batch // group)
+    trial = Trial(model.config, config, (groups.stop - groups.start) * group, processes.device)
     like = Arithmetic(*_session_of(model), torch.get_num_threads())
-    with seeded(0):
-        trials = [like.apply_to(BetaVAE(model.config).to(processes.device).train()) for _ in range(2)]
-    trials[1].compile()
-    x = to_float(torch.zeros(part, size, size, 3, dtype=torch.uint8), processes.device)
-    noise = torch.zeros(config.num_samples, len(x), model.config.latent_dim, device=processes.device)
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(_ROUNDS):
-        for trial, taken in zip(trials, seconds):
-            taken.append(forward_and_back(trial, x, noise, config))
-    return StepTimes(*(min(taken[1:]) for taken in seconds))  # the first compiles
+    return StepTimes(*trial.seconds(Way(like), Way(like, compiled=True), _ROUNDS))
 
 
 def _shape_of_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Processes) -> str:

@@ -16,8 +16,9 @@ from vae_helpers.files import say
 from vae_helpers.model import OBJECTIVES, BetaVAE, Muon, Objective, VAEConfig, output_for, seeded
 from vae_helpers.runs import Logbook, Run, as_in_run, load_latest
 from vae_helpers.settings import TrainConfig
-from vae_helpers.train.arithmetic import Arithmetic, arithmetic_from, choose_arithmetic, machine_of, usual_arithmetic
+from vae_helpers.train.arithmetic import Arithmetic, arithmetic_from, machine_of, usual_arithmetic
 from vae_helpers.train.compiling import decide_compile
+from vae_helpers.train.fastest import choose_arithmetic
 from vae_helpers.train.interrupt import Stop
 from vae_helpers.train.processes import Processes
 

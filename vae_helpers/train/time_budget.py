@@ -22,9 +22,10 @@ from vae_helpers.model import OBJECTIVES, VAEConfig
 from vae_helpers.runs import Run, load_latest
 from vae_helpers.scores import evaluate
 from vae_helpers.settings import QUICK_EPOCHS, QUICK_PICTURES, TrainConfig, quick_epochs
-from vae_helpers.train.arithmetic import choose_arithmetic, using_threads
+from vae_helpers.train.arithmetic import using_threads
 from vae_helpers.train.batches import Batch
 from vae_helpers.train.compiling import PAYS_ABOVE, can_compile
+from vae_helpers.train.fastest import choose_arithmetic
 from vae_helpers.train.processes import Processes
 from vae_helpers.train.scoring import STANDARDISED_BY
 from vae_helpers.train.state import new_state
