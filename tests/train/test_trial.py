@@ -1,0 +1,44 @@
+"""Steps that are timed: in turn, and without leaving a trace."""
+
+import pytest
+import torch
+from small import QUICK, SMALL
+
+from vae_helpers.model import BetaVAE
+from vae_helpers.settings import TrainConfig
+from vae_helpers.train import Arithmetic, Trial, Way, trial
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """`clock(times)` is what the clock says from then on."""
+    return lambda *times: monkeypatch.setattr(trial.time, "perf_counter", lambda said=iter(times): next(said))
+
+
+@pytest.fixture
+def small_trial():
+    return Trial(SMALL, TrainConfig.quick(96, **QUICK), 8, CPU)
+
+
+def test_a_trial_times_steps_in_turn_and_changes_nothing(monkeypatch, clock, small_trial):
+    clock(0, 9, 9, 90, *(100, 105, 200, 204, 300, 304, 400, 403, 500, 506, 600, 605, 700, 709, 800, 809))
+    dice, threads, seen = torch.get_rng_state(), torch.get_num_threads(), []
+    forward = BetaVAE.forward
+
+    def looked_at(model, *given):
+        seen.append((torch.get_num_threads(), model.encoder.half, model.decoder.layout))
+        return forward(model, *given)
+
+    monkeypatch.setattr(BetaVAE, "forward", looked_at)
+    one, other = Arithmetic(None, True, 1), Arithmetic(torch.bfloat16, False, 2)
+    assert small_trial.seconds(Way(one), Way(other), rounds=5) == (4, 3)
+    assert seen == 5 * [(1, None, torch.channels_last), (2, torch.bfloat16, torch.contiguous_format)]
+    assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), dice)
+
+
+def test_a_plain_difference_ends_a_trial(clock, small_trial):
+    clock(0, 9, 9, 90, 100, 105, 200, 201)
+    one = Arithmetic(None, True, torch.get_num_threads())
+    assert small_trial.seconds(Way(one), Way(one), rounds=5) == (5, 1)
