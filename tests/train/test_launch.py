@@ -92,7 +92,7 @@ def test_processes_end_with_a_checkpoint_when_the_notebook_dies(small_set, tmp_p
     )
     with subprocess.Popen(
         [sys.executable, "-c", says],
-        env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as notebook:
