@@ -23,8 +23,8 @@ Timing: TypeAlias = Callable[[Arithmetic, Arithmetic, bool], tuple[float, float]
 # Pictures that a run must see to be timed for: the trial takes 20 to 40 steps of `_TRIAL_PICTURES`, about 5 %.
 TIMED_ABOVE = {"cpu": 20_000, "mps": 20_000, "cuda": 200_000}
 # Compiled, another layout may be the faster one: float32 on 2 cores by 15 %, where uncompiled steps tell no difference.
-# That takes two compilations, of which the run uses one; the other costs what 5,000 to 20,000 pictures do.
-COMPILED_ABOVE = 100_000
+# That takes two compilations, of which the run uses one: 105 s on 2 cores for both, where 12,000 pictures take that.
+COMPILED_ABOVE = 200_000
 _TRIAL_PICTURES = 32  # of a step on a CPU; a GPU is timed with the run's own batch
 _ROUNDS = 5  # steps of each side of a comparison, in turn; the first warms up
 _WORTH = 0.9  # of the time: what two measurements differ by is no reason to leave what is usual
@@ -37,7 +37,7 @@ def choose_arithmetic(
 
     Compared are the usual and, one after the other, half as many threads (and half of those, while it pays), no 16 bits
     or, on a CPU that can emulate them, 16 bits, and the other layout, compiled in a run that is and that sees more than
-    100,000 pictures. What saves less than 10 % is left. Nothing of the run changes: the steps are another model's. What
+    200,000 pictures. What saves less than 10 % is left. Nothing of the run changes: the steps are another model's. What
     was found is kept for this machine; where it cannot be kept it is not used, since two equal runs might then differ.
     Several processes take the usual, with torchrun's threads.
     """
