@@ -44,7 +44,7 @@ def machine(monkeypatch):
 
         def both(trial, one, other, rounds):
             timed.append(other.arithmetic)
-            return seconds(one.arithmetic), seconds(other.arithmetic)
+            return [seconds(one.arithmetic)] * 2, [seconds(other.arithmetic)] * 2
 
         monkeypatch.setattr(fastest.Trial, "seconds", both)
         return timed
@@ -67,6 +67,17 @@ def test_every_choice_is_timed_by_itself_and_the_fastest_is_taken(machine):
 def test_what_saves_less_than_two_measurements_differ_by_is_left(machine):
     machine(lambda a: 1.0 if a == USUAL else 0.91)
     assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE) == USUAL
+
+
+@pytest.mark.parametrize(
+    "usual, other, taken", [((9, 2, 2, 2), (1, 1, 1, 1), True), ((9, 2, 2, 2), (1, 1, 3, 1), False)]
+)
+def test_what_is_not_faster_each_time_is_left_whatever_one_time_was(monkeypatch, usual, other, taken):
+    """As beside another process."""
+    monkeypatch.setattr(fastest, "usual_arithmetic", lambda device: USUAL._replace(half=None, threads=1))
+    monkeypatch.setattr(fastest, "_emulated_half", lambda device: None)
+    monkeypatch.setattr(fastest.Trial, "seconds", lambda *given: (list(usual), list(other)))
+    assert choose_arithmetic(SMALL, CONFIG, MANY, ALONE).channels_last is not taken
 
 
 def test_it_is_timed_once_for_a_machine_and_a_shape(machine, monkeypatch, capsys):
@@ -111,7 +122,7 @@ def test_16_bits_without_a_promise_are_tried_where_the_kernels_know_them(monkeyp
 
     def seconds(one, other, compiled):
         tried.append(other.half)
-        return 1.0, 1.0
+        return [1.0], [1.0]
 
     fastest._fastest(Arithmetic(None, True, 2), seconds, False, CPU)
     assert tried == [torch.bfloat16] * bool(knows) + [None]
@@ -154,7 +165,7 @@ def test_a_long_compiled_run_compares_layouts_compiled(monkeypatch, capsys):
     monkeypatch.setattr(fastest, "usual_arithmetic", lambda device: USUAL)
 
     def seconds(trial, *ways):
-        return tuple(1.0 + (way.arithmetic.channels_last is way.compiled) for way in ways[:2])
+        return [[1.0 + (way.arithmetic.channels_last is way.compiled)] for way in ways[:2]]
 
     monkeypatch.setattr(fastest.Trial, "seconds", seconds)
     compiled = replace(CONFIG, compile=True)
@@ -187,7 +198,7 @@ def test_layouts_are_compared_uncompiled_where_compiling_fails(monkeypatch):
         torch._dynamo.reset()
         seen.clear()
         faults.append(fault)
-        assert min(seconds(one, one._replace(channels_last=False), True)) > 0 and set(seen) == compiled
+        assert min(map(min, seconds(one, one._replace(channels_last=False), True))) > 0 and set(seen) == compiled
     torch._dynamo.reset()
     faults.append(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
     with pytest.raises(RuntimeError, match="allocate"):
@@ -211,7 +222,8 @@ def test_a_trial_is_a_step_of_the_runs_objective(objective, pictures, monkeypatc
     made = []
     monkeypatch.setattr(fastest, "Trial", lambda *given: made.append(Trial(*given)) or made[0])
     seconds = fastest._timings(SMALL, replace(CONFIG, objective=objective, batch_size=64), CPU)
-    assert len(made[0]._x) == pictures and min(seconds(usual_arithmetic(CPU), usual_arithmetic(CPU), False)) > 0
+    assert len(made[0]._x) == pictures
+    assert all(min(times) > 0 for times in seconds(usual_arithmetic(CPU), usual_arithmetic(CPU), False))
 
 
 def test_both_layouts_compute_the_same():

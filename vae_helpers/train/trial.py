@@ -12,7 +12,7 @@ from vae_helpers.model import OBJECTIVES, BetaVAE, VAEConfig, output_for, seeded
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train.arithmetic import Arithmetic, using_threads
 
-_PLAIN = 2.0  # times as long: needs no further look
+_PLAIN = 2.0  # times as long, twice: needs no further look
 
 
 class Way(NamedTuple):
@@ -32,8 +32,8 @@ class Trial:
         self._x = to_float(torch.zeros(pictures, size, size, 3, dtype=torch.uint8), device)
         self._noise = torch.zeros(config.num_samples, pictures, model_config.latent_dim, device=device)
 
-    def seconds(self, one: Way, other: Way, rounds: int) -> tuple[float, float]:
-        """The least time of a step in each way, taken in turn; the first warms up, and a plain difference ends it.
+    def seconds(self, one: Way, other: Way, rounds: int) -> tuple[list[float], list[float]]:
+        """Times of a step in each way, taken in turn, without the first, which warms up; plain differences end it.
 
         No weight, statistic or random number of a run changes. What fails in compiling is raised as it is.
         """
@@ -42,10 +42,10 @@ class Trial:
             for model, way, seconds in zip(models, (one, other), taken):
                 with using_threads(way.arithmetic.threads):
                     seconds.append(self._forward_and_back(model))
-            times = [seconds[-1] for seconds in taken]
-            if len(taken[0]) > 1 and max(times) > _PLAIN * min(times):
+            ratios = [a / b for a, b in zip(*taken)][1:][-2:]
+            if len(ratios) == 2 and (min(ratios) > _PLAIN or max(ratios) < 1 / _PLAIN):
                 break
-        return min(taken[0][1:]), min(taken[1][1:])
+        return taken[0][1:], taken[1][1:]
 
     def _model(self, way: Way) -> BetaVAE:
         with seeded(0):
