@@ -93,6 +93,14 @@ def test_a_packed_run_in_the_line_tells_its_own_commands_and_all_that_it_saw(tra
     assert f"{seen:,} pictures seen after {4 * seen:,} in the runs before it" in text and "begins with" not in text
 
 
+@pytest.mark.parametrize("seen", ["x", -1, 0.5, True, None, [3], 10**30])
+def test_a_spoilt_count_of_what_a_packed_run_saw_is_refused(packed, tmp_path, seen):
+    content = torch.load(packed / "best.pt", weights_only=True)
+    torch.save(content | {"seen": seen}, tmp_path / "best.pt")
+    with pytest.raises(InputError, match="seen"):
+        load_checkpoint(tmp_path / "best.pt")
+
+
 def test_a_packed_run_opens_fewer_pictures_with_the_same_parts(monkeypatch, trained, tmp_path):
     monkeypatch.setattr(packing, "PICTURES", 60)
     pack(trained[0], tmp_path, progress=False)
