@@ -63,7 +63,7 @@ from vae_helpers.show import figures, show_readout, show_samples
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run. Left empty, the pictures of your newest run in `VAE/models` are taken, and of all
 # runs on them the best by its held-out score: after a quick run on the built-in set these are the weights that come with the
-# project, which were trained for about two hours. The line under the next cell says what was chosen and names the others.
+# project, which were trained for several hours. The line under the next cell says what was chosen and names the others.
 
 # %% tags=["parameters"]
 RUN = ""  # for example "butterflies_ns_1"; empty: the best run on the pictures you trained on last, or the shipped one

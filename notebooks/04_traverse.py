@@ -68,7 +68,7 @@ from vae_helpers.widgets import BetaDial, ExplorerData, LatentExplorer, MapExplo
 # %% [markdown]
 # **Parameters.** `RUN` names a trained run. Left empty, the pictures of your newest run in `VAE/models` are taken, and of all
 # runs on them the best by its held-out score: after a quick run on the built-in set these are the weights that come with the
-# project, which were trained for about two hours. The line under the next cell says what was chosen and names the others.
+# project, which were trained for several hours. The line under the next cell says what was chosen and names the others.
 
 # %% tags=["parameters"]
 RUN = ""  # for example "butterflies_ns_1"; empty: the best run on the pictures you trained on last, or the shipped one
@@ -283,7 +283,7 @@ figures.show_grid(loop.frames[::4], columns=12)
 
 # %% [markdown]
 # ## Under another β
-# The same pair under every run on these pictures. For the built-in butterflies two come with the project, β = 3 and β = 16;
+# The same pair under every run on these pictures. For the built-in butterflies two come with the project, β = 0.5 and β = 16;
 # of your own pictures there may be one only: notebook 02 with `BETA = 4` and `TAG = "beta4"` makes a second.
 
 # %%
