@@ -27,10 +27,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser import WINDOW, Notebook, browser, chromium, server  # noqa: E402
 
-from vae_helpers.latent import PathContext, chain, encode_pictures, summarise  # noqa: E402
+from vae_helpers.latent import PathContext, attribute_axes, chain, decode_codes, encode_pictures, summarise  # noqa: E402
 from vae_helpers.runs import choose_run, load_run, open_for_run  # noqa: E402
 from vae_helpers.scores import chart_of_run  # noqa: E402
-from vae_helpers.show import tile  # noqa: E402
+from vae_helpers.show import save, show_rows, show_trust, tile  # noqa: E402
 
 FIGURES = ROOT / "notebooks" / "figures"
 SHIPPED, SECOND = "shipped_butterflies", "shipped_butterflies_beta16"
@@ -41,11 +41,10 @@ CELLS = {
     "samples": ("03_reconstruct", "show_samples(samples", {}),
     "path_inspector": ("04_traverse", "show_inspection(", {"RUN": SECOND}),
     "kinds": ("04_traverse", "show_kinds(", {"COMPARED": 64}),
-    "trust": ("04_traverse", "show_trust(trust", {}),
-    "attributes": ("04_traverse", "One attribute at a time", {}),
     "traversals": ("04_traverse", "show_traversals(", {}),
 }
 EXPLORERS = ("pair", "panel", "dial", "map")  # in the order of the notebook
+SWEPT = ("background hue", "wing hue", "size", "rotation", "tail", "spread")  # what changes most to the eye
 WALKS, STOPS, STEPS = 8, 3, 13  # closed walks, pictures on each, frames from one to the next
 
 
@@ -76,13 +75,21 @@ def write(name: str, picture: Image.Image) -> None:
     print(f"{file.relative_to(ROOT)}: {width} × {height}, {file.stat().st_size // 1024} kB", flush=True)
 
 
-def walks(place: Path) -> None:
-    """Closed walks between pictures chosen by lot, along the chart, as one animation."""
+def along_the_chart(place: Path) -> None:
+    """What can be trusted; attributes, each swept; and closed walks between pictures by lot, as one animation."""
     run = choose_run(SHIPPED, place / "VAE")
     model, saved = load_run(run)
     pictures = open_for_run(run.name, saved)
     mu, logvar = encode_pictures(model, pictures.validation)
-    chart, _ = chart_of_run(run, model, pictures)
+    chart, trust = chart_of_run(run, model, pictures)
+    axes = {axis.name: axis for axis in attribute_axes(chart, trust)}
+    rows = [axes[name].move(mu[0], np.linspace(axes[name].low, axes[name].high, 9)) for name in SWEPT]
+    for name, figure in (
+        ("trust", show_trust(trust, title="Which sliders can be trusted")),
+        ("attributes", show_rows([decode_codes(model, row) for row in rows], SWEPT, title="One attribute at a time")),
+    ):
+        with Image.open(save(figure, place / f"{name}.png")) as picture:
+            write(name, picture)
     context = PathContext(summarise(mu, logvar).active, chart=chart)
     chosen = np.random.default_rng(0).permutation(len(mu))[: WALKS * STOPS].reshape(WALKS, STOPS)
     films = [chain(model, mu[stops], STEPS, "chart", context, even=True, closed=True).frames for stops in chosen]
@@ -112,7 +119,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         shutil.copytree(ROOT / "VAE" / "models", place / "VAE" / "models")
-        walks(place)
+        along_the_chart(place)
         done: dict[str, nbformat.NotebookNode] = {}
         for name, (notebook, words, settings) in CELLS.items():
             key = f"{notebook} {settings}"
