@@ -192,9 +192,17 @@ def test_every_control_by_keyboard(show):
     until(tab, "explorer.state.frame > 3")
     tab.locator("#play").press("Enter")
     for control in ("#swap", "#random-pair"):
+        if control == "#random-pair":
+            tab.evaluate(SAME_PAIR_FIRST)
         pair = tab.evaluate("[explorer.state.a, explorer.state.b]")
         tab.locator(control).press("Enter")
         assert tab.evaluate("[explorer.state.a, explorer.state.b]") != pair
+
+
+# The first pair drawn is the one on the screen, the next one is not.
+SAME_PAIR_FIRST = """() => { const { a, b } = explorer.state, n = explorer.data.pictures.length;
+  const drawn = [(a + 0.5) / n, (((b - a - 1 + n) % n) + 0.5) / (n - 1), (((a + 1) % n) + 0.5) / n, 0];
+  Math.random = () => drawn.shift(); }"""
 
 
 def test_sliders_undo_random_pictures_and_the_address(show):

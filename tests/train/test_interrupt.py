@@ -21,6 +21,7 @@ from vae_helpers.train import loop as train
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_a_stop_ends_with_a_checkpoint_and_resuming_equals_never_stopping(small_set, tmp_path, monkeypatch, number):
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_DFL)  # pytest itself may run under nohup
     whole = fit_small(small_set, Run("whole", tmp_path))
     step, steps = train.train_step, []
 

@@ -40,8 +40,12 @@ class Page extends Walk {
     on("swap", () => this.setPair(this.state.b, this.state.a));
     on("random-pair", () => {
       const count = this.data.pictures.length;
-      const a = Math.floor(Math.random() * count);
-      this.setPair(a, (a + 1 + Math.floor(Math.random() * (count - 1))) % count);
+      let a, b;
+      do { // another pair than the one on the screen: with few pictures the same comes often
+        a = Math.floor(Math.random() * count);
+        b = (a + 1 + Math.floor(Math.random() * (count - 1))) % count;
+      } while (a === this.state.a && b === this.state.b && count > 1);
+      this.setPair(a, b);
     });
     find("even").addEventListener("change", () => {
       this.state.even = Number(find("even").checked);
