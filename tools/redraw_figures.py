@@ -2,7 +2,7 @@
 
     python tools/redraw_figures.py
 
-Both notebooks run in full, 04 also in JupyterLab for its explorers, which needs a Chromium and takes ten minutes on 2
+Both notebooks run in full, 04 also in JupyterLab for its explorers, which needs a Chromium; a quarter of an hour on 2
 cores. Each picture in `notebooks/figures` keeps its width. `losses`, `tensorboard` and those of the other notebooks
 are of runs that are not kept, and stay.
 """

@@ -101,8 +101,8 @@ def test_a_compiled_run_takes_every_step_compiled_and_comes_to_the_same_weights(
     eager = fit_small(small_set, Run("eager", tmp_path), replace(CONFIG, compile=False))
     made, dice = backend(), torch.get_rng_state()
     compiled = fit_small(small_set, Run("compiled", tmp_path), CONFIG)
-    tried = 3  # steps of the stand-in, whose graph served the run
-    assert made.graphs == 1 and made.runs == tried + len(small_set.split.train) // 32
+    tried = made.runs - len(small_set.split.train) // 32  # steps of the stand-in, whose graph served the run
+    assert made.graphs == 1 and 3 <= tried <= 5  # plain differences end a trial
     assert torch.equal(torch.get_rng_state(), dice)
     for (name, one), other in zip(eager.model.state_dict().items(), compiled.model.state_dict().values(), strict=True):
         assert torch.allclose(one, other, atol=1e-6), name
@@ -177,12 +177,12 @@ def test_what_was_decided_stays_with_the_run(small_set, tmp_path, backend, monke
     monkeypatch.setattr(engine.StepTimes, "compiling_pays", property(lambda times: False))
     made = backend()
     fit_small(small_set, Run("compiled", tmp_path), resume=True)
-    assert made.runs > 3  # the trial's
+    assert made.runs > 5  # the trial's
 
 
 def test_steps_of_both_kinds_are_timed_in_turn_without_the_first(monkeypatch, backend):
     backend()
-    clock = iter([0, 9, 10, 90, 100, 103, 200, 202, 300, 304, 400, 402])
+    clock = iter([0, 9, 10, 90, 100, 103, 200, 202, 300, 304, 400, 402, 500, 507, 600, 609, 700, 703, 800, 809])
     monkeypatch.setattr(trial.time, "perf_counter", lambda: next(clock))
     assert engine.time_step(BetaVAE(SMALL).train(), CONFIG, 8, ALONE) == (3, 2)
 

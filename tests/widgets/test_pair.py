@@ -101,6 +101,19 @@ def test_random_pairs_come_back_with_their_seed(pair):
     assert (pair.a.value, pair.b.value) == seen[2]
 
 
+def test_the_next_random_pair_is_another_than_the_one_shown(pair):
+    drawn = {}
+    for seed in range(2000):  # until one comes twice running
+        drawn[seed] = tuple(np.random.default_rng(seed).permutation(len(pair.pictures))[:2])
+        if seed and drawn[seed] == drawn[seed - 1]:
+            break
+    pair.seed.value = seed - 1
+    shown = pair.a.value, pair.b.value
+    assert shown == drawn[seed] == drawn[seed - 1]
+    pair.random_pair.click()
+    assert (pair.a.value, pair.b.value) != shown and pair.seed.value > seed
+
+
 def test_thumbnails_set_a_and_b_in_turn(pair):
     pair.gallery.buttons[5].click()
     assert (pair.a.value, pair.b.value, pair.target.value) == (5, 1, "B")

@@ -21,7 +21,7 @@ from vae_helpers.train.trial import Trial, Way
 # Measured on 2 cores: compiling takes 25 s and saves 2 ms a picture; on one busy core 106 s and 4.5 ms. So it pays from
 # 12,000 to 24,000 pictures on; the margin is for slower machines. On a GPU a picture has less to save (not measured).
 PAYS_ABOVE = {"cpu": 30_000, "cuda": 400_000}
-_ROUNDS = 3  # steps of each trial, the first of which compiles
+_ROUNDS = 5  # steps of each trial, the first of which compiles: beside another process two can both be off
 
 
 def can_compile(device: torch.device) -> bool:
@@ -78,7 +78,7 @@ def compile_network(
 
 
 def time_step(model: BetaVAE, config: TrainConfig, batch: int, processes: Processes) -> StepTimes:
-    """Take two models of this shape forward and back, one of them compiled: the least of two times each, in turn."""
+    """Take two models of this shape forward and back, one of them compiled: the least of four times each, in turn."""
     group = OBJECTIVES[config.objective].group
     groups = processes.share(batch // group)
     trial = Trial(model.config, config, (groups.stop - groups.start) * group, processes.device)

@@ -22,7 +22,7 @@ Timing: TypeAlias = Callable[[Arithmetic, Arithmetic, bool], tuple[list[float], 
 
 # Pictures that a run must see to be timed for: the trial takes 20 to 40 steps of `_TRIAL_PICTURES`, about 5 %.
 TIMED_ABOVE = {"cpu": 20_000, "mps": 20_000, "cuda": 200_000}
-# Compiled, another layout may be the faster one: float32 on 2 cores by 15 %, where uncompiled steps tell no difference.
+# Compiled, another layout may be the faster one: float32 on 2 cores by 15 % on one day, by less than 10 % on another.
 # That takes two compilations, of which the run uses one: 105 s on 2 cores for both, where 12,000 pictures take that.
 COMPILED_ABOVE = 200_000
 _TRIAL_PICTURES = 32  # of a step on a CPU; a GPU is timed with the run's own batch

@@ -23,7 +23,7 @@ from vae_helpers.widgets.frame_strip import FrameStrip
 from vae_helpers.widgets.meters import in_words, meter_note, meters
 from vae_helpers.widgets.own_photo import OwnPhoto
 from vae_helpers.widgets.page_button import page_button
-from vae_helpers.widgets.pair_picker import SAME_PICTURE, SIDE, PairPicker
+from vae_helpers.widgets.pair_picker import SAME_PICTURE, SIDE, PairPicker, pair_by_lot, seed_of_another
 from vae_helpers.widgets.parts import (
     button,
     caption_text,
@@ -183,13 +183,12 @@ class PairExplorer(PairPicker):
         return self.path.codes[self.frame.value]
 
     def _next_pair(self) -> None:
-        self.seed.value = (self.seed.value + 1) % self.seed.max
+        self.seed.value = seed_of_another(self.pair, self.seed.value, len(self.pictures)) % self.seed.max
 
     def _set_random_pair(self) -> None:
         """The pair hangs on the seed alone, so that the number shown brings it back."""
         with self.hold():
-            pair = np.random.default_rng(self.seed.value).permutation(len(self.pictures))[:2]
-            self.a.value, self.b.value = int(pair[0]), int(pair[-1])
+            self.a.value, self.b.value = pair_by_lot(self.seed.value, len(self.pictures))
             self.gallery.turn_to(self.a.value)
 
     def _draw_path(self) -> None:

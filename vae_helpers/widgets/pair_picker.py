@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from vae_helpers.errors import InputError
@@ -71,3 +72,15 @@ class PairPicker(Explorer):
 
     def _draw_gallery(self) -> None:
         self.gallery.draw()
+
+
+def pair_by_lot(seed: int, count: int) -> tuple[int, int]:
+    """Two of `count` pictures, another for each seed; of one picture that one twice."""
+    pair = np.random.default_rng(seed).permutation(count)[:2]
+    return int(pair[0]), int(pair[-1])
+
+
+def seed_of_another(pair: tuple[int, int], seed: int, count: int) -> int:
+    """The next seed whose pair is not this one: with few pictures the same comes often."""
+    later = range(seed + 1, seed + 100)
+    return next((other for other in later if pair_by_lot(other, count) != pair), seed + 1)
