@@ -1,4 +1,4 @@
-"""The tool that draws the figures anew knows the notebooks as they are; it is not run here: that is a quarter of an hour."""
+"""The tool that draws the figures anew knows the notebooks as they are; it takes too long to run here."""
 
 import importlib.util
 
