@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from vae_helpers.errors import InputError
-from vae_helpers.model import BetaVAE, DecoderBlock, EncoderBlock, InstanceNorm, UpConv, VAEConfig, beta_vae_loss
+from vae_helpers.model import BetaVAE, DecoderBlock, EncoderBlock, InstanceNorm, VAEConfig, beta_vae_loss
 from vae_helpers.settings import DECODER_NORMS
 
 
@@ -40,7 +40,7 @@ def test_other_sizes_and_norms_train(size, blocks, norm):
     x_hat, mu, _ = model(torch.zeros(2, 3, size, size), torch.zeros(1, 2, 7))
     assert x_hat.shape == (1, 2, 3, size, size) and mu.shape == (2, 7)
     x_hat.square().sum().backward()
-    assert all(p.grad is not None for p in model.decoder.parameters())
+    assert all(p.grad is not None for p in model.decoder.parameters() if p.requires_grad)
 
 
 def test_state_dict_is_that_of_the_plain_architecture():
@@ -55,21 +55,6 @@ def test_state_dict_is_that_of_the_plain_architecture():
         "decoder.out.bias",
     } <= names
     assert not any("fold" in name or "half" in name for name in names)
-
-
-def test_folded_upconv_equals_upsample_then_conv_in_float64():
-    torch.manual_seed(0)
-    layer = UpConv(5, 4).double()
-    x = torch.randn(3, 5, 7, 6, dtype=torch.float64, requires_grad=True)
-    plain = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), layer.weight, layer.bias, padding=1)
-    folded = layer(x)
-    assert torch.allclose(plain, folded, rtol=0, atol=1e-13)  # borders included
-    target = torch.randn_like(plain)
-    for one, other in zip(
-        torch.autograd.grad((plain * target).sum(), (x, layer.weight, layer.bias)),
-        torch.autograd.grad((folded * target).sum(), (x, layer.weight, layer.bias)),
-    ):
-        assert torch.allclose(one, other, rtol=0, atol=1e-12)
 
 
 def test_instance_norm_equals_pytorchs():
@@ -126,14 +111,6 @@ def test_convolutions_and_nothing_else_run_in_half_precision(half):
     assert in_half == {name for name in types if name.endswith((".conv", ".out"))} and len(in_half) == 6
     assert {types[name] for name in types.keys() - in_half} == {torch.float32}
     assert {"encoder.mu", "encoder.logvar", "decoder.linear", "decoder.blocks.0.norm.style"} <= types.keys() - in_half
-
-
-def test_the_folded_kernel_is_summed_in_float32_under_autocast():
-    torch.manual_seed(0)
-    layer = UpConv(8, 8)
-    exact = layer.folded_weight()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(layer.folded_weight(), exact) and layer(torch.zeros(1, 8, 4, 4)).dtype == torch.bfloat16
 
 
 def test_norms_survive_numbers_whose_squares_float16_cannot_hold():

@@ -35,7 +35,7 @@ class PlainVAE(nn.Module):
     def __init__(self, config: VAEConfig, own_start: bool = False):
         super().__init__()
         self.config, self._bounded = config, not own_start
-        shaped = BetaVAE(config)
+        shaped = BetaVAE(config).requires_grad_(True)  # biases before norms too
         self.encoder, self.decoder = shaped.encoder, shaped.decoder
         if own_start:
             for module in (*self.encoder.modules(), *self.decoder.modules()):
@@ -47,7 +47,7 @@ class PlainVAE(nn.Module):
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (N, 3, S, S) in [-1, 1] => `(mu, logvar)`, each (N, latent_dim)."""
         for block in self.encoder.blocks:
-            x = F.leaky_relu(block.norm(block.conv(x)))
+            x = F.leaky_relu(block.norm(_plain_conv(x, block.conv, stride=2)))
         mu, logvar = self.encoder.mu(x.flatten(1)), self.encoder.logvar(x.flatten(1))
         return mu, 10 * torch.tanh(logvar / 10) if self._bounded else logvar
 
@@ -64,8 +64,8 @@ class PlainVAE(nn.Module):
         return self.decode(mu + torch.exp(0.5 * logvar) * noise[0])[None], mu, logvar
 
 
-def _plain_conv(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    return F.conv2d(x, layer.weight, layer.bias, padding=1)
+def _plain_conv(x: Tensor, layer: nn.Conv2d, stride: int = 1) -> Tensor:
+    return F.conv2d(x, layer.weight, layer.bias, stride, padding=1)
 
 
 def plain_step(config: VAEConfig, device: torch.device, free_switches: bool = False) -> Step:

@@ -3,7 +3,8 @@
 Pictures are float32 (N, 3, S, S) in [-1, 1], codes (N, latent_dim), losses in nats a picture."""
 
 from vae_helpers.model.config import VAEConfig
-from vae_helpers.model.device import pick_device, pick_half, seeded
+from vae_helpers.model.convolutions import DownConv, UpConv
+from vae_helpers.model.device import in_float32, pick_device, pick_half, seeded
 from vae_helpers.model.divergences import (
     Discriminator,
     average_between,
@@ -39,17 +40,7 @@ from vae_helpers.model.losses import (
     translate_beta,
 )
 from vae_helpers.model.muon import Muon, is_matrix, orthogonalised
-from vae_helpers.model.network import (
-    BatchNorm,
-    BetaVAE,
-    Decoder,
-    DecoderBlock,
-    EncoderBlock,
-    InstanceNorm,
-    UpConv,
-    in_float32,
-    langevin,
-)
+from vae_helpers.model.network import BatchNorm, BetaVAE, Decoder, DecoderBlock, EncoderBlock, InstanceNorm, langevin
 from vae_helpers.model.objectives import (
     DIP1,
     DIP2,
@@ -86,6 +77,7 @@ __all__ = [
     "Discriminator",
     "average_between",
     "average_shared",
+    "DownConv",
     "EncoderBlock",
     "Factor",
     "Info",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -64,3 +64,10 @@ def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
         finally:
             if gpu is not None:
                 gpu.set_rng_state(before)
+
+
+def in_float32(device: torch.device) -> AbstractContextManager:
+    """A block without autocast. Does nothing where none is on: older torch refuses the device type of MPS."""
+    kind = device.type
+    on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if on else nullcontext()
