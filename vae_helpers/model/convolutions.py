@@ -20,7 +20,7 @@ class DownConv(nn.Conv2d):
         super().__init__(channels_in, channels_out, kernel_size=4, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and _gains_by_products(x, x[0, 0].numel() // 4):
+        if self.training and _gains_by_products(x, x.shape[-2:].numel() // 4):
             return _DownByProducts.apply(*_as_autocast_would(x, self.weight, self.bias))
         return super().forward(x)
 
@@ -46,7 +46,7 @@ class UpConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.folded_weight()
-        if self.training and _gains_by_products(x, x[0, 0].numel()):
+        if self.training and _gains_by_products(x, x.shape[-2:].numel()):
             return _UpByProducts.apply(*_as_autocast_would(x, kernel, self.bias))
         return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
 
