@@ -210,7 +210,7 @@ def test_a_refused_field_of_muon_is_named(tmp_path):
         (lambda o: o["momentum"].pop(1), "1 is missing in optimizer"),
         (lambda o: o["momentum"].update({0: torch.ones(2)}), "0 is of shape .2,., but must be"),
         (lambda o: o.update(momentum=[torch.ones(2)]), "tensor|optimizer.momentum is .* must be of type dict"),
-        (lambda o: o["adam"]["state"][0].update(exp_avg=torch.ones(99)), "optimizer.adam.state.0"),
+        (lambda o: o["adam"]["state"][1].update(exp_avg=torch.ones(99)), "optimizer.adam.state.1"),
         (lambda o: o.pop("adam"), "adam is missing in optimizer"),
         (lambda o: o["momentum"][0].fill_(float("nan")), "optimizer.momentum.0 holds NaN"),
     ):

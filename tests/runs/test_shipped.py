@@ -1,5 +1,6 @@
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,28 @@ def test_a_packed_run_in_the_line_tells_its_own_commands_and_all_that_it_saw(tra
     assert "--start-from packed_second" in commands[1][3]
     seen = 96 // 16 * 16
     assert f"{seen:,} pictures seen after {4 * seen:,} in the runs before it" in text and "begins with" not in text
+
+
+def test_pictures_that_no_command_opens_are_named(trained, small_set, no_sheets, tmp_path, monkeypatch):
+    """Their run cannot be packed; one that begins with it says that how it began is not known."""
+    byhand = replace(small_set, request=None)
+    root = tmp_path / "VAE"
+    settings = {"epochs": 1, "batch_size": 16}
+    fit(byhand, Run("first", root), TrainConfig.quick(96, **settings), device="cpu", progress=False)
+    fit(
+        small_set,
+        Run("second", root),
+        TrainConfig.quick(96, **settings, start_from="first"),
+        device="cpu",
+        progress=False,
+    )
+    pack(Run("second", root), tmp_path / "packed", progress=False)
+    text = (tmp_path / "packed" / "made.txt").read_text()
+    assert "begins with the weights of the run 'first', and how these were made is not known" in text
+    monkeypatch.setattr(packing, "open_for_run", lambda *given, **more: byhand)
+    with pytest.raises(InputError, match="'first' was trained on pictures that no command opens"):
+        pack(Run("first", root), tmp_path / "other", progress=False)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("seen", ["x", -1, 0.5, True, None, [3], 10**30])

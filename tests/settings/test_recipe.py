@@ -25,6 +25,8 @@ def test_quick_sees_twenty_thousand_pictures_but_none_more_than_forty_times():
     for pictures, epochs in ((2500, 8), (20_000, 1), (100_000, 1), (800, 25), (200, 40), (10, 40)):
         assert TrainConfig.quick(pictures).epochs == quick_epochs(pictures) == epochs
     assert TrainConfig.quick(2500, epochs=3).epochs == 3
+    with pytest.raises(InputError, match="epochs is 0"):
+        TrainConfig.quick(2500, epochs=0)
 
 
 def test_quick_runs_take_muon_where_there_are_pictures_enough_for_it():
@@ -98,6 +100,10 @@ def test_beta_has_settled_once_it_stays_at_its_final_value():
         ({"warmup": 1.5}, "warmup"),
         ({"objective": "vae"}, "objective 'vae' is unknown.*tc-stratified"),
         ({"knobs": {"gamma": 1.0}}, "leave knobs out"),
+        ({"objective": "factor", "knobs": {"layers": 2.9}}, "layers of .* is 2.9, but must be a whole number from 1"),
+        ({"objective": "factor", "knobs": {"width": 8.5}}, "must be a whole number"),
+        ({"objective": "info", "knobs": {"imq": 0.5}}, "must be a whole number from 0 to 1"),
+        ({"objective": "ada", "knobs": {"k": 1.5}}, "must be a whole number"),
         ({"objective": "tc", "knobs": {"delta": 1.0}}, "alpha, gamma"),
         ({"likelihood": "poisson"}, "continuous-bernoulli"),
         ({"scale": -1.0}, "scale is -1"),

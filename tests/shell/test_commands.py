@@ -304,15 +304,23 @@ def test_what_is_to_go_on_but_is_not_there_is_not_begun_anew(capsys):
         (("--widths", "8,16,64"), "widths [8, 16, 32]"),
         (("--preset", "quick"), "preset none"),
         (("--likelihood", "laplace"), "likelihood gaussian"),
+        (("--no-compile",), "--compile True"),
     ],
 )
 def test_a_run_that_goes_on_refuses_other_settings_than_its_own(capsys, monkeypatch, small_model, said, own):
-    saved = {"train_config": asdict(TrainConfig(epochs=1)), "step": 3}
+    saved = {"train_config": asdict(TrainConfig(epochs=1, compile=True)), "step": 3}
     save_checkpoint(Run("s").last, small_model, **saved)
     status, _, error = run(
         capsys, "train", "--image-size", 32, "--limit", 60, "--name", "s", "--device", "cpu", "--resume", *said
     )
     assert status == 2 and f"started with {own}, which it keeps" in error and said[0] in error
+
+
+def test_a_run_that_goes_on_is_not_made_shorter(capsys, small_model):
+    save_checkpoint(Run("s").last, small_model, train_config=asdict(TrainConfig(epochs=9)), step=3)
+    command = ("train", "--image-size", 32, "--limit", 60, "--name", "s", "--device", "cpu", "--resume")
+    status, _, error = run(capsys, *command, "--epochs", 4)
+    assert status == 2 and "planned for 9 epochs, and --resume can only add" in error and "--epochs 4" in error
 
 
 def test_a_run_that_goes_on_needs_nothing_said_again(capsys):

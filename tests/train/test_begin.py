@@ -37,6 +37,21 @@ def test_a_run_begins_with_the_kept_weights_of_the_other_and_nothing_else_of_it(
     assert not saved["optimizer"]["state"]
 
 
+@pytest.mark.parametrize(
+    "settings, why",
+    [
+        ({"beta_cycles": 3}, "'linear' has no cycles"),
+        ({"beta_cycles": 3, "beta_schedule": "constant"}, "'constant' has no cycles"),
+        ({"beta_warmup": 0.3, "beta_schedule": "constant"}, "'constant' has no warm-up"),
+        ({"beta_warmup": 0.3, "beta_schedule": "cyclical"}, "'cyclical' has no warm-up"),
+    ],
+)
+def test_what_a_schedule_would_ignore_is_refused(small_set, tmp_path, settings, why):
+    with pytest.raises(InputError, match=why):
+        fit_small(small_set, Run("b", tmp_path), TrainConfig.quick(96, **QUICK, **settings))
+    assert not Run("b", tmp_path).exists()
+
+
 def test_it_knows_from_the_start_what_the_other_has_learnt(small_set, trained, beside, no_sheets):
     first = {}
     for name, start in (("warm", "small"), ("cold", None)):

@@ -1,5 +1,7 @@
 """Times of this machine: kept, found again, and measured again where the file is not what it should be."""
 
+import json
+
 import pytest
 
 from vae_helpers.train import StepTimes, recall_times, remember, remembered, times_file
@@ -25,12 +27,22 @@ def test_what_was_measured_is_found_again():
     )
 
 
+def test_what_was_found_of_other_steps_is_not_believed(monkeypatch):
+    """A release whose steps take another time begins anew."""
+    remember("a", StepTimes(0.2, 0.1))
+    monkeypatch.setattr(remembered, "_STEPS", remembered._STEPS + 1)
+    assert recall_times("a") is None
+    remember("a", StepTimes(0.3, 0.2))
+    assert recall_times("a") == StepTimes(0.3, 0.2)
+
+
 @pytest.mark.parametrize(
     "content", ["", "[1]", "{", '{"a": 3}', '{"a": [1]}', '{"a": ["x", 1]}', '{"a": [-1, 1]}', '{"a": [NaN, 1]}']
 )
 def test_another_file_in_its_place_is_as_none(content):
-    remembered.times_file().parent.mkdir(parents=True)
-    remembered.times_file().write_text(content)
+    remember("a", StepTimes(0.2, 0.1))
+    (key,) = json.loads(remembered.times_file().read_text())
+    remembered.times_file().write_text(content.replace('"a"', json.dumps(key)))
     assert recall_times("a") is None
     remember("a", StepTimes(0.2, 0.1))
     assert recall_times("a") == StepTimes(0.2, 0.1)

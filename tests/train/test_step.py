@@ -27,11 +27,11 @@ def _batch(pictures, config):
 
 
 def _norm(module):
-    return torch.stack([p.grad.norm() for p in module.parameters()]).norm().item()
+    return torch.stack([p.grad.norm() for p in module.parameters() if p.requires_grad]).norm().item()
 
 
 def _gradient(model):
-    return torch.cat([p.grad.flatten() for p in model.parameters()])
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
 
 
 def test_each_half_of_the_model_is_clipped_by_itself(small_set, monkeypatch):
@@ -62,6 +62,17 @@ def test_every_step_has_noise_rate_and_weights_of_its_own(small_set, monkeypatch
         assert torch.equal(noise, noise_for(batch, 2, 8, 3, step, CPU.device))
     assert not torch.equal(seen[0], seen[1]) and not torch.equal(seen[1], seen[2])
     assert not torch.equal(before, state.model.decoder.linear.weight)
+
+
+def test_what_the_objective_learns_comes_before_the_weights_move(small_set, monkeypatch):
+    """It waits for the other processes: one that is lost there must not leave weights of a step that is not counted."""
+    config = TrainConfig.quick(96, batch_size=16, objective="factor", knobs={"layers": 1.0, "width": 8.0})
+    state, order = _state(monkeypatch, config), []
+    learn, step = state.objective.learn, state.optimizer.step
+    monkeypatch.setattr(state.objective, "learn", lambda *given: order.append("learns") or learn(*given))
+    monkeypatch.setattr(state.optimizer, "step", lambda *given: order.append("moves") or step(*given))
+    train_step(state, _batch(small_set, config), config, 0.5)
+    assert order == ["learns", "moves"]
 
 
 def test_adam_has_the_moments_that_were_measured_and_muon_leaves_it_what_is_no_matrix(monkeypatch):

@@ -125,6 +125,29 @@ def test_compiling_is_timed_where_a_run_is_long_enough(run, monkeypatch, compile
     assert chosen(unable, run, 60)[1].compile is False and unable.tried == [(128, False)]
 
 
+def test_where_compiling_fails_the_run_is_not_compiled_and_says_why(run, monkeypatch, capsys):
+    monkeypatch.setattr(time_budget, "can_compile", lambda device: True)
+    machine = Machine(0.01)
+    trial = machine.trial
+
+    def breaks(model_config, config, processes):
+        if config.compile:
+            raise RuntimeError("no such instruction")
+        return trial(model_config, config, processes)
+
+    machine.trial = breaks
+    assert chosen(machine, run, 60)[1].compile is False
+    assert "Compiling does not work here (RuntimeError: no such instruction)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_compiled_steps_are_timed_compiled(monkeypatch, compiled):
+    made = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda model: made.append(model))
+    measure(SMALL, TrainConfig.quick(10, batch_size=4, compile=compiled), Processes(torch.device("cpu")))
+    assert len(made) is int(compiled)
+
+
 def test_optimizers_are_timed_apart(run):
     machine = Machine(0.0005)
     chooser = machine.pace(run)

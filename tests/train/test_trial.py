@@ -38,6 +38,15 @@ def test_a_trial_times_steps_in_turn_and_changes_nothing(monkeypatch, clock, sma
     assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), dice)
 
 
+def test_steps_are_timed_on_varied_pictures_and_noise(monkeypatch, small_trial):
+    seen, forward = [], BetaVAE.forward
+    monkeypatch.setattr(BetaVAE, "forward", lambda model, *given: seen.append(given[:2]) or forward(model, *given))
+    way = Way(Arithmetic(None, True, 1))
+    small_trial.seconds(way, way, rounds=1)
+    x, noise = seen[0]
+    assert 0.4 < x.std() < 0.7 and -1 <= x.min() < -0.9 and 0.9 < x.max() <= 1 and 0.7 < noise.std() < 1.3
+
+
 def test_a_plain_difference_ends_a_trial_if_it_is_there_twice(clock, small_trial):
     clock(0, 9, 9, 90, 100, 105, 200, 201, 300, 301, 400, 405, 500, 505, 600, 602, 700, 705, 800, 801)
     one = Way(Arithmetic(None, True, torch.get_num_threads()))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from vae_helpers.data import PictureSet, project_root
+from vae_helpers.errors import InputError
 from vae_helpers.files import as_utf8, require_place, writing
 from vae_helpers.latent import reconstruct
 from vae_helpers.model import BetaVAE, VAEConfig, held_out_loss
@@ -46,6 +47,11 @@ def pack(
     for file in FILES:
         require_place(folder / file, "--save", replace)
     model, saved = load_run(run)
+    if saved["data"].get("request") is None:
+        raise InputError(
+            f"the run {run.name!r} was trained on pictures that no command opens, so {FILES[1]} could not say how "
+            "it was made: train on a folder or a built-in set to pack the weights."
+        )
     line = _lineage(run, saved)  # before a run in it is replaced
     pictures = open_for_run(run.name, saved, data, progress=progress, opening=opening)
     for parameter in model.parameters():
@@ -128,7 +134,10 @@ def _lineage(run: Run, saved: dict) -> list[tuple[Run, dict]]:
         earlier = start and Run(start, run.root)
         if not earlier or not earlier.exists():
             break
-        line.insert(0, (earlier, dict(read_about(earlier.best, earlier.last, earlier.previous))))
+        about = read_about(earlier.best, earlier.last, earlier.previous)
+        if about["data"].get("request") is None:
+            break  # trained on pictures that no command opens
+        line.insert(0, (earlier, about))
     return line
 
 

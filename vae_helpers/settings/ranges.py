@@ -84,6 +84,7 @@ KNOBS: dict[str, dict[str, tuple[float, Range]]] = {
     "ada": {"k": (0.0, Range(0, 64))},
     "middle": {},
 }
+_WHOLE_KNOBS = ("layers", "width", "imq", "k")  # kept as floats, like all knobs
 # s² = ½ makes the Gaussian the plain Σ(x-x̂)²; b = ½ gives the Laplace that same variance, 2b². For ssim the scale is
 # its weight: at a usual 16 dB, mean squared error 0.1 and 1-SSIM 0.6 a value, both parts then weigh about the same.
 SCALES = {"gaussian": 0.5**0.5, "laplace": 0.5, "ssim": 0.1}  # of the likelihoods that have one, unless said
@@ -103,7 +104,10 @@ def require_objective(name: str, knobs: Mapping[str, float] | None = None) -> No
         if knob not in KNOBS[name]:
             known = f"choose one of {', '.join(KNOBS[name])}" if KNOBS[name] else "leave knobs out, for it has none"
             raise InputError(f"objective {name!r} has no knob {short(knob)}: {known}.")
-        KNOBS[name][knob][1].take(f"knob {knob} of objective {name!r}", value)
+        said, allowed = f"knob {knob} of objective {name!r}", KNOBS[name][knob][1]
+        taken = allowed.take(said, value)
+        if knob in _WHOLE_KNOBS and taken != int(taken):
+            raise InputError(f"{said} is {short(value)}, but must be {allowed._replace(whole=True)}.")
 
 
 def require_likelihood(name: str, scale: float | None = None) -> None:

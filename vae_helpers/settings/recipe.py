@@ -81,7 +81,8 @@ class TrainConfig:
         the run planned, and a run that is planned too long overfits while the rate is high. It ends early after
         8 scores without a lower held-out loss. From 200 training pictures on the optimizer is Muon.
         """
-        epochs = changes.pop("epochs", None) or quick_epochs(train_pictures)
+        epochs = changes.pop("epochs", None)
+        epochs = quick_epochs(train_pictures) if epochs is None else RECIPE["epochs"].take("epochs", epochs)
         recipe = cls(
             epochs=epochs,
             batch_size=32,

@@ -122,8 +122,13 @@ def _own_settings(run, options: argparse.Namespace):
     said = _given(options) | {name: getattr(options, name) for name in options.usual if hasattr(options, name)}
     if getattr(options, "preset", None):
         said["preset"] = options.preset
+    if said.get("epochs", config.epochs) < config.epochs:
+        raise InputError(
+            f"the run {run.name!r} is planned for {config.epochs} epochs, and --resume can only add to them: leave "
+            f"--epochs {said['epochs']} out, and stop the run when it has learnt enough (Ctrl-C)."
+        )
     for name, value in said.items():
-        if name not in ("epochs", "early_stop", "compile") and own[name] != value:
+        if name not in ("epochs", "early_stop") and own[name] != value:
             raise InputError(
                 f"the run {run.name!r} was started with {name} {own[name]}, which it keeps, not {value}: leave "
                 f"`{name}` out to go on with it, or give another --name."

@@ -65,7 +65,7 @@ def compile_network(
             remember(key, times)
         except Exception as error:  # from a code generator, a compiler's process, a driver: anything
             works = False
-            say(f"Compiling does not work here ({_cause(error)}), so the network runs uncompiled.")
+            say_why_not_compiled(error)
     if works and times is not None and not times.compiling_pays and not decided:
         eager, compiled = (f"{1000 * seconds:.0f} ms" for seconds in times)
         say(f"A compiled step takes {compiled} here, and {eager} as it is, so the network runs uncompiled.")
@@ -103,6 +103,11 @@ def _shape_of_step(model: BetaVAE, config: TrainConfig, batch: int, processes: P
 
 def _session_of(model: BetaVAE) -> tuple[torch.dtype | None, bool]:
     return model.encoder.half, model.encoder.layout == torch.channels_last
+
+
+def say_why_not_compiled(error: Exception) -> None:
+    """Tell in a line that compiling failed, and what the compiler says."""
+    say(f"Compiling does not work here ({_cause(error)}), so the network runs uncompiled.")
 
 
 def _cause(error: Exception) -> str:

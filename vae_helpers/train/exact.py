@@ -8,20 +8,40 @@ from contextlib import contextmanager
 import torch
 
 from vae_helpers.errors import InputError
+from vae_helpers.files import say
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train.processes import Processes
+
+
+def is_exact(config: TrainConfig, processes: Processes) -> bool:
+    """Whether equal steps are to give equal bits: where `config.exact` is None on a CPU only, and in one process."""
+    return processes.size == 1 and (processes.device.type == "cpu" if config.exact is None else config.exact)
+
+
+def tell_if_not_exact(config: TrainConfig, processes: Processes) -> None:
+    """Say so where exact results were asked for and cannot be had; all processes must call this."""
+    mps = processes.device.type == "mps"
+    if config.exact and (mps or processes.size > 1):
+        where = "on Apple's GPU" if mps else "over several processes"
+        processes.on_first(
+            lambda: say(f"Results cannot be exact {where}: a run that is resumed differs in the last digits.")
+        )
 
 
 @contextmanager
 def exact_results(config: TrainConfig, processes: Processes, threads: int) -> Iterator[None]:
     """Let equal steps give equal bits inside the block: deterministic GPU kernels, and `threads` CPU threads.
 
-    Where `config.exact` is None, on a CPU only. A sum is rounded differently when another number of threads shares it,
-    which one process on a CPU always leaves to so many; over several processes nothing of this would hold, so nothing
-    is changed there.
+    Where `is_exact` holds. A sum is rounded differently when another number of threads shares it, which one process on
+    a CPU always leaves to so many; over several processes nothing of this would hold, so nothing is changed there.
+    Raises InputError for what has no such kernels on a CUDA GPU.
     """
-    device = processes.device
-    exact = processes.size == 1 and (device.type == "cpu" if config.exact is None else config.exact)
+    device, exact = processes.device, is_exact(config, processes)
+    if exact and device.type == "cuda" and config.likelihood == "ssim":
+        raise InputError(
+            "likelihood 'ssim' has no exact results on a CUDA GPU, where its padding is not repeatable: leave "
+            "exact out, or train on the CPU (--device cpu)."
+        )
     threads_before = torch.get_num_threads()
     deterministic_before = torch.are_deterministic_algorithms_enabled()
     benchmark_before = torch.backends.cudnn.benchmark

@@ -20,7 +20,7 @@ from vae_helpers.settings import TrainConfig, default_knobs, recommendation, sav
 from vae_helpers.train.batches import Between, Paired, epoch_batches
 from vae_helpers.train.begin import begun_state
 from vae_helpers.train.compiling import compile_network, describe_setup
-from vae_helpers.train.exact import exact_results
+from vae_helpers.train.exact import exact_results, tell_if_not_exact
 from vae_helpers.train.interrupt import ProgressBar, Stop
 from vae_helpers.train.loss_monitor import LossMonitor
 from vae_helpers.train.processes import Processes, handle_lost_process, open_processes, require_equal, require_on_first
@@ -83,6 +83,7 @@ def _train(training: Training, resumed: bool) -> FitResult:
     run, config, pictures, state = training.run, training.config, training.pictures, training.state
     processes, book = state.processes, training.book
     _require_fitting(state, pictures, config)
+    tell_if_not_exact(config, processes)
     source = _source(pictures, config, processes)
     limits = within_limits(
         f"training with {config.num_samples} × {config.batch_size} pictures a step",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from vae_helpers.files import write_aside
 
 _MOST = 200  # entries of the file: the oldest go first
+_STEPS = 2  # raised where a step computes, or is timed, in another way: what was found before says nothing then
 
 
 class StepTimes(NamedTuple):
@@ -41,18 +42,22 @@ def recall_times(key: str) -> StepTimes | None:
 
 def recall(key: str) -> Any:
     """What is kept under this key; None where nothing is, or the file cannot be read."""
-    return _content().get(key)
+    return _content().get(_named(key))
 
 
 def remember(key: str, found: Any) -> bool:
     """Keep plain values for the next run, and say whether that was possible."""
-    content = {name: value for name, value in _content().items() if name != key} | {key: found}
+    content = {name: value for name, value in _content().items() if name != _named(key)} | {_named(key): found}
     try:
         times_file().parent.mkdir(parents=True, exist_ok=True)
         write_aside(times_file(), json.dumps(dict(list(content.items())[-_MOST:]), indent=1))
     except OSError:
         return False
     return True
+
+
+def _named(key: str) -> str:
+    return f"steps {_STEPS} | {key}"
 
 
 def _content() -> dict:

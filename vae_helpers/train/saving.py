@@ -15,6 +15,7 @@ from vae_helpers.model import BetaVAE
 from vae_helpers.runs import Logbook, Run, describe, load_latest, remove_leftovers, save_checkpoint, why_not_written
 from vae_helpers.settings import TrainConfig, name_taken
 from vae_helpers.train.arithmetic import machine_of
+from vae_helpers.train.exact import is_exact
 from vae_helpers.train.state import COUNTS, State
 
 
@@ -68,8 +69,9 @@ def save_last(run: Run, state: State, config: TrainConfig, pictures: PictureSet,
 def save_alone(run: Run, state: State, config: TrainConfig, pictures: PictureSet) -> None:
     """Write last.pt from the first process alone, when others are lost in the middle of a step.
 
-    Weights move at a step's very end, so they are those after `state.step` steps. The epoch's totals are estimated from
-    this process's part, which is as large as each of the others.
+    No process waits for another after its weights have moved, so they are those after `state.step` steps; BatchNorm's
+    statistics may be one step ahead. The epoch's totals are estimated from this process's part, which is as large as
+    each of the others.
     """
     sums = state.sums
     if state.processes.rank == 0 and (sums is None or torch.isfinite(sums).all()):
@@ -98,7 +100,7 @@ def _write_last(
         scaler=state.scaler.state_dict(),
         sums=totals,
         objective=state.objective.state_dict(),
-        threads=torch.get_num_threads(),
+        **({"threads": torch.get_num_threads()} if is_exact(config, state.processes) else {}),
         arithmetic={**state.arithmetic.as_dict(), "machine": machine_of(state.processes.device)},
         finished=state.finished(config),
     )

@@ -18,6 +18,7 @@ from vae_helpers.runs import Logbook, Run, as_in_run, load_latest
 from vae_helpers.settings import TrainConfig
 from vae_helpers.train.arithmetic import Arithmetic, arithmetic_from, machine_of, usual_arithmetic
 from vae_helpers.train.compiling import decide_compile
+from vae_helpers.train.exact import exact_results
 from vae_helpers.train.fastest import choose_arithmetic
 from vae_helpers.train.interrupt import Stop
 from vae_helpers.train.processes import Processes
@@ -154,14 +155,15 @@ def _resumed_arithmetic(
 ) -> Arithmetic:
     """That of the run until now if it is on the machine that it was on, else what is fastest here.
 
-    The threads of an exact run stay wherever it goes on: without 16 bits its sums hang on nothing else. Those of
-    another are this session's.
+    The threads of an exact run, which alone are kept, stay wherever it goes on: without 16 bits its sums hang on
+    nothing else. Those of another are this session's.
     """
     own = arithmetic_from(saved.get("arithmetic"))
     if own and saved["arithmetic"].get("machine") != machine_of(processes.device):
         own = None
     left = max(0, config.epochs - saved["epochs_closed"]) * pictures
-    here = choose_arithmetic(model_config, config, 0 if own else left, processes)
+    with exact_results(config, processes, torch.get_num_threads()):
+        here = choose_arithmetic(model_config, config, 0 if own else left, processes)
     threads = here.threads if config.exact is False else saved.get("threads", here.threads)
     return (here if own is None or processes.size > 1 else own)._replace(threads=threads)
 

@@ -43,12 +43,14 @@ def train_step(state: State, batch: Batch, config: TrainConfig, progress: float)
     state.scaler.unscale_(state.optimizer)
     norms = [clip_grad_norm_(half.parameters(), config.clip) for half in (model.encoder, model.decoder)]
 
+    # What the objective learns by itself: before the weights move, since the processes wait for each other there.
+    terms = terms + objective.learn(codes, info, processes.mean)  # such as FactorVAE's discriminator
+
     # Step, at the rate that the schedule has here.
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, progress)
     state.scaler.step(state.optimizer)
     state.scaler.update()
-    terms = terms + objective.learn(codes, info, processes.mean)  # such as FactorVAE's discriminator
 
     # Log: sums on the device, read back only now and then.
     state.add_to_sums([reconstruction, kl, *norms, *([penalty] if terms else []), *terms], share)

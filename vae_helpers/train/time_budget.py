@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from vae_helpers.data import PictureSet
-from vae_helpers.errors import InputError
+from vae_helpers.errors import InputError, ran_out_of_memory
 from vae_helpers.files import say
 from vae_helpers.model import OBJECTIVES, VAEConfig
 from vae_helpers.runs import Run, load_latest
@@ -24,7 +24,7 @@ from vae_helpers.scores import evaluate
 from vae_helpers.settings import QUICK_EPOCHS, QUICK_PICTURES, TrainConfig, quick_epochs
 from vae_helpers.train.arithmetic import using_threads
 from vae_helpers.train.batches import Batch
-from vae_helpers.train.compiling import PAYS_ABOVE, can_compile
+from vae_helpers.train.compiling import PAYS_ABOVE, can_compile, say_why_not_compiled
 from vae_helpers.train.fastest import choose_arithmetic
 from vae_helpers.train.processes import Processes
 from vae_helpers.train.scoring import STANDARDISED_BY
@@ -54,13 +54,15 @@ Trial = Callable[[VAEConfig, TrainConfig, Processes], Speed]
 
 
 def measure(model_config: VAEConfig, config: TrainConfig, processes: Processes) -> Speed:
-    """Time some steps of such a run, and the evaluation of a batch, on noise."""
+    """Time some steps of such a run, compiled if it says so, and the evaluation of a batch, on noise."""
     size, group = model_config.image_size, OBJECTIVES[config.objective].group
     count = max(2, group, config.batch_size // processes.size // group * group)
     noise = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
     alone = Processes(processes.device)  # the others wait for the answer
     arithmetic = choose_arithmetic(model_config, config, 0, alone)
     state = new_state(config, model_config, alone, count, arithmetic)
+    if config.compile:
+        state.model.compile()
     batch, seconds, began = Batch(torch.from_numpy(noise), 0, count), [], time.perf_counter()
     with using_threads(arithmetic.threads):
         while len(seconds) < 2 or len(seconds) < _TRIAL_STEPS and time.perf_counter() - began < _TRIAL_SECONDS:
@@ -161,8 +163,9 @@ class TimeBudget:
             chosen, device = replace(chosen, compile=False), self._processes.device
             many = chosen.epochs * train > PAYS_ABOVE.get(device.type, float("inf"))
             if many and self.left > _WORTH_COMPILING and can_compile(device):
-                compiled = self._trial(model_config, replace(chosen, compile=True), self._processes)
-                both = [(self._longest(each, train, held_out, settings), each) for each in (speed, compiled)]
+                compiled = self._speed_compiled(model_config, chosen)
+                speeds = [each for each in (speed, compiled) if each]
+                both = [(self._longest(each, train, held_out, settings), each) for each in speeds]
                 # More epochs, or as many in less time. Compiling once more takes as long as in the trial.
                 chosen, speed = max(both, key=lambda it: (it[0].epochs, -seconds_for(it[0], train, held_out, it[1])))
                 chosen = replace(chosen, compile=speed is compiled)
@@ -194,6 +197,15 @@ class TimeBudget:
             speed = self._trial(model_config, replace(config, compile=False), self._processes)
             self._speeds[key] = speed._replace(start=0.0)  # that warmed up for good
         return self._speeds[key]
+
+    def _speed_compiled(self, model_config: VAEConfig, config: TrainConfig) -> Speed | None:
+        try:
+            return self._trial(model_config, replace(config, compile=True), self._processes)
+        except Exception as problem:  # from a code generator, a compiler's process, a driver: anything
+            if ran_out_of_memory(problem):
+                raise
+            say_why_not_compiled(problem)
+            return None
 
     def _seconds_of_enough(self, speed: Speed) -> float:
         return (

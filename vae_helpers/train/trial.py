@@ -29,8 +29,9 @@ class Trial:
         size = model_config.image_size
         self._config, self._device = config, device
         self._shape = VAEConfig(**{**model_config.as_dict(), "output": output_for(config.likelihood)})
-        self._x = to_float(torch.zeros(pictures, size, size, 3, dtype=torch.uint8), device)
-        self._noise = torch.zeros(config.num_samples, pictures, model_config.latent_dim, device=device)
+        random = torch.Generator().manual_seed(0)  # zeros may be faster
+        self._x = to_float(torch.randint(256, (pictures, size, size, 3), dtype=torch.uint8, generator=random), device)
+        self._noise = torch.randn(config.num_samples, pictures, model_config.latent_dim, generator=random).to(device)
 
     def seconds(self, one: Way, other: Way, rounds: int) -> tuple[list[float], list[float]]:
         """Times of a step in each way, taken in turn, without the first, which warms up; plain differences end it.
