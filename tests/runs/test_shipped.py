@@ -47,6 +47,28 @@ def test_how_they_were_made_stands_beside_them(packed, trained):
     )
 
 
+@pytest.mark.parametrize(
+    "found, words",
+    [
+        (
+            {"half": "float16", "channels_last": True, "threads": 3, "machine": "cuda Fast Card, torch 2.11"},
+            "on cuda Fast Card, torch 2.11, 3 threads, float16 in the convolutions; seed 0",
+        ),
+        (
+            {"half": "float16", "channels_last": True, "threads": 3, "machine": 4},
+            "on a machine that is not known here;",
+        ),
+        (None, "on a machine that is not known here;"),
+    ],
+)
+def test_the_machine_is_that_of_training_and_not_of_packing(trained, tmp_path, found, words):
+    shutil.copytree(trained[0].models, tmp_path / "VAE" / "models" / "small")
+    run = Run("small", tmp_path / "VAE")
+    torch.save(torch.load(run.last, weights_only=True) | {"arithmetic": found}, run.last)
+    pack(run, tmp_path / "packed", progress=False)
+    assert words in (tmp_path / "packed" / "made.txt").read_text()
+
+
 def test_the_runs_that_weights_started_from_stand_before_their_own(trained, small_set, no_sheets, tmp_path):
     shutil.copytree(trained[0].models, tmp_path / "VAE" / "models" / "small")
     for name, start in (("second", "small"), ("third", "second")):

@@ -304,7 +304,6 @@ def test_what_is_to_go_on_but_is_not_there_is_not_begun_anew(capsys):
         (("--widths", "8,16,64"), "widths [8, 16, 32]"),
         (("--preset", "quick"), "preset none"),
         (("--likelihood", "laplace"), "likelihood gaussian"),
-        (("--no-compile",), "--compile True"),
     ],
 )
 def test_a_run_that_goes_on_refuses_other_settings_than_its_own(capsys, monkeypatch, small_model, said, own):
@@ -314,6 +313,14 @@ def test_a_run_that_goes_on_refuses_other_settings_than_its_own(capsys, monkeypa
         capsys, "train", "--image-size", 32, "--limit", 60, "--name", "s", "--device", "cpu", "--resume", *said
     )
     assert status == 2 and f"started with {own}, which it keeps" in error and said[0] in error
+
+
+@pytest.mark.parametrize("own, said", [(True, "--no-compile"), (False, "--compile")])
+def test_a_run_that_goes_on_takes_its_steps_as_before(capsys, small_model, own, said):
+    save_checkpoint(Run("s").last, small_model, train_config=asdict(TrainConfig(epochs=9, compile=own)), step=3)
+    command = ("train", "--image-size", 32, "--limit", 60, "--name", "s", "--device", "cpu", "--resume")
+    status, _, error = run(capsys, *command, said)
+    assert status == 2 and f"started with compile {own}, which it keeps, not {not own}" in error
 
 
 def test_a_run_that_goes_on_is_not_made_shorter(capsys, small_model):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from vae_helpers.data import PictureSet, project_root
 from vae_helpers.errors import InputError
@@ -19,7 +18,7 @@ from vae_helpers.model import BetaVAE, VAEConfig, held_out_loss
 from vae_helpers.runs import FILES, Run, describe, load_run, open_for_run, read_about, save_checkpoint
 from vae_helpers.scores import evaluate, ssim_of
 from vae_helpers.settings import SHIPPED, TrainConfig
-from vae_helpers.train import hardware
+from vae_helpers.train import arithmetic_from
 
 PICTURES = 1024  # built-in ones that a packed run opens: enough to explore, drawn within seconds
 SCORED = 2000  # pictures of a part, at most: PSNR is then known to a few hundredths of a decibel
@@ -104,15 +103,14 @@ def _made(
     train_pictures: int,
     scores: dict[str, dict[str, float]],
 ) -> str:
-    saved, before = line[-1][1], sum(_seen(each) for _, each in line[:-1])
-    machine = ", ".join(f"{key} {value}" for key, value in hardware(torch.device("cpu")).items() if value is not None)
+    (run, saved), before = line[-1], sum(_seen(each) for _, each in line[:-1])
     more = f" after {before:,} in the runs before it" if before else ""
     lines = [
         f"The weights of a β-VAE, {parameters / 1e6:.2f} M parameters in float16, made by",
         "",
         *(f"    {command}" for command in _commands(line, folder)),
         "",
-        f"on {machine}; seed {saved['train_config']['seed']}, {_seen(saved):,} pictures seen{more}, "
+        f"{_where(run)}; seed {saved['train_config']['seed']}, {_seen(saved):,} pictures seen{more}, "
         f"{train_pictures:,} different ones.",
         "The weights are those of the epoch that did best on the validation part; nothing was chosen on the test part.",
         *filter(None, [_beginning(*line[0])]),
@@ -121,6 +119,17 @@ def _made(
         lines += ["", f"{part} part, {values['pictures']:,} pictures:"]
         lines += [f"    {name:<16}{value:,.4g}" for name, value in values.items() if name != "pictures"]
     return "\n".join(lines) + "\n"
+
+
+def _where(run: Run) -> str:
+    """The machine that the run was last trained on, as its last.pt has it; a packed run has none."""
+    about = read_about(run.last) if run.last.is_file() else {}
+    found = about.get("arithmetic")
+    computed = arithmetic_from(found)
+    if computed is None or not isinstance(found.get("machine"), str):
+        return "on a machine that is not known here"
+    numbers = computed.as_dict()["half"] or "float32"
+    return f"on {found['machine']}, {computed.threads} threads, {numbers} in the convolutions"
 
 
 def _lineage(run: Run, saved: dict) -> list[tuple[Run, dict]]:

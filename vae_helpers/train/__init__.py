@@ -2,7 +2,7 @@
 
 Start at `fit` with a `TrainConfig`; `launch` does the same on all GPUs from a notebook. `train_step` is one step."""
 
-from vae_helpers.train.arithmetic import Arithmetic, usual_arithmetic
+from vae_helpers.train.arithmetic import Arithmetic, arithmetic_from, usual_arithmetic
 from vae_helpers.train.batches import Batch, Between, Paired, epoch_batches, noise_for
 from vae_helpers.train.compiling import can_compile, compile_network, decide_compile, describe_setup, hardware
 from vae_helpers.train.fastest import choose_arithmetic
@@ -47,6 +47,7 @@ __all__ = [
     "TOUR_EVALUATIONS",
     "TimeBudget",
     "TimeLeft",
+    "arithmetic_from",
     "can_compile",
     "choose_arithmetic",
     "compile_network",
