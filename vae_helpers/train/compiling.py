@@ -51,9 +51,10 @@ def compile_network(
 
     Another model of that shape is compiled first, taken forward and back in the shapes of a step, timed beside one that
     is not compiled, and dropped: no weight, statistic or random number of the run changes, and its kernels serve the
-    model; not so among several processes, where the wrapped network is compiled at its first step. What fails there, or is slower, is said in a line; what was measured is remembered for this machine, so that
-    nothing is compiled in vain twice. Where it is `decided`, because a run goes on whose steps were compiled, its time
-    is not asked for. All processes must call this; all compile, or none does.
+    model; not so among several processes, where the wrapped network is compiled at its first step. What fails there, or
+    is slower, is said in a line; what was measured is remembered for this machine, so that nothing is compiled in vain
+    twice. Where it is `decided`, because a run goes on whose steps were compiled, its time is not asked for. All
+    processes must call this; all compile, or none does.
     """
     batch = min(config.batch_size, pictures)
     key = _shape_of_step(model, config, batch, processes)
