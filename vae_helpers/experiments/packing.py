@@ -46,11 +46,6 @@ def pack(
     for file in FILES:
         require_place(folder / file, "--save", replace)
     model, saved = load_run(run)
-    if saved["data"].get("request") is None:
-        raise InputError(
-            f"the run {run.name!r} was trained on pictures that no command opens, so {FILES[1]} could not say how "
-            "it was made: train on a folder or a built-in set to pack the weights."
-        )
     line = _lineage(run, saved)  # before a run in it is replaced
     pictures = open_for_run(run.name, saved, data, progress=progress, opening=opening)
     for parameter in model.parameters():
@@ -71,6 +66,14 @@ def pack(
     with writing(folder / FILES[1]) as notes:
         notes.write(as_utf8(made))
     return [folder / file for file in FILES]
+
+
+def _require_openable(run: Run, saved: dict) -> None:
+    if saved["data"].get("request") is None:
+        raise InputError(
+            f"the run {run.name!r} was trained on pictures that no command opens, so {FILES[1]} could not say how "
+            "it was made: train on a folder or a built-in set to pack the weights."
+        )
 
 
 def _fewer(pictures: PictureSet) -> dict:
@@ -137,6 +140,7 @@ def _lineage(run: Run, saved: dict) -> list[tuple[Run, dict]]:
 
     That is not of a run that is gone, and not before a packed one, which stands for all that was before it.
     """
+    _require_openable(run, saved)
     line = [(run, saved)]
     while len(line) < _LONGEST_LINE and not _is_packed(line[0][0]):
         start = line[0][1]["train_config"].get("start_from")

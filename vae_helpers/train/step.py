@@ -43,10 +43,9 @@ def train_step(state: State, batch: Batch, config: TrainConfig, progress: float)
     state.scaler.unscale_(state.optimizer)
     norms = [clip_grad_norm_(half.parameters(), config.clip) for half in (model.encoder, model.decoder)]
 
-    # What the objective learns by itself: before the weights move, since the processes wait for each other there.
-    terms = terms + objective.learn(codes, info, processes.mean)  # such as FactorVAE's discriminator
-
-    # Step, at the rate that the schedule has here.
+    # Step, at the rate that the schedule has here. What the objective learns by itself, such as FactorVAE's
+    # discriminator, comes before: processes wait for each other there, and weights must not have moved by then.
+    terms = terms + objective.learn(codes, info, processes.mean)
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, progress)
     state.scaler.step(state.optimizer)
