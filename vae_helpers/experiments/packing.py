@@ -126,8 +126,8 @@ def _made(
 
 def _where(run: Run) -> str:
     """The machine that the run was last trained on, as its last.pt has it; a packed run has none."""
-    about = read_about(run.last) if run.last.is_file() else {}
-    found = about.get("arithmetic")
+    kept = [path for path in (run.last, run.previous) if path.is_file()]
+    found = read_about(*kept).get("arithmetic") if kept else None
     computed = arithmetic_from(found)
     if computed is None or not isinstance(found.get("machine"), str):
         return "on a machine that is not known here"
