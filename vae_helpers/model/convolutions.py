@@ -54,8 +54,8 @@ class UpConv(nn.Conv2d):
 def _gains_by_products(x: Tensor, places: int) -> bool:
     """Whether a kernel's gradient is taken by `_kernel_gradient`.
 
-    For 4×4 places oneDNN takes 1.4 to 1.9 times as long by its own way in bfloat16, 1.0 to 1.3 times in float32 (2 cores,
-    kernels of 64- and 128-pixel models); for more places the copies cost what the products save.
+    For 4×4 places oneDNN takes 1.4 to 1.9 times as long by its own way in bfloat16, 1.0 to 1.3 times in float32 (2
+    cores, kernels of 64- and 128-pixel models); for more places the copies cost what the products save.
     """
     return x.device.type == "cpu" and places <= _FEW_PLACES
 

@@ -67,7 +67,8 @@ class BatchNorm(nn.BatchNorm2d):
 def _before_a_norm(layer: nn.Conv2d) -> nn.Conv2d:
     """`layer`, whose bias is not learnt: the norm takes it off again, so its gradient is 0.
 
-    What comes out instead is rounding noise, of which Adam makes whole steps, and it costs 6 % of a compiled step's time (2 cores).
+    What comes out instead is rounding noise, of which Adam makes whole steps; it costs 6 % of a compiled step on 2
+    cores.
     """
     assert layer.bias is not None
     layer.bias.requires_grad_(False)
